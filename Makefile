@@ -1,0 +1,118 @@
+# mx: `make help` says what there is.  Programs are the folders under cmd/,
+# each linked from its own .c files and common/ (libmx.a); cmd/NAME/libs, where
+# it exists, names libraries that only this program needs.
+CC      = gcc
+PREFIX  = /usr/local
+DESTDIR =
+BUILD   = build
+J       = $(shell nproc)
+
+WARN    = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla \
+          -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+          -Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Werror
+HARDEN  = -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE \
+          -fstack-clash-protection -fcf-protection
+CFLAGS  = -std=c11 -D_GNU_SOURCE -g $(WARN) $(HARDEN) $(SANITIZE) \
+          -Icommon -I/usr/include/libxml2 -MMD -MP
+LDFLAGS = -pie -Wl,-z,relro,-z,now,--as-needed $(SANITIZE)
+LIBS    = -lldns -lssl -lcrypto -lpcre2-8 -lidn2 -lunistring -lseccomp \
+          -lcrypt -ldl
+
+PROGS   = $(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/main.c))))
+SCRIPTS = $(wildcard cmd/*/mx-*.sh)
+COMMON  = $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
+DRIVERS = $(patsubst common/%.c,%,$(wildcard common/table_*.c))
+UNIT    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ    = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+SHIMS   = $(patsubst tests/lib/%.c,$(BUILD)/lib/%.so,$(wildcard tests/lib/shim_*.c))
+SOURCES = $(wildcard cmd/*/*.[ch] common/*.[ch] tests/*/*.[ch])
+
+all: $(PROGS:%=$(BUILD)/bin/%) $(SCRIPTS:cmd/%.sh=$(BUILD)/bin/%)
+
+.SECONDEXPANSION:
+$(PROGS:%=$(BUILD)/bin/%): $(BUILD)/bin/%: $(BUILD)/libmx.a \
+    $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/%/*.c))
+	@mkdir -p $(@D)
+	$(CC) -o $@ $(filter %.o,$^) $(BUILD)/libmx.a $(LDFLAGS) \
+	    $$(cat cmd/$*/libs 2>/dev/null) $(LIBS)
+
+$(BUILD)/libmx.a: $(COMMON) $(BUILD)/table_drivers.o
+	@rm -f $@
+	ar rcs $@ $^
+
+# The array of table drivers: every common/table_NAME.c that there is.
+$(BUILD)/table_drivers.c: $(wildcard common/table_*.c)
+	@mkdir -p $(@D)
+	@{ echo '#include "table.h"'; \
+	   echo 'extern const struct table_driver *const table_drivers[];'; \
+	   for d in $(DRIVERS); do echo "extern const struct table_driver $$d;"; done; \
+	   echo 'const struct table_driver *const table_drivers[] = {'; \
+	   for d in $(DRIVERS); do echo "&$$d,"; done; echo '0 };'; } > $@
+
+$(BUILD)/table_drivers.o: $(BUILD)/table_drivers.c
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libmx.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Itests/unit -o $@ $< $(BUILD)/libmx.a $(LDFLAGS) $(LIBS)
+
+$(BUILD)/lib/%.so: tests/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O1 -g -Wall -shared -fPIC -o $@ $< -ldl
+
+unit: $(UNIT) ## build the unit tests
+shims: $(SHIMS) ## build the preload shims of the tests
+
+check: test-deps ## everything: install what tests need, build, run all tests
+	$(MAKE) -j$(J) all unit shims
+	MX_BUILD=$(abspath $(BUILD)) tests/run $(T)
+
+check-long: test-deps ## check, and what takes longer than ten minutes
+	$(MAKE) -j$(J) all unit shims
+	MX_BUILD=$(abspath $(BUILD)) tests/run --long $(T)
+
+asan: test-deps ## check under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) BUILD=$(BUILD)/asan check \
+	    SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+	    HARDEN="-O1 -fno-omit-frame-pointer -fPIE"
+
+demo: test-deps ## a whole mail host on loopback ports, one message through it
+	$(MAKE) -j$(J) all
+	MX_BUILD=$(abspath $(BUILD)) tests/demo
+
+bench: test-deps ## speed beside the peers, in paired runs
+	$(MAKE) -j$(J) all
+	MX_BUILD=$(abspath $(BUILD)) tests/bench/run $(B)
+
+fuzz: test-deps ## run every fuzzer FUZZ_S seconds (10)
+	$(MAKE) -j$(J) all
+	MX_BUILD=$(abspath $(BUILD)) FUZZ_S=$${FUZZ_S:-10} tests/fuzz/run $(T)
+
+lint: deps ## clang-format, cppcheck, clang-tidy
+	tests/lint $(SOURCES)
+
+metrics: ## sizes beside the aims
+	@tests/metrics
+
+deps: ## the packages that building needs (installs them as root)
+	@tests/packages build
+
+test-deps:
+	@tests/packages build test
+
+install: all ## PREFIX=/usr/local DESTDIR=
+	tests/../cmd/install.sh "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
+
+.PHONY: all unit shims check check-long asan demo bench fuzz lint metrics deps \
+        test-deps install clean help
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

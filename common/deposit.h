@@ -1,0 +1,62 @@
+/*
+ * deposit.h - safe deposit: open in tmp, write, rename, one fsync; mbox with
+ * locks and truncation.  Laws 1 and 3 of DESIGN live here and only here.
+ * Layer: sys.  After a failed fsync the file is unlinked and the descriptor
+ * given up.  Bytes, not C strings: NUL passes through.
+ */
+#ifndef MX_DEPOSIT_H
+#define MX_DEPOSIT_H
+
+#include "buf.h"
+#include "clock.h"
+#include "err.h"
+
+/* maildir_fsync = auto|file|both (DESIGN law 3): auto asks statfs. */
+enum deposit_sync { DEPOSIT_AUTO, DEPOSIT_FILE, DEPOSIT_BOTH };
+
+struct deposit {
+	int dirfd;	/* the Maildir (or queue) folder */
+	int fd;		/* the open file, or -1 */
+	char tmp[320];	/* "tmp/NAME" relative to dirfd */
+	char place[320]; /* final name once committed, relative to dirfd */
+	uint64_t size;	/* bytes written */
+	uint64_t vsize; /* the same with CRLF line ends (Maildir W=) */
+	char last;	/* last byte written, for vsize */
+	enum deposit_sync sync;
+	struct buf out; /* small writes gathered */
+};
+
+/* Makes cur, new, tmp (0700) where missing.  Returns a directory fd (CLOEXEC,
+ * O_DIRECTORY|O_NOFOLLOW on the last part) or -1. */
+int deposit_maildir_open(const char *path, struct err *e) MX_MUST_CHECK;
+/* Opens tmp/UNIQUE exclusively.  The name: seconds.MusecPpidQcounterRrandom
+ * .host (unique over hosts and threads). */
+int deposit_open(struct deposit *d, int dirfd, enum deposit_sync sync,
+		 struct err *e) MX_MUST_CHECK;
+int deposit_write(struct deposit *d, const void *p, size_t n,
+		  struct err *e) MX_MUST_CHECK;
+/* Makes it durable as new/UNIQUE,S=size,W=vsize (flags NULL) or
+ * cur/UNIQUE,S=..,W=..:2,FLAGS.  On failure nothing is left behind. */
+int deposit_commit(struct deposit *d, const char *flags,
+		   struct err *e) MX_MUST_CHECK;
+/* The same under a name of the caller's choice (queue files): rename tmp to
+ * `name` relative to dirfd, one fsync. */
+int deposit_commit_as(struct deposit *d, const char *name,
+		      struct err *e) MX_MUST_CHECK;
+/* Takes the commit back (a later recipient failed): unlinks `place`. */
+void deposit_undo(struct deposit *d);
+/* Gives up: unlinks tmp.  Harmless after commit. */
+void deposit_abort(struct deposit *d);
+
+/* Appends a message (LF or CRLF lines; written with LF) to an mbox: fcntl and
+ * dot lock, From_ line, >From quoting (mboxrd), blank line, fsync before
+ * unlock, ftruncate back on any error.  RFC 4155. */
+struct mbox;
+struct mbox *mbox_open(const char *path, const char *sender, deadline_t d,
+		       struct err *e) MX_MUST_CHECK;
+int mbox_write(struct mbox *m, const void *p, size_t n,
+	       struct err *e) MX_MUST_CHECK;
+int mbox_commit(struct mbox **m, struct err *e) MX_MUST_CHECK;
+void mbox_abort(struct mbox **m);
+
+#endif

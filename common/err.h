@@ -1,0 +1,32 @@
+/*
+ * err.h - the error sentence: what happened, where, what was expected, what
+ * to do.
+ * Layer: base.  A function that can fail takes `struct err *`; success leaves
+ * it alone, failure fills it and leaves the outputs alone.
+ */
+#ifndef MX_ERR_H
+#define MX_ERR_H
+
+#include "base.h"
+
+struct err {
+	int status;	/* ST_*, 0 when nothing went wrong */
+	char esc[12];	/* enhanced code of RFC 3463, or "" */
+	char text[700]; /* one line, control bytes already escaped */
+};
+
+#define ERR_INIT ((struct err){ 0, "", "" })
+
+/* Fills e (which may be NULL) and returns -1, so `return err_set(...)`. */
+int err_set(struct err *e, int status, const char *fmt, ...) MX_PRINTF(3, 4);
+/* The same with an enhanced code. */
+int err_esc(struct err *e, int status, const char *esc, const char *fmt, ...)
+    MX_PRINTF(4, 5);
+/* The same from errno: "FMT: strerror"; status by status_from_errno. */
+int err_sys(struct err *e, const char *fmt, ...) MX_PRINTF(2, 3);
+/* Puts "FMT: " before the text that is there. */
+int err_prefix(struct err *e, const char *fmt, ...) MX_PRINTF(2, 3);
+/* The enhanced code: e->esc, or the one of its status. */
+const char *err_code(const struct err *e);
+
+#endif

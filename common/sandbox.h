@@ -1,0 +1,37 @@
+/*
+ * sandbox.h - giving up rights: limits, uid, no_new_privs, close_range,
+ * Landlock, seccomp last (DESIGN 3.1).
+ * Layer: sys.  What the kernel lacks is said once (`try`) or fatal
+ * (`require`); uid separation never depends on it.
+ */
+#ifndef MX_SANDBOX_H
+#define MX_SANDBOX_H
+
+#include "err.h"
+
+enum sandbox_mode { SANDBOX_TRY, SANDBOX_REQUIRE, SANDBOX_OFF };
+
+/* What the process will still do; everything else is refused (EPERM/EACCES).*/
+#define SANDBOX_STDIO 0u   /* read, write, poll, clock, memory: always */
+#define SANDBOX_ACCEPT 1u  /* accept on sockets it has */
+#define SANDBOX_CONNECT 2u /* new sockets and connect (mx-send) */
+#define SANDBOX_RPATH 4u   /* open files for reading below `paths` */
+#define SANDBOX_WPATH 8u   /* create, write, rename, unlink below `paths` */
+#define SANDBOX_EXEC 16u   /* execve below `paths` and of system programs */
+#define SANDBOX_FORK 32u
+
+/* Become user (name or number; NULL or "" stays; without root: stays) with its
+ * groups cleared to its own. */
+int sandbox_user(const char *user, struct err *e) MX_MUST_CHECK;
+int sandbox_ids(uid_t uid, gid_t gid, struct err *e) MX_MUST_CHECK;
+/* Enters it; paths: NULL-terminated directories for RPATH/WPATH/EXEC. */
+int sandbox_enter(enum sandbox_mode mode, unsigned promises,
+		  const char *const *paths, struct err *e) MX_MUST_CHECK;
+/* Closes every descriptor from `from` on but the listed ones (-1 ends). */
+void sandbox_close_others(int from, const int *keep);
+/* PR_SET_DUMPABLE 0: where keys or passwords are. */
+void sandbox_no_dump(void);
+/* PR_SET_PDEATHSIG, to be called after the last setuid. */
+void sandbox_die_with_parent(void);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * tls.h - TLS on both ends of a stream (OpenSSL), TLS 1.2 floor.
+ * Layer: sys.  The server's private key stays in the monitor: workers hold
+ * certificates and ask the monitor to sign (server_offer).
+ */
+#ifndef MX_TLS_H
+#define MX_TLS_H
+
+#include "io.h"
+#include "strs.h"
+
+struct server;
+struct tls_server; /* certificates, key handles, options */
+struct tls_client;
+
+struct tls_server_conf {
+	const char *cert_file; /* PEM chain; or chain_files */
+	const char *key_file;  /* empty: in cert_file */
+	struct strs chain_files; /* smtpd_tls_chain_files: key, cert pairs */
+	const char *protocols; /* ">=TLSv1.2", "!SSLv2, !SSLv3 ..." */
+	const char *ciphers;   /* OpenSSL string or "" */
+	const char *session_context; /* program/listener: ticket context */
+	const char *ca_file;   /* for client certificates, or "" */
+	bool ask_client_cert;
+};
+
+/* In the monitor.  NULL and a sentence (file, what is wrong: a pair that does
+ * not match is refused).  With `s` not NULL keys are used by offer only. */
+struct tls_server *tls_server_new(const struct tls_server_conf *c,
+				  struct server *s, struct err *e);
+void tls_server_free(struct tls_server *t);
+/* In the worker, before the first handshake: forget key memory. */
+void tls_server_worker(struct tls_server *t, struct server *s);
+/* Handshake on a stream (its buffered plaintext must be empty). */
+int tls_accept(struct tls_server *t, struct stream *s, deadline_t d,
+	       struct err *e) MX_MUST_CHECK;
+
+enum tls_verify { TLS_VERIFY_NONE, TLS_VERIFY_CA, TLS_VERIFY_NAME };
+struct tls_client_conf {
+	const char *ca_file; /* "": system's */
+	const char *protocols, *ciphers;
+	const char *cert_file, *key_file;
+};
+struct tls_client *tls_client_new(const struct tls_client_conf *c,
+				  struct err *e);
+void tls_client_free(struct tls_client *t);
+/* host: SNI and name to verify.  With TLS_VERIFY_NONE any certificate will
+ * do.  `dane` (may be NULL): ldns-free TLSA rows as DER bytes. */
+struct tls_tlsa {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+int tls_connect(struct tls_client *t, struct stream *s, const char *host,
+		enum tls_verify verify, const struct tls_tlsa *dane,
+		size_t ndane, deadline_t d, struct err *e) MX_MUST_CHECK;
+
+/* Facts for Received fields and logs; "" when not known.  Borrowed strings
+ * live as long as the stream. */
+struct tls_facts {
+	const char *protocol; /* "TLSv1.3" */
+	const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
+	int bits, alg_bits;
+	char peer_cn[256];    /* escaped */
+	char peer_fingerprint[100]; /* sha256, colons */
+	bool verified;
+	const char *sni;
+};
+bool tls_facts(const struct stream *s, struct tls_facts *f_r);
+/* tls-exporter channel binding (RFC 9266) for SCRAM-PLUS. */
+bool tls_channel_binding(const struct stream *s, struct buf *b);
+
+#endif
