@@ -10,8 +10,8 @@
 #include "base.h"
 
 struct err {
-	int status;	/* ST_*, 0 when nothing went wrong */
-	char esc[12];	/* enhanced code of RFC 3463, or "" */
+	int status;     /* ST_*, 0 when nothing went wrong */
+	char esc[12];   /* enhanced code of RFC 3463, or "" */
 	char text[700]; /* one line, control bytes already escaped */
 };
 

@@ -12,22 +12,22 @@
 /* sysexits(3), by mx's own names so that they can stand beside the others. */
 enum {
 	ST_OK = 0,
-	ST_NO = 1,	    /* check commands: no, fail, none */
-	ST_USAGE = 64,	    /* command line */
-	ST_DATA = 65,	    /* bad message */
-	ST_NOINPUT = 66,    /* input file missing */
-	ST_NOUSER = 67,	    /* no such user */
-	ST_NOHOST = 68,	    /* no such host */
+	ST_NO = 1,           /* check commands: no, fail, none */
+	ST_USAGE = 64,       /* command line */
+	ST_DATA = 65,        /* bad message */
+	ST_NOINPUT = 66,     /* input file missing */
+	ST_NOUSER = 67,      /* no such user */
+	ST_NOHOST = 68,      /* no such host */
 	ST_UNAVAILABLE = 69, /* refused for good */
-	ST_SOFTWARE = 70,   /* a bug of ours */
-	ST_OSERR = 71,	    /* system error: temporary */
+	ST_SOFTWARE = 70,    /* a bug of ours */
+	ST_OSERR = 71,       /* system error: temporary */
 	ST_OSFILE = 72,
 	ST_CANTCREAT = 73,
 	ST_IOERR = 74,
 	ST_TEMPFAIL = 75, /* try again */
 	ST_PROTOCOL = 76,
 	ST_NOPERM = 77, /* forbidden */
-	ST_CONFIG = 78	/* configuration */
+	ST_CONFIG = 78  /* configuration */
 };
 
 /* The sysexits number for an errno; what is not known is ST_TEMPFAIL.
