@@ -1,7 +1,7 @@
 /*
  * authclient.h - the Dovecot authentication protocol, client and master
  * sides (mx-auth, Dovecot).  Dovecot "Authentication Protocol" v1.2.
- * Layer: mail.  TAB, LF, NUL and \x01 are escaped in every value.
+ * Layer: mail.  TAB, CR, LF, NUL and \x01 are escaped in every value.
  */
 #ifndef MX_AUTHCLIENT_H
 #define MX_AUTHCLIENT_H
@@ -10,16 +10,25 @@
 #include "io.h"
 #include "strs.h"
 
+/* Tab-escaping, as both ends of the protocol need it.  Undoing it is false on
+ * a lone \x01 at the end or on a NUL: no value of ours holds one. */
+void authclient_escape(struct buf *b, struct span s);
+bool authclient_unescape(struct buf *b, struct span s) MX_MUST_CHECK;
+
 struct authclient {
 	struct stream s;
-	struct strs mechs;	   /* names offered */
-	struct strs mech_flags;    /* the words behind each, e.g. "plaintext" */
+	struct strs mechs;      /* names offered */
+	struct strs mech_flags; /* the words behind each, e.g. "plaintext" */
 	uint32_t next_id;
-	uint32_t cpid, spid;	   /* our and the server's process number */
+	uint32_t cpid, spid; /* our and the server's process number */
 	struct buf cookie;
+	uint32_t id;        /* the last request */
+	bool active;        /* it waits for authclient_continue */
+	struct buf user;    /* as the server told with OK */
+	struct strs fields; /* the other "name=value" of OK or FAIL */
 };
 /* Handshake (VERSION, CPID; waits for DONE) on a connected fd, which it takes
- * over. */
+ * over, also on failure. */
 int authclient_open(struct authclient *a, int fd, deadline_t d,
 		    struct err *e) MX_MUST_CHECK;
 void authclient_close(struct authclient *a);
@@ -28,7 +37,7 @@ struct auth_facts {
 	const char *service; /* "smtp", "imap", "pop3", "sieve" */
 	const char *local_ip, *remote_ip;
 	int local_port, remote_port;
-	bool secured; /* TLS, or the same host by unix socket */
+	bool secured;                /* TLS, or the same host by unix socket */
 	struct span channel_binding; /* or empty */
 };
 enum auth_result { AUTH_OK, AUTH_FAIL, AUTH_CONTINUE, AUTH_TEMP };
@@ -41,7 +50,9 @@ enum auth_result authclient_start(struct authclient *a, const char *mech,
 enum auth_result authclient_continue(struct authclient *a, struct span resp,
 				     struct buf *challenge_r, deadline_t d,
 				     struct err *e) MX_MUST_CHECK;
-/* After AUTH_OK: the user name and the fields given ("name=value"). */
+/* After AUTH_OK: the user name (may differ from the one the client gave); the
+ * other fields are in ->fields.  After AUTH_FAIL and AUTH_TEMP `e` has the
+ * server's reason, if it gave one that the client may see. */
 const char *authclient_user(const struct authclient *a);
 /* The id of the last request, for the master socket. */
 uint32_t authclient_id(const struct authclient *a);
@@ -56,12 +67,12 @@ struct auth_user {
 	struct strs fields; /* all of them, "name=value" */
 };
 void auth_user_free(struct auth_user *u);
-/* On a connected fd (kept open by the caller; handshake done on first use).
- * AUTH_FAIL: no such user. */
 struct authmaster {
 	struct stream s;
 	uint32_t next_id;
 };
+/* Handshake on a connected fd, which it takes over, also on failure.  Serves
+ * many requests.  AUTH_FAIL: no such user, or no such login. */
 int authmaster_open(struct authmaster *m, int fd, deadline_t d,
 		    struct err *e) MX_MUST_CHECK;
 void authmaster_close(struct authmaster *m);
