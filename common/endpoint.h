@@ -42,7 +42,7 @@ int endpoint_listen(const struct endpoint *ep, unsigned mode, int *fds_r,
 		    int max, struct err *e) MX_MUST_CHECK;
 
 /* "192.0.2.1" / "2001:db8::1" / "unknown" (unix) and the port (0). */
-void endpoint_peer(const struct sockaddr_storage *ss, char *addr_r,
-		   size_t size, int *port_r);
+void endpoint_peer(const struct sockaddr_storage *ss, char *addr_r, size_t size,
+		   int *port_r);
 
 #endif

@@ -13,7 +13,7 @@
 
 enum io_result {
 	IO_OK,
-	IO_EOF,	    /* the peer closed (for TLS: with or without notify) */
+	IO_EOF,     /* the peer closed (for TLS: with or without notify) */
 	IO_TIMEOUT, /* the deadline passed */
 	IO_ERROR,   /* errno says why */
 	IO_TOOLONG  /* stream_line: no LF within max bytes */
@@ -34,12 +34,13 @@ struct stream_ops {
 struct stream {
 	int fd_in, fd_out; /* may be the same */
 	const struct stream_ops *ops;
-	void *layer;	 /* TLS state, or NULL */
-	struct buf in;	 /* bytes read, from `at` on not yet taken */
+	void *layer;   /* TLS state, or NULL */
+	struct buf in; /* bytes read, from `at` on not yet taken */
 	size_t at;
-	struct buf out;	 /* bytes to write */
-	size_t out_limit; /* stream_write flushes by itself beyond this; 64 KB */
-	deadline_t out_deadline; /* used by that flush; set before writing */
+	struct buf out; /* bytes to write */
+	size_t
+	    out_limit; /* stream_write flushes by itself beyond this; 64 KB */
+	deadline_t out_deadline;   /* used by that flush; set before writing */
 	enum io_result out_failed; /* first failure of a flush; sticky */
 };
 

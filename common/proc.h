@@ -5,16 +5,17 @@
 #ifndef MX_PROC_H
 #define MX_PROC_H
 
+#include "buf.h"
 #include "clock.h"
 #include "err.h"
 #include "strs.h"
 
 struct proc_spec {
-	char *const *argv;  /* argv[0] found through PATH */
-	char *const *envp;  /* NULL: ours */
-	int fd[4];	    /* child's 0, 1, 2, 3; -1: /dev/null (3: closed) */
-	const char *dir;    /* working directory or NULL */
-	bool new_group;	    /* own process group, so that it can be killed whole */
+	char *const *argv; /* argv[0] found through PATH */
+	char *const *envp; /* NULL: ours */
+	int fd[4];         /* child's 0, 1, 2, 3; -1: /dev/null (3: closed) */
+	const char *dir;   /* working directory or NULL */
+	bool new_group; /* own process group, so that it can be killed whole */
 };
 
 /* Starts it; all other descriptors are closed in the child; signals reset.
@@ -25,14 +26,14 @@ pid_t proc_spawn(const struct proc_spec *ps, struct err *e) MX_MUST_CHECK;
 int proc_wait(pid_t pid, deadline_t d, int *w_r);
 /* Words of a command line: blanks separate, "..." '...' and \ quote; no
  * expansion, no shell. */
-int proc_words(struct strs *argv, struct span line, struct err *e)
-    MX_MUST_CHECK;
+int proc_words(struct strs *argv, struct span line,
+	       struct err *e) MX_MUST_CHECK;
 
 /* One stage of a filter pipe (DESIGN 3.3). */
 struct proc_stage {
 	struct strs argv;
-	int status;	  /* out: ST_*, as status_from_wait */
-	struct buf errs;  /* out: last bytes of stderr, at most 4 KB */
+	int status;         /* out: ST_*, as status_from_wait */
+	struct buf errs;    /* out: last bytes of stderr, at most 4 KB */
 	struct buf actions; /* out: what it wrote to fd 3, at most 1 MB */
 	bool skipped_input; /* out: it ended without reading all */
 };
