@@ -1,6 +1,6 @@
 /*
- * deposit.h - safe deposit: open in tmp, write, rename, one fsync; mbox with
- * locks and truncation.  Laws 1 and 3 of DESIGN live here and only here.
+ * deposit.h - safe deposit: open in tmp, write, rename, one fsync.  Laws 1
+ * and 3 of DESIGN live here and in mbox.h only.
  * Layer: sys.  After a failed fsync the file is unlinked and the descriptor
  * given up.  Bytes, not C strings: NUL passes through.
  */
@@ -26,15 +26,24 @@ struct deposit {
 	struct buf out; /* small writes gathered */
 };
 
-/* Makes cur, new, tmp (0700) where missing.  Returns a directory fd (CLOEXEC,
- * O_DIRECTORY|O_NOFOLLOW on the last part) or -1. */
+/* Makes the folder with its parents, cur, new, tmp (0700) where missing; a
+ * new ".Folder" also gets Maildir++'s file maildirfolder.  Returns a directory
+ * fd (CLOEXEC, O_DIRECTORY|O_NOFOLLOW on the last part) or -1. */
 int deposit_maildir_open(const char *path, struct err *e) MX_MUST_CHECK;
+/* What AUTO means on the file system of dirfd: FILE or BOTH.  For callers
+ * that keep the descriptor and need not ask again. */
+enum deposit_sync deposit_sync_of(int dirfd, enum deposit_sync wish);
 /* Opens tmp/UNIQUE exclusively.  The name: seconds.MusecPpidQcounterRrandom
  * .host (unique over hosts and threads). */
 int deposit_open(struct deposit *d, int dirfd, enum deposit_sync sync,
 		 struct err *e) MX_MUST_CHECK;
+/* Writes through a descriptor that somebody else opened, and will commit
+ * (mx-deliver's become hop): see deposit_flush. */
+void deposit_adopt(struct deposit *d, int fd);
 int deposit_write(struct deposit *d, const void *p, size_t n,
 		  struct err *e) MX_MUST_CHECK;
+/* Writes what is gathered and starts the write-out; size is final then. */
+int deposit_flush(struct deposit *d, struct err *e) MX_MUST_CHECK;
 /* Makes it durable as new/UNIQUE,S=size,W=vsize (flags NULL) or
  * cur/UNIQUE,S=..,W=..:2,FLAGS.  On failure nothing is left behind. */
 int deposit_commit(struct deposit *d, const char *flags,
@@ -45,18 +54,7 @@ int deposit_commit_as(struct deposit *d, const char *name,
 		      struct err *e) MX_MUST_CHECK;
 /* Takes the commit back (a later recipient failed): unlinks `place`. */
 void deposit_undo(struct deposit *d);
-/* Gives up: unlinks tmp.  Harmless after commit. */
+/* Gives up: unlinks tmp, frees memory.  Harmless after commit. */
 void deposit_abort(struct deposit *d);
-
-/* Appends a message (LF or CRLF lines; written with LF) to an mbox: fcntl and
- * dot lock, From_ line, >From quoting (mboxrd), blank line, fsync before
- * unlock, ftruncate back on any error.  RFC 4155. */
-struct mbox;
-struct mbox *mbox_open(const char *path, const char *sender, deadline_t d,
-		       struct err *e) MX_MUST_CHECK;
-int mbox_write(struct mbox *m, const void *p, size_t n,
-	       struct err *e) MX_MUST_CHECK;
-int mbox_commit(struct mbox **m, struct err *e) MX_MUST_CHECK;
-void mbox_abort(struct mbox **m);
 
 #endif

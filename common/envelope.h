@@ -18,6 +18,9 @@ struct envelope {
 void envelope_from_env(struct envelope *env);
 /* Adds MX_X=... to the list for a child (NULL fields are left out). */
 void envelope_to_env(const struct envelope *env, struct strs *envp);
+/* Forgets every MX_* of our own environment but MX_CONFIG and the hooks of
+ * tests (MX_TEST_*): nobody outside says what the envelope is. */
+void envelope_clear_env(void);
 void envelope_free(struct envelope *env);
 /* Option rows that override it; STRUCT embeds struct envelope as MEMBER:
  * --sender --recipient (repeatable) --client-addr --client-name --helo

@@ -1,0 +1,335 @@
+/*
+ * deposit.c - safe deposit: open in tmp, write, rename, one fsync.
+ * Layer: sys.  DESIGN laws 1 and 3: fsync after the rename makes name and
+ * bytes durable together on ext4; fsync before it loses names.
+ */
+#include "deposit.h"
+#include "mem.h"
+#include "random.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Writes are gathered to this size; beyond it they go straight through. */
+#define GATHER 65536
+/* ext2, ext3 and ext4 share it; all are served by the kernel's ext4. */
+#define EXT4_MAGIC 0xEF53
+
+/* The directory that holds a new name must be durable too, wherever the one
+ * fsync of the file is not known to be enough. */
+static int
+sync_dir(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	int r = fsync(fd);
+	int saved = errno;
+	if (close(fd) != 0 && r == 0)
+		return -1;
+	errno = saved;
+	return r;
+}
+
+enum deposit_sync
+deposit_sync_of(int dirfd, enum deposit_sync wish)
+{
+	struct statfs fs;
+
+	if (wish != DEPOSIT_AUTO)
+		return wish;
+	if (fstatfs(dirfd, &fs) == 0 && fs.f_type == EXT4_MAGIC)
+		return DEPOSIT_FILE;
+	return DEPOSIT_BOTH;
+}
+
+/* mkdir -p for the parents of path; the names made are made durable. */
+static int
+make_parents(const char *path, struct err *e)
+{
+	char *part = mem_strdup(path);
+	int r = 0;
+
+	for (char *p = part + 1; r == 0 && *p != '\0'; p++) {
+		if (*p != '/' || p[1] == '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(part, 0700) != 0 && errno != EEXIST)
+			r = err_sys(e, "%s: making the directory", part);
+		*p = '/';
+	}
+	free(part);
+	return r;
+}
+
+/* Maildir++: a folder below a Maildir is marked by this file. */
+static int
+mark_folder(int dirfd)
+{
+	int fd = openat(dirfd, "maildirfolder",
+			O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int
+make_folder(const char *path, struct err *e)
+{
+	if (make_parents(path, e) != 0)
+		return -1;
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return err_sys(e, "%s: making the Maildir", path);
+	return 0;
+}
+
+static const char *
+last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+int
+deposit_maildir_open(const char *path, struct err *e)
+{
+	static const char *const subs[] = { "tmp", "new", "cur" };
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	char *clean = mem_strdup(path);
+	bool made = false;
+	int fd, r = 0;
+
+	/* With a slash behind it O_NOFOLLOW would follow. */
+	for (size_t n = strlen(clean); n > 1 && clean[n - 1] == '/';)
+		clean[--n] = '\0';
+	fd = open(clean, flags);
+	if (fd < 0 && errno == ENOENT) {
+		r = make_folder(clean, e);
+		made = true;
+		if (r == 0)
+			fd = open(clean, flags);
+	}
+	if (r == 0 && fd < 0)
+		r = err_sys(e, "%s: opening the Maildir", clean);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(subs); i++) {
+		if (mkdirat(fd, subs[i], 0700) == 0)
+			made = true;
+		else if (errno != EEXIST)
+			r = err_sys(e, "%s/%s: making the directory", clean,
+				    subs[i]);
+	}
+	if (r == 0 && made && last_part(clean)[0] == '.' &&
+	    mark_folder(fd) != 0)
+		r = err_sys(e, "%s/maildirfolder", clean);
+	if (r == 0 && made && (fsync(fd) != 0 || sync_dir(fd, "..") != 0))
+		r = err_sys(e, "%s: syncing the directory", clean);
+	free(clean);
+	if (r != 0 && fd >= 0)
+		close(fd);
+	return r == 0 ? fd : -1;
+}
+
+/* Our host's name as maildir names hold it: no slash, no colon. */
+static const char *
+host_word(void)
+{
+	static char word[65];
+
+	if (word[0] != '\0')
+		return word;
+	if (gethostname(word, sizeof(word) - 1) != 0 || word[0] == '\0')
+		snprintf(word, sizeof(word), "localhost");
+	for (char *p = word; *p != '\0'; p++)
+		if (*p == '/' || *p == ':' || *p == ',' || *p <= ' ')
+			*p = '-';
+	return word;
+}
+
+static void
+unique_name(char *out, size_t size)
+{
+	static unsigned long counter;
+	int64_t now = clock_now_us();
+
+	snprintf(out, size, "%lld.M%06lldP%ldQ%luR%08x.%s",
+		 (long long)(now / 1000000), (long long)(now % 1000000),
+		 (long)getpid(), counter++, (unsigned)random_u64(),
+		 host_word());
+}
+
+int
+deposit_open(struct deposit *d, int dirfd, enum deposit_sync sync,
+	     struct err *e)
+{
+	char name[200];
+
+	deposit_adopt(d, -1);
+	d->dirfd = dirfd;
+	d->sync = sync;
+	unique_name(name, sizeof(name));
+	snprintf(d->tmp, sizeof(d->tmp), "tmp/%s", name);
+	d->fd =
+	    openat(dirfd, d->tmp,
+		   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (d->fd >= 0)
+		return 0;
+	int r = err_sys(e, "%s: making the file", d->tmp);
+	d->tmp[0] = '\0';
+	return r;
+}
+
+void
+deposit_adopt(struct deposit *d, int fd)
+{
+	*d = (struct deposit){ .dirfd = -1, .fd = fd };
+	d->out = BUF_INIT;
+}
+
+static int
+write_all(struct deposit *d, const char *p, size_t n, struct err *e)
+{
+	while (n > 0) {
+		ssize_t put = write(d->fd, p, n);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0) {
+			if (put == 0)
+				errno = EIO;
+			return err_sys(e, "writing the message");
+		}
+		p += put;
+		n -= (size_t)put;
+	}
+	return 0;
+}
+
+/* Lines that end in LF alone would be a byte longer on the wire. */
+static uint64_t
+count_bare_lf(const char *p, size_t n, char before)
+{
+	const char *end = p + n, *lf = p;
+	uint64_t count = 0;
+
+	while (lf < end &&
+	       (lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL) {
+		if ((lf == p ? before : lf[-1]) != '\r')
+			count++;
+		lf++;
+	}
+	return count;
+}
+
+int
+deposit_write(struct deposit *d, const void *p, size_t n, struct err *e)
+{
+	if (n == 0)
+		return 0;
+	d->vsize += n + count_bare_lf(p, n, d->last);
+	d->size += n;
+	d->last = ((const char *)p)[n - 1];
+	if (d->out.n + n > GATHER && d->out.n > 0) {
+		if (write_all(d, d->out.p, d->out.n, e) != 0)
+			return -1;
+		buf_clear(&d->out);
+	}
+	if (n >= GATHER)
+		return write_all(d, p, n, e);
+	buf_add(&d->out, p, n);
+	return 0;
+}
+
+int
+deposit_flush(struct deposit *d, struct err *e)
+{
+	if (d->out.n > 0 && write_all(d, d->out.p, d->out.n, e) != 0)
+		return -1;
+	buf_free(&d->out);
+	/* A hint only: fsync is what counts, and reports every error. */
+	(void)sync_file_range(d->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+/* The rename is done.  A failed fsync is never tried again: the kernel has
+ * dropped the error and perhaps the pages. */
+static int
+make_durable(struct deposit *d, struct err *e)
+{
+	char dir[sizeof(d->place)];
+	const char *slash = strrchr(d->place, '/');
+	int r = 0;
+
+	if (fsync(d->fd) != 0)
+		r = err_sys(e, "%s: syncing the file", d->place);
+	if (slash == NULL)
+		snprintf(dir, sizeof(dir), ".");
+	else
+		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - d->place),
+			 d->place);
+	if (r == 0 && deposit_sync_of(d->dirfd, d->sync) == DEPOSIT_BOTH &&
+	    sync_dir(d->dirfd, dir) != 0)
+		r = err_sys(e, "%s: syncing the directory", dir);
+	if (close(d->fd) != 0 && r == 0)
+		r = err_sys(e, "%s: closing the file", d->place);
+	d->fd = -1;
+	if (r != 0)
+		deposit_undo(d);
+	return r;
+}
+
+int
+deposit_commit_as(struct deposit *d, const char *name, struct err *e)
+{
+	int r = deposit_flush(d, e);
+
+	if (r == 0 && strlen(name) >= sizeof(d->place))
+		r = err_set(e, ST_TEMPFAIL, "%s: the name is too long", name);
+	if (r == 0 && renameat(d->dirfd, d->tmp, d->dirfd, name) != 0)
+		r = err_sys(e, "%s: renaming %s to it", name, d->tmp);
+	if (r != 0) {
+		deposit_abort(d);
+		return r;
+	}
+	d->tmp[0] = '\0';
+	memcpy(d->place, name, strlen(name) + 1);
+	return make_durable(d, e);
+}
+
+int
+deposit_commit(struct deposit *d, const char *flags, struct err *e)
+{
+	char name[sizeof(d->place)];
+
+	/* size counts what is gathered too */
+	snprintf(name, sizeof(name), "%s/%s,S=%llu,W=%llu%s%s",
+		 flags != NULL ? "cur" : "new", d->tmp + strlen("tmp/"),
+		 (unsigned long long)d->size, (unsigned long long)d->vsize,
+		 flags != NULL ? ":2," : "", flags != NULL ? flags : "");
+	return deposit_commit_as(d, name, e);
+}
+
+void
+deposit_undo(struct deposit *d)
+{
+	if (d->place[0] != '\0')
+		(void)unlinkat(d->dirfd, d->place, 0);
+	d->place[0] = '\0';
+}
+
+void
+deposit_abort(struct deposit *d)
+{
+	if (d->fd >= 0)
+		(void)close(d->fd);
+	d->fd = -1;
+	if (d->tmp[0] != '\0')
+		(void)unlinkat(d->dirfd, d->tmp, 0);
+	d->tmp[0] = '\0';
+	buf_free(&d->out);
+}

@@ -1,0 +1,158 @@
+/* Unit tests of common/deposit.c: bytes, names, modes, what is left behind. */
+#include "deposit.h"
+#include "status.h"
+#include "unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char root[] = "/tmp/test_deposit.XXXXXX";
+static char path[300], name[600];
+
+static int
+count(const char *sub)
+{
+	int n = 0;
+	snprintf(name, sizeof(name), "%s/%s", path, sub);
+	DIR *dir = opendir(name);
+	for (struct dirent *de; dir != NULL && (de = readdir(dir)) != NULL;)
+		n += de->d_name[0] != '.';
+	if (dir != NULL)
+		closedir(dir);
+	return n;
+}
+
+static const struct {
+	const char *bytes;
+	size_t n;
+	unsigned vsize;
+} cases[] = {
+	{ "a\nb\n", 4, 6 }, { "a\r\nb\n", 5, 6 }, { "nul\0\n", 5, 6 },
+	{ "", 0, 0 },       { "no end", 6, 6 },   { "\n\n\r\n\n", 5, 8 },
+};
+
+static void
+one_case(int dirfd, size_t i, size_t step)
+{
+	struct deposit d;
+	struct err e = ERR_INIT;
+	char back[64], want[100];
+
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_AUTO, &e) == 0, "%zu open", i);
+	for (size_t at = 0; at < cases[i].n; at += step) {
+		size_t n = cases[i].n - at < step ? cases[i].n - at : step;
+		CHECK(deposit_write(&d, cases[i].bytes + at, n, &e) == 0,
+		      "%zu write", i);
+	}
+	CHECK(deposit_commit(&d, NULL, &e) == 0, "%zu commit %s", i, e.text);
+	snprintf(want, sizeof(want), ",S=%zu,W=%u", cases[i].n, cases[i].vsize);
+	CHECK(strncmp(d.place, "new/", 4) == 0 &&
+		  strcmp(strchr(d.place, ','), want) == 0,
+	      "%zu name %s", i, d.place);
+	int fd = openat(dirfd, d.place, O_RDONLY | O_CLOEXEC);
+	CHECK(read(fd, back, sizeof(back)) == (ssize_t)cases[i].n &&
+		  memcmp(back, cases[i].bytes, cases[i].n) == 0,
+	      "%zu bytes", i);
+	close(fd);
+	deposit_undo(&d);
+	CHECK(count("new") == 0 && count("tmp") == 0, "%zu undone", i);
+}
+
+static void
+large_and_limit(int dirfd)
+{
+	static char big[200000];
+	struct deposit d;
+	struct err e = ERR_INIT;
+	struct stat st;
+
+	memset(big, 'x', sizeof(big));
+	big[99] = '\n';
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_BOTH, &e) == 0, "big open");
+	CHECK(deposit_write(&d, "1", 1, &e) == 0, "one");
+	CHECK(deposit_write(&d, big, sizeof(big), &e) == 0, "big");
+	CHECK(deposit_write(&d, "2", 1, &e) == 0, "one more");
+	CHECK(deposit_commit(&d, "S", &e) == 0, "commit %s", e.text);
+	CHECK(strstr(d.place, ":2,S") != NULL, "flags %s", d.place);
+	CHECK(fstatat(dirfd, d.place, &st, 0) == 0 &&
+		  st.st_size == sizeof(big) + 2 && (st.st_mode & 0777) == 0600,
+	      "size and mode");
+	deposit_undo(&d);
+
+	/* a write that fails: temporary, nothing left behind */
+	struct rlimit rl = { 1000, RLIM_INFINITY };
+	struct rlimit was;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	setrlimit(RLIMIT_FSIZE, &rl);
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_AUTO, &e) == 0, "limit open");
+	CHECK(deposit_write(&d, big, 2000, &e) == 0, "gathered");
+	CHECK(deposit_commit(&d, NULL, &e) == -1, "commit fails");
+	CHECK(status_is_temp(e.status), "temporary, %d %s", e.status, e.text);
+	setrlimit(RLIMIT_FSIZE, &was);
+	CHECK(count("new") == 0 && count("tmp") == 0 && count("cur") == 0,
+	      "nothing left");
+	CHECK(d.fd == -1, "closed");
+}
+
+static void
+folders(void)
+{
+	struct err e = ERR_INIT;
+	char p[600], q[700];
+	int fd;
+
+	snprintf(p, sizeof(p), "%s/deep/er/Maildir/.Sub/", root);
+	fd = deposit_maildir_open(p, &e);
+	CHECK(fd >= 0, "parents made: %s", e.text);
+	CHECK(faccessat(fd, "maildirfolder", F_OK, 0) == 0, "marked");
+	close(fd);
+	snprintf(q, sizeof(q), "%s/link", root);
+	CHECK(symlink(p, q) == 0 && deposit_maildir_open(q, &e) == -1,
+	      "no link");
+	strcat(q, "/");
+	CHECK(deposit_maildir_open(q, &e) == -1, "no link with a slash");
+	snprintf(q, sizeof(q), "%s/file", root);
+	fd = open(q, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	close(fd);
+	CHECK(deposit_maildir_open(q, &e) == -1 && strstr(e.text, q) != NULL,
+	      "no file: %s", e.text);
+}
+
+int
+main(void)
+{
+	struct err e = ERR_INIT;
+	struct deposit d;
+
+	if (mkdtemp(root) == NULL)
+		return 1;
+	snprintf(path, sizeof(path), "%s/Maildir", root);
+	int dirfd = deposit_maildir_open(path, &e);
+	CHECK(dirfd >= 0, "made %s", e.text);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		one_case(dirfd, i, 1);
+		one_case(dirfd, i, 100);
+	}
+	large_and_limit(dirfd);
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_AUTO, &e) == 0, "open");
+	CHECK(count("tmp") == 1, "in tmp");
+	deposit_abort(&d);
+	CHECK(count("tmp") == 0, "aborted");
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_AUTO, &e) == 0 &&
+		  deposit_commit_as(&d, "queue-7", &e) == 0,
+	      "as %s", e.text);
+	CHECK(faccessat(dirfd, "queue-7", F_OK, 0) == 0, "named");
+	deposit_abort(&d);
+	CHECK(faccessat(dirfd, "queue-7", F_OK, 0) == 0, "abort is harmless");
+	folders();
+	close(dirfd);
+	snprintf(name, sizeof(name), "rm -r %s", root);
+	CHECK(system(name) == 0, "cleaned");
+	return unit_done();
+}
