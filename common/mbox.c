@@ -155,9 +155,11 @@ find_end(struct mbox *m, struct err *e)
 	if (end < 0)
 		return err_sys(e, "%s: seeking", m->path);
 	m->start = end;
-	if (end >= 2 && pread(m->fd, tail, 2, end - 2) != 2)
+	size_t n = end >= 2 ? 2 : (size_t)end;
+	if (n > 0 &&
+	    pread(m->fd, tail + 2 - n, n, end - (off_t)n) != (ssize_t)n)
 		return err_sys(e, "%s: reading its end", m->path);
-	if (end == 1)
+	if (n == 1)
 		tail[0] = 'x';
 	if (end > 0 && tail[1] != '\n')
 		buf_adds(&m->out, "\n\n");
