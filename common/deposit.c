@@ -283,15 +283,35 @@ make_durable(struct deposit *d, struct err *e)
 	return r;
 }
 
-int
-deposit_commit_as(struct deposit *d, const char *name, struct err *e)
+/* rename that may refuse to replace.  Where the file system cannot do that in
+ * one step (EINVAL), look first. */
+static int
+put_in_place(struct deposit *d, const char *name, bool replace)
+{
+	if (replace)
+		return renameat(d->dirfd, d->tmp, d->dirfd, name);
+	if (renameat2(d->dirfd, d->tmp, d->dirfd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (faccessat(d->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		return renameat(d->dirfd, d->tmp, d->dirfd, name);
+	errno = EEXIST;
+	return -1;
+}
+
+static int
+commit_at(struct deposit *d, const char *name, bool replace, struct err *e)
 {
 	int r = deposit_flush(d, e);
 
 	if (r == 0 && strlen(name) >= sizeof(d->place))
 		r = err_set(e, ST_TEMPFAIL, "%s: the name is too long", name);
-	if (r == 0 && renameat(d->dirfd, d->tmp, d->dirfd, name) != 0)
+	if (r == 0 && put_in_place(d, name, replace) != 0) {
+		if (!replace && errno == EEXIST)
+			return 1;
 		r = err_sys(e, "%s: renaming %s to it", name, d->tmp);
+	}
 	if (r != 0) {
 		deposit_abort(d);
 		return r;
@@ -299,6 +319,18 @@ deposit_commit_as(struct deposit *d, const char *name, struct err *e)
 	d->tmp[0] = '\0';
 	memcpy(d->place, name, strlen(name) + 1);
 	return make_durable(d, e);
+}
+
+int
+deposit_commit_as(struct deposit *d, const char *name, struct err *e)
+{
+	return commit_at(d, name, true, e);
+}
+
+int
+deposit_commit_new(struct deposit *d, const char *name, struct err *e)
+{
+	return commit_at(d, name, false, e);
 }
 
 int

@@ -52,6 +52,10 @@ int deposit_commit(struct deposit *d, const char *flags,
  * `name` relative to dirfd, one fsync. */
 int deposit_commit_as(struct deposit *d, const char *name,
 		      struct err *e) MX_MUST_CHECK;
+/* The same, but never over a name that exists: then 1, nothing is done, and
+ * another name may be tried. */
+int deposit_commit_new(struct deposit *d, const char *name,
+		       struct err *e) MX_MUST_CHECK;
 /* Takes the commit back (a later recipient failed): unlinks `place`. */
 void deposit_undo(struct deposit *d);
 /* Gives up: unlinks tmp, frees memory.  Harmless after commit. */

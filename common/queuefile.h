@@ -23,12 +23,12 @@
 
 struct queuefile_rcpt {
 	char state;
-	char *addr;	/* where it goes now */
-	char *original; /* as it came (X-Original-To), or NULL */
-	char *orcpt;	/* "rfc822;bob@example.org", decoded, or NULL */
-	char *notify;	/* "NEVER" or "SUCCESS,FAILURE,DELAY", or NULL */
+	char *addr;        /* where it goes now */
+	char *original;    /* as it came (X-Original-To), or NULL */
+	char *orcpt;       /* "rfc822;bob@example.org", decoded, or NULL */
+	char *notify;      /* "NEVER" or "SUCCESS,FAILURE,DELAY", or NULL */
 	struct strs other; /* unknown " name: value" lines, kept */
-	int64_t at;	/* reader: offset of the letter */
+	int64_t at;        /* reader: offset of the letter */
 };
 
 /* Flags of an entry. */
@@ -40,16 +40,16 @@ struct queuefile_rcpt {
 
 /* All strings are owned (mem.h); NULL or "": not known, no line is written. */
 struct queuefile_env {
-	char *id;	/* queue ID: letters, digits, "._-", at most 60 */
-	char *sender;	/* "" is the null sender */
+	char *id;           /* queue ID: letters, digits, "._-", at most 60 */
+	char *sender;       /* "" is the null sender */
 	int64_t arrival_us; /* microseconds since 1970; 0: now */
 	unsigned flags;
-	bool hold;	/* arrives on hold */
-	char *envid;	/* ENVID of RFC 3461, decoded */
-	char *ret;	/* "FULL", "HDRS" */
+	bool hold;   /* arrives on hold */
+	char *envid; /* ENVID of RFC 3461, decoded */
+	char *ret;   /* "FULL", "HDRS" */
 	char *client_addr, *client_name, *client_port, *helo, *proto, *tls,
-	    *login;	/* as XFORWARD says them */
-	char *transport; /* overrides routing: "smtp:[127.0.0.1]:10024" */
+	    *login;        /* as XFORWARD says them */
+	char *transport;   /* overrides routing: "smtp:[127.0.0.1]:10024" */
 	struct strs other; /* unknown "name: value" lines, kept */
 	struct queuefile_rcpt *rcpt;
 	size_t nrcpt, cap;
@@ -72,8 +72,8 @@ int queuefile_dir(const char *path, struct err *e) MX_MUST_CHECK;
 /* Writing: create, write..., commit.  The message is LF bytes, streamed. */
 struct queuefile_writer {
 	struct deposit d;
-	char id[64];	/* after commit: the name it got, see below */
-	uint64_t size;	/* message bytes */
+	char id[64];   /* after commit: the name it got, see below */
+	uint64_t size; /* message bytes */
 	uint64_t size_at;
 	uint32_t crc;
 };
@@ -96,12 +96,12 @@ void queuefile_abort(struct queuefile_writer *w);
 /* Reading and working on an entry. */
 struct queuefile {
 	int dirfd, fd;
-	char id[64];	 /* name of the file: what logs and tools say */
-	char place[80];	 /* "queue/XX/ID" */
+	char id[64];    /* name of the file: what logs and tools say */
+	char place[80]; /* "queue/XX/ID" */
 	struct queuefile_env env;
 	uint64_t msg_at, msg_size; /* the message inside fd */
-	uint64_t journal_at;	   /* behind the trailer */
-	time_t next;		   /* next attempt */
+	uint64_t journal_at;       /* behind the trailer */
+	time_t next;               /* next attempt */
 	bool locked;
 };
 
@@ -109,7 +109,7 @@ enum queuefile_result {
 	QUEUEFILE_OK,
 	QUEUEFILE_GONE, /* no such entry (any more) */
 	QUEUEFILE_BUSY, /* somebody works on it */
-	QUEUEFILE_BAD,	/* not a whole entry; with a lock: moved to corrupt/
+	QUEUEFILE_BAD,  /* not a whole entry; with a lock: moved to corrupt/
 			   and logged, unless it is young (being copied) */
 	QUEUEFILE_ERROR /* temporary trouble: e says what */
 };
@@ -129,23 +129,22 @@ ssize_t queuefile_read(const struct queuefile *q, uint64_t at, void *p,
 		       size_t n);
 /* A second, read-only descriptor positioned at the message's first byte
  * (msg_size bytes of it are the message), for a child's stdin. */
-int queuefile_message_fd(const struct queuefile *q, struct err *e)
-    MX_MUST_CHECK;
+int queuefile_message_fd(const struct queuefile *q,
+			 struct err *e) MX_MUST_CHECK;
 /* Overwrites the letter of recipient i.  Written, not synced: DESIGN 3.9. */
 int queuefile_mark(struct queuefile *q, size_t i, char state,
 		   struct err *e) MX_MUST_CHECK;
 /* Puts the entry on hold or releases it. */
-int queuefile_hold(struct queuefile *q, bool hold,
-		   struct err *e) MX_MUST_CHECK;
+int queuefile_hold(struct queuefile *q, bool hold, struct err *e) MX_MUST_CHECK;
 /* How many recipients are in that state? */
 size_t queuefile_count(const struct queuefile *q, char state);
 
 /* A line of the journal. */
 struct queuefile_note {
-	int64_t time;	/* seconds */
-	size_t rcpt;	/* index; SIZE_MAX: the entry as a whole */
-	struct span word; /* sent, deferred, bounced, expired, delayed ... */
-	struct span dsn;  /* "4.4.1" or "-" */
+	int64_t time;      /* seconds */
+	size_t rcpt;       /* index; SIZE_MAX: the entry as a whole */
+	struct span word;  /* sent, deferred, bounced, expired, delayed ... */
+	struct span dsn;   /* "4.4.1" or "-" */
 	struct span relay; /* host[addr]:port or "none" */
 	struct span text;
 };
