@@ -249,6 +249,34 @@ endpoint_connect(const struct endpoint *ep, deadline_t d, struct err *e)
 	return fd;
 }
 
+int
+endpoint_sockaddr(const struct endpoint *ep, struct sockaddr_storage *ss,
+		  socklen_t *len, struct err *e)
+{
+	struct sockaddr_in *v4 = (void *)ss;
+	struct sockaddr_in6 *v6 = (void *)ss;
+	int port;
+
+	*ss = (struct sockaddr_storage){ 0 };
+	if (ep->kind == ENDPOINT_INET &&
+	    num_int(span_of(ep->port), 1, 65535, &port)) {
+		if (inet_pton(AF_INET, ep->host, &v4->sin_addr) == 1) {
+			v4->sin_family = AF_INET;
+			v4->sin_port = htons((uint16_t)port);
+			*len = sizeof(*v4);
+			return 0;
+		}
+		if (inet_pton(AF_INET6, ep->host, &v6->sin6_addr) == 1) {
+			v6->sin6_family = AF_INET6;
+			v6->sin6_port = htons((uint16_t)port);
+			*len = sizeof(*v6);
+			return 0;
+		}
+	}
+	return err_set(e, ST_CONFIG, "%s: expected ADDRESS:PORT in numbers",
+		       ep->text);
+}
+
 /* The inode of the socket that listens on this port, from /proc/net. */
 static bool
 endpoint_inode(const char *file, int port, struct span *inode_r, struct buf *b)

@@ -34,6 +34,9 @@ void endpoint_free(struct endpoint *ep);
  */
 int endpoint_connect(const struct endpoint *ep, deadline_t d,
 		     struct err *e) MX_MUST_CHECK;
+/* The address of an inet endpoint that is given in numbers (no look-up). */
+int endpoint_sockaddr(const struct endpoint *ep, struct sockaddr_storage *ss,
+		      socklen_t *len, struct err *e) MX_MUST_CHECK;
 /* Binds and listens (backlog 1024); unix: removes a dead socket first, mode
  * as given.  Several descriptors where a host name has several addresses:
  * fds_r[0..max-1], returns how many, or -1.  On EADDRINUSE the sentence names

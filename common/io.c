@@ -29,19 +29,30 @@ io_words(enum io_result r)
 	return strerror(errno);
 }
 
+volatile sig_atomic_t io_stop;
+bool io_stoppable;
+
 enum io_result
 io_wait(int fd, bool for_write, deadline_t d)
 {
 	struct pollfd p = { fd, for_write ? POLLOUT : POLLIN, 0 };
 
 	for (;;) {
-		int n = poll(&p, 1, clock_left(d));
+		bool stoppable = io_stoppable && !for_write;
+		int left = clock_left(d), n;
 
+		if (stoppable && io_stop)
+			return IO_TIMEOUT;
+		/* A signal may come just before poll: look once a second. */
+		if (stoppable && (left < 0 || left > 1000))
+			n = poll(&p, 1, 1000);
+		else
+			n = poll(&p, 1, left);
 		if (n > 0)
 			return IO_OK;
-		if (n == 0)
+		if (n == 0 && clock_left(d) == 0)
 			return IO_TIMEOUT;
-		if (errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return IO_ERROR;
 	}
 }

@@ -10,6 +10,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "err.h"
+#include <signal.h>
 
 enum io_result {
 	IO_OK,
@@ -75,6 +76,11 @@ void stream_write(struct stream *s, const void *p, size_t n);
 void stream_puts(struct stream *s, const char *cstr);
 void stream_printf(struct stream *s, const char *fmt, ...) MX_PRINTF(2, 3);
 enum io_result stream_flush(struct stream *s, deadline_t d) MX_MUST_CHECK;
+
+/* A session that waits at a safe point (before a command) sets io_stoppable;
+ * then SIGTERM, which sets io_stop, ends a waiting read with IO_TIMEOUT. */
+extern volatile sig_atomic_t io_stop;
+extern bool io_stoppable;
 
 /* Plain descriptors.  All of n bytes, or not IO_OK. */
 enum io_result io_write(int fd, const void *p, size_t n,

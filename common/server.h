@@ -11,6 +11,7 @@
 #ifndef MX_SERVER_H
 #define MX_SERVER_H
 
+#include "buf.h"
 #include "endpoint.h"
 #include "opt.h"
 
@@ -19,22 +20,28 @@ struct server;
 /* A listener profile, e.g. smtp, submission, submissions. */
 struct server_mode {
 	const char *name; /* as in LISTEN_FDNAMES and --mode */
-	bool tls;	  /* implicit TLS */
-	int port;	  /* sockets of this local port default to the mode */
+	bool tls;         /* implicit TLS */
+	int port;         /* sockets of this local port default to the mode */
+	/* For unix sockets, which take the mode of their file's name: access
+	 * rights (0: as in server_options) and, for root, owner and group
+	 * (names, known when the configuration is read; NULL or "": as they
+	 * are). */
+	unsigned unix_mode;
+	char *const *owner, *const *group;
 };
 
 struct server_conn {
 	int fd_in, fd_out; /* the session closes neither; the skeleton does */
 	const struct server_mode *mode;
-	bool has_peer;	   /* a socket with an IP peer (or vouched for) */
-	bool is_unix;	   /* unix socket: uid below is the peer's */
+	bool has_peer; /* a socket with an IP peer (or vouched for) */
+	bool is_unix;  /* unix socket: uid below is the peer's */
 	uid_t peer_uid;
-	char addr[64];	   /* "192.0.2.1", "2001:db8::1" or "unknown" */
+	char addr[64]; /* "192.0.2.1", "2001:db8::1" or "unknown" */
 	int port;
 	char local_addr[64];
 	int local_port;
-	int count;	   /* sessions of this client now (per /64 for IPv6) */
-	bool too_many;	   /* beyond the per-client limit: say 421 and return */
+	int count;     /* sessions of this client now (per /64 for IPv6) */
+	bool too_many; /* beyond the per-client limit: say 421 and return */
 };
 
 struct server_spec {
@@ -45,8 +52,10 @@ struct server_spec {
 	unsigned sandbox; /* SANDBOX_* promises of a worker (sandbox.h) */
 	/* What to say (whole bytes) when no worker is free, e.g. "421 ...". */
 	const char *busy_text;
-	/* In the monitor, at start and again at SIGHUP (reload true; on
-	 * failure then the old state must still stand). */
+	/* In the monitor, at start and again at SIGHUP (reload true: the
+	 * configuration has been read again; make new objects and new offers,
+	 * leave the old ones to the workers that still run; on failure the
+	 * old state must still stand). */
 	int (*before_drop)(struct server *s, bool reload, struct err *e);
 	int (*after_drop)(struct server *s, struct err *e);
 	void (*session)(struct server *s, struct server_conn *c);
@@ -56,25 +65,28 @@ struct server_spec {
 
 /* What the skeleton takes from the program's options and parameters. */
 struct server_options {
-	struct strs listen; /* --listen */
-	const char *mode;   /* --mode */
-	int64_t max_workers;	     /* default_process_limit, 100 */
-	int64_t max_use;	     /* sessions a worker, 100 */
-	int64_t client_limit;	     /* connections per client, 0: none */
-	int64_t max_idle;	     /* ms, inetd wait: 100 s */
-	unsigned unix_mode;	     /* mode of unix sockets, e.g. 0666 */
+	struct strs listen;   /* --listen */
+	const char *mode;     /* --mode */
+	int64_t max_workers;  /* default_process_limit, 100 */
+	int64_t max_use;      /* sessions a worker, 100 */
+	int64_t client_limit; /* connections per client, 0: none */
+	int64_t max_idle;     /* ms, inetd wait: 100 s */
+	unsigned unix_mode;   /* mode of unix sockets, e.g. 0666 */
 };
 /* Option rows for --listen and --mode, to be put into a program's rows with
  * the offset of its struct server_options. */
-#define SERVER_OPT_ROWS(STRUCT, MEMBER)                                       \
-	{ 0, "listen", "ENDPOINT", OPT_LIST,                                  \
-	  offsetof(STRUCT, MEMBER) + offsetof(struct server_options, listen), \
-	  "listen here (repeatable): inet:HOST:PORT, ADDR:PORT, unix:PATH" }, \
-	{                                                                     \
-		0, "mode", "MODE", OPT_STR,                                   \
-		    offsetof(STRUCT, MEMBER) +                                \
-			offsetof(struct server_options, mode),                \
-		    "listener profile of these sockets"                       \
+#define SERVER_OPT_ROWS(STRUCT, MEMBER)                                        \
+	{ 0,                                                                   \
+	  "listen",                                                            \
+	  "ENDPOINT",                                                          \
+	  OPT_LIST,                                                            \
+	  offsetof(STRUCT, MEMBER) + offsetof(struct server_options, listen),  \
+	  "listen here (repeatable): inet:HOST:PORT, ADDR:PORT, unix:PATH" },  \
+	{                                                                      \
+		0, "mode", "MODE", OPT_STR,                                    \
+		    offsetof(STRUCT, MEMBER) +                                 \
+			offsetof(struct server_options, mode),                 \
+		    "listener profile of these sockets"                        \
 	}
 
 /* Runs until SIGTERM (or the one session ends); returns ST_*. */
@@ -104,8 +116,12 @@ int server_ask(struct server *s, int offer, struct span request,
 int server_endpoint(struct server *s, const struct endpoint *ep);
 int server_connect(struct server *s, int endpoint, deadline_t d,
 		   struct err *e) MX_MUST_CHECK;
-/* A fresh connected DNS socket (SOCK_DGRAM or SOCK_STREAM) to a configured
- * resolver; suits dns_set_opener. */
+/* The addresses (HOST:PORT, numbers only) that server_dns_socket may reach;
+ * in before_drop, e.g. from dns_servers. */
+void server_resolvers(struct server *s, const struct strs *hostports);
+/* In the worker: a fresh connected DNS socket (SOCK_DGRAM or SOCK_STREAM) to
+ * the resolver number `which` modulo their count, or -1; suits
+ * dns_set_opener. */
 int server_dns_socket(void *server, int type, int which);
 
 #endif
