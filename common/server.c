@@ -45,6 +45,18 @@ server_single(const struct server *s)
 	return s->single;
 }
 
+/* Does the descriptor listen?  -1: it is no socket. */
+static int
+server_accepts(int fd)
+{
+	int v = 0;
+	socklen_t len = sizeof(v);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len) != 0)
+		return -1;
+	return v;
+}
+
 static const struct server_mode *
 server_mode_named(const struct server *s, struct span name)
 {
@@ -194,18 +206,6 @@ server_listen(struct server *s, const char *text, struct err *e)
 	return n > 0 && r == 0 ? 0 : -1;
 }
 
-/* Does the descriptor listen?  -1: it is no socket. */
-static int
-server_accepts(int fd)
-{
-	int v = 0;
-	socklen_t len = sizeof(v);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len) != 0)
-		return -1;
-	return v;
-}
-
 /* systemd's protocol (sd_listen_fds(3)); returns how many were taken. */
 static int
 server_listen_fds(struct server *s, struct err *e)
@@ -325,47 +325,69 @@ server_fill_conn(struct server_conn *c, const struct listener *l, int fd,
 				 sizeof(one));
 }
 
-/* inetd nowait: fd 2 is the client's socket too; nothing may be said there. */
-static void
-server_quiet_stderr(int fd)
+static bool
+server_same_file(int x, int y)
 {
 	struct stat a, b;
-	int null;
 
-	if (fstat(fd, &a) != 0 || fstat(2, &b) != 0 || !S_ISSOCK(b.st_mode) ||
-	    a.st_ino != b.st_ino || a.st_dev != b.st_dev)
-		return;
-	null = open("/dev/null", O_WRONLY);
-	if (null >= 0) {
+	return fstat(x, &a) == 0 && fstat(y, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
+/*
+ * The session's descriptors move above 2, and 0 and 1 become /dev/null: then
+ * the peer sees the end when the session closes, and nothing is said there by
+ * accident.  inetd makes fd 2 the client's socket too.
+ */
+static int
+server_move_stdio(int *in, int *out, struct err *e)
+{
+	bool loud = server_same_file(*in, 2);
+	int i = fcntl(*in, F_DUPFD_CLOEXEC, 3), o = i, null;
+
+	if (*out != *in)
+		o = fcntl(*out, F_DUPFD_CLOEXEC, 3);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (i < 0 || o < 0 || null < 0)
+		return err_sys(e, "moving descriptors");
+	if (*in > 2)
+		close(*in);
+	(void)dup2(null, 0);
+	(void)dup2(null, 1);
+	if (loud && server_accepts(i) >= 0)
 		(void)dup2(null, 2);
+	if (null > 2)
 		close(null);
-	}
+	*in = i;
+	*out = o;
+	return 0;
 }
 
 /* One session on fd 0/1, or on the descriptor that systemd passed. */
-static void
+static int
 server_single_conn(struct server *s, int fd_in, int fd_out,
-		   const struct server_mode *mode)
+		   const struct server_mode *mode, struct err *e)
 {
 	struct listener l = { fd_in, mode, server_is_unix(fd_in) };
 	struct sockaddr_storage peer = { 0 };
 	socklen_t len = sizeof(peer);
 
+	if (server_move_stdio(&fd_in, &fd_out, e) != 0)
+		return -1;
 	if (getpeername(fd_in, (struct sockaddr *)&peer, &len) != 0)
 		peer.ss_family = AF_UNSPEC;
-	server_quiet_stderr(fd_in);
 	server_fill_conn(&s->conn, &l, fd_in, &peer);
 	s->conn.fd_out = fd_out;
 	if (!s->conn.has_peer && !(l.is_unix && peer.ss_family == AF_UNIX &&
 				   s->conn.peer_uid == (uid_t)-1))
 		server_env_peer(&s->conn);
+	return 0;
 }
 
 static int
 server_find_sockets(struct server *s, struct err *e)
 {
-	struct stat a, b;
-	int n, fd_out = 1;
+	int n;
 
 	for (size_t i = 0; i < s->o->listen.n; i++) {
 		if (server_listen(s, s->o->listen.v[i], e) != 0)
@@ -377,8 +399,8 @@ server_find_sockets(struct server *s, struct err *e)
 	if (n < 0)
 		return -1;
 	if (s->single)
-		server_single_conn(s, s->conn.fd_in, s->conn.fd_in,
-				   s->conn.mode);
+		return server_single_conn(s, s->conn.fd_in, s->conn.fd_in,
+					  s->conn.mode, e);
 	if (n > 0)
 		return 0;
 	if (server_accepts(0) == 1) {
@@ -386,12 +408,9 @@ server_find_sockets(struct server *s, struct err *e)
 		return server_add_listener(s, 0, SPAN(""), e);
 	}
 	s->single = true;
-	if (server_accepts(0) == 0 && fstat(0, &a) == 0 &&
-	    (fstat(1, &b) != 0 ||
-	     (a.st_ino == b.st_ino && a.st_dev == b.st_dev)))
-		fd_out = 0;
-	server_single_conn(s, 0, fd_out, server_mode_of(s, 0, SPAN("")));
-	return 0;
+	return server_single_conn(
+	    s, 0, server_accepts(0) == 0 && server_same_file(0, 1) ? 0 : 1,
+	    server_mode_of(s, 0, SPAN("")), e);
 }
 
 static void

@@ -177,6 +177,7 @@ monitor_fork(struct server *s)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
+	(void)fflush(NULL); /* or the worker would say it again */
 	pid = fork();
 	if (pid < 0) {
 		close(pair[0]);
@@ -355,6 +356,7 @@ monitor_reload(struct server *s)
 		return;
 	}
 	log_info("reload: new sessions use the new configuration");
+	atomic_fetch_add(&s->shared->generation, 1);
 	/* Idle workers wake up and end, busy ones behind their session. */
 	for (size_t i = 0; i < s->max; i++) {
 		if (s->worker[i].pid != 0)
