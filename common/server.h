@@ -50,6 +50,9 @@ struct server_spec {
 	size_t nmodes;
 	const char *user; /* what workers drop to; NULL: stay (own uid) */
 	unsigned sandbox; /* SANDBOX_* promises of a worker (sandbox.h) */
+	/* Folders for RPATH/WPATH/EXEC, NULL-terminated, or NULL: none; may be
+	 * set by before_drop. */
+	const char *const *sandbox_paths;
 	/* What to say (whole bytes) when no worker is free, e.g. "421 ...". */
 	const char *busy_text;
 	/* In the monitor, at start and again at SIGHUP (reload true: the

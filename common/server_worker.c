@@ -232,7 +232,8 @@ server_worker(struct server *s, int slot, int ask)
 		log_fatal(e.status, "%s", e.text);
 	sandbox_die_with_parent();
 	if (sandbox_enter((enum sandbox_mode)site.sandbox,
-			  s->spec->sandbox | SANDBOX_ACCEPT, NULL, &e) != 0)
+			  s->spec->sandbox | SANDBOX_ACCEPT,
+			  s->spec->sandbox_paths, &e) != 0)
 		log_fatal(e.status, "%s", e.text);
 	if (s->spec->after_drop != NULL && s->spec->after_drop(s, &e) != 0)
 		log_fatal(e.status, "%s", e.text);
