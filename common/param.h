@@ -24,7 +24,7 @@ enum param_type {
 struct param {
 	const char *name;
 	enum param_type type;
-	size_t offset;	     /* into the program's struct */
+	size_t offset;       /* into the program's struct */
 	const char *def;     /* default, as text, may hold $name */
 	int64_t min, max;    /* both 0: no bound */
 	const char *words;   /* CHOICE: "none|may|encrypt"; TIME: unit "s" */
@@ -32,13 +32,17 @@ struct param {
 };
 
 /* A row; the compiler checks that MEMBER has the C type of TYPE. */
-#define PARAM_ROW(STRUCT, TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, MEANING)  \
-	{ NAME, PARAM_##TYPE,						      \
-	  offsetof(STRUCT, MEMBER) +					      \
-	      0 * sizeof(char[__builtin_types_compatible_p(		      \
-			      __typeof__(((STRUCT *)0)->MEMBER),	      \
-			      PARAM_C_##TYPE) ? 1 : -1]),		      \
-	  DEF, MIN, MAX, WORDS, MEANING }
+#define PARAM_ROW(STRUCT, TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, MEANING)   \
+	{                                                                      \
+		NAME, PARAM_##TYPE,                                            \
+		    offsetof(STRUCT, MEMBER) +                                 \
+			0 * sizeof(char[__builtin_types_compatible_p(          \
+					    __typeof__(((STRUCT *)0)->MEMBER), \
+					    PARAM_C_##TYPE)                    \
+					    ? 1                                \
+					    : -1]),                            \
+		    DEF, MIN, MAX, WORDS, MEANING                              \
+	}
 #define PARAM_C_STR char *
 #define PARAM_C_RAWSTR char *
 #define PARAM_C_LIST struct strs

@@ -1,0 +1,147 @@
+/*
+ * table_text.c - texthash:, and hash:, btree:, cdb:, dbm:, which read the text
+ * beside the compiled file (DESIGN 3.8).  Format: postmap(1): "key value",
+ * continuation lines, # comments; aliases(5) files: "key: value".
+ * Layer: sys.
+ */
+#include "io.h"
+#include "mem.h"
+#include "status.h"
+#include "table.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define TEXT_MAX (256u << 20)
+
+struct text {
+	struct map *entries;
+	char *path;
+	struct stat st;
+};
+
+static void
+text_close(void *state)
+{
+	struct text *t = state;
+
+	map_free(t->entries, free);
+	free(t->path);
+	free(t);
+}
+
+static void
+text_put(struct text *t, struct span line)
+{
+	struct buf key = BUF_INIT;
+	struct span k, v;
+	size_t n = 0;
+
+	if (line.n > 0 && line.p[0] == '"') {
+		/* "quoted key": postmap since 2.x, aliases(5) */
+		n = 1;
+		while (n < line.n && line.p[n] != '"')
+			n += line.p[n] == '\\' ? 2 : 1;
+		k = span_sub(line, 1, n);
+		v = span_ltrim(span_from(line, n + 1));
+	} else {
+		while (n < line.n && !ascii_isspace(line.p[n]))
+			n++;
+		k = span_sub(line, 0, n);
+		v = span_ltrim(span_from(line, n));
+	}
+	if (k.n > 1 && k.p[k.n - 1] == ':')
+		k.n--;
+	else if (v.n > 0 && v.p[0] == ':')
+		v = span_ltrim(span_from(v, 1));
+	for (size_t i = 0; i < k.n; i++)
+		buf_addc(&key, ascii_tolower(k.p[i]));
+	/* The first of two equal keys counts, as postmap keeps it. */
+	if (k.n > 0 && map_get(t->entries, buf_span(&key)) == NULL)
+		map_put(t->entries, buf_span(&key), mem_spandup(v));
+	buf_free(&key);
+}
+
+static void
+text_parse(struct text *t, struct span all)
+{
+	struct buf whole = BUF_INIT;
+	struct span line;
+
+	while (span_split(&all, '\n', &line)) {
+		struct span s = span_trim(line);
+
+		if (s.n == 0 || s.p[0] == '#')
+			continue;
+		if (line.p[0] != ' ' && line.p[0] != '\t') {
+			if (whole.n > 0)
+				text_put(t, buf_span(&whole));
+			buf_clear(&whole);
+		} else {
+			buf_addc(&whole, ' ');
+		}
+		buf_addspan(&whole, s);
+	}
+	if (whole.n > 0)
+		text_put(t, buf_span(&whole));
+	buf_free(&whole);
+}
+
+static void *
+text_open(const char *type, const char *name, struct err *e)
+{
+	struct text *t = mem_alloc(1, sizeof(*t));
+	struct buf b = BUF_INIT;
+
+	(void)type;
+	t->entries = map_new();
+	t->path = mem_strdup(name);
+	if (stat(name, &t->st) != 0 ||
+	    io_read_file(name, &b, TEXT_MAX, e) != 0) {
+		err_sys(e, "%s", name);
+		buf_free(&b);
+		text_close(t);
+		return NULL;
+	}
+	text_parse(t, buf_span(&b));
+	buf_free(&b);
+	return t;
+}
+
+static enum table_result
+text_lookup(void *state, struct span key, struct buf *value, struct err *e)
+{
+	struct text *t = state;
+	const char *v = map_get(t->entries, key);
+
+	(void)e;
+	if (v == NULL)
+		return TABLE_NONE;
+	buf_clear(value);
+	buf_adds(value, v);
+	return TABLE_FOUND;
+}
+
+static bool
+text_changed(void *state)
+{
+	struct text *t = state;
+	struct stat st;
+
+	return stat(t->path, &st) == 0 &&
+	       (st.st_mtim.tv_sec != t->st.st_mtim.tv_sec ||
+		st.st_mtim.tv_nsec != t->st.st_mtim.tv_nsec ||
+		st.st_ino != t->st.st_ino || st.st_size != t->st.st_size);
+}
+
+static const char *const text_names[] = { "texthash", "hash", "btree", "cdb",
+					  "dbm",      "lmdb", NULL };
+extern const struct table_driver table_text;
+const struct table_driver table_text = {
+	.names = text_names,
+	.flags = TABLE_FOLD,
+	.open = text_open,
+	.lookup = text_lookup,
+	.close = text_close,
+	.changed = text_changed,
+};
