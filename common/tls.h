@@ -18,10 +18,12 @@ struct tls_server_conf {
 	const char *key_file;  /* empty: in cert_file */
 	struct strs chain_files; /* smtpd_tls_chain_files: key, cert pairs */
 	const char *protocols; /* ">=TLSv1.2", "!SSLv2, !SSLv3 ..." */
-	const char *ciphers;   /* OpenSSL string or "" */
+	const char *ciphers;   /* OpenSSL string, medium, high or "" */
 	const char *session_context; /* program/listener: ticket context */
 	const char *ca_file;   /* for client certificates, or "" */
 	bool ask_client_cert;
+	const char *alpn; /* "smtp", "imap": a client that offers others only
+			     is refused (ALPACA); NULL: not looked at */
 };
 
 /* In the monitor.  NULL and a sentence (file, what is wrong: a pair that does

@@ -1,0 +1,613 @@
+/*
+ * tls.c - TLS on both ends of a stream; see tls.h.
+ * Layer: sys.  RFC 8446, 5246; 3207 for what surrounds it in SMTP.
+ */
+#include "tls.h"
+
+#include "escape.h"
+#include "log.h"
+#include "mem.h"
+#include "tls_conf.h"
+#include "status.h"
+#include "tls_key.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+struct tls_server {
+	SSL_CTX *ctx;
+	char *alpn;
+};
+struct tls_client {
+	SSL_CTX *ctx;
+	char *ca_file;
+	bool has_roots;
+};
+
+/* ->layer of a stream under TLS. */
+struct layer {
+	SSL *ssl;
+	int fd_in, fd_out;
+	bool broken; /* after a failure no close_notify may be sent */
+	struct tls_facts facts;
+	bool has_facts;
+};
+
+/*
+ * The BIO under it: never waits.  The descriptors stay as they are, blocking
+ * or not, since others may share them.
+ */
+static int
+bio_read(BIO *b, char *p, size_t n, size_t *got)
+{
+	struct layer *l = BIO_get_data(b);
+	ssize_t r = recv(l->fd_in, p, n, MSG_DONTWAIT);
+
+	BIO_clear_retry_flags(b);
+	if (r < 0 && errno == ENOTSOCK) {
+		struct pollfd pf = { l->fd_in, POLLIN, 0 };
+
+		errno = EAGAIN;
+		if (poll(&pf, 1, 0) > 0)
+			r = read(l->fd_in, p, n);
+	}
+	if (r > 0) {
+		*got = (size_t)r;
+		return 1;
+	}
+	if (r < 0 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_read(b);
+	return 0;
+}
+
+static int
+bio_write(BIO *b, const char *p, size_t n, size_t *put)
+{
+	struct layer *l = BIO_get_data(b);
+	ssize_t r = send(l->fd_out, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	BIO_clear_retry_flags(b);
+	if (r < 0 && errno == ENOTSOCK) {
+		struct pollfd pf = { l->fd_out, POLLOUT, 0 };
+
+		/* A pipe that polls writable takes PIPE_BUF at once. */
+		errno = EAGAIN;
+		if (poll(&pf, 1, 0) > 0)
+			r = write(l->fd_out, p, n < 4096 ? n : 4096);
+	}
+	if (r > 0) {
+		*put = (size_t)r;
+		return 1;
+	}
+	if (r < 0 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_write(b);
+	return 0;
+}
+
+static long
+bio_ctrl(BIO *b, int cmd, long n, void *p)
+{
+	(void)b;
+	(void)n;
+	(void)p;
+	return cmd == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO *
+bio_new(struct layer *l)
+{
+	static BIO_METHOD *method;
+	BIO *b;
+
+	if (method == NULL) {
+		method = BIO_meth_new(
+		    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "mx stream");
+		BIO_meth_set_read_ex(method, bio_read);
+		BIO_meth_set_write_ex(method, bio_write);
+		BIO_meth_set_ctrl(method, bio_ctrl);
+	}
+	b = BIO_new(method);
+	if (b == NULL)
+		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
+	BIO_set_data(b, l);
+	BIO_set_init(b, 1);
+	return b;
+}
+
+/*
+ * After an operation that returned r <= 0: IO_OK means it may be tried again
+ * (the descriptor is ready now).
+ */
+static enum io_result
+layer_wait(struct layer *l, int r, deadline_t d)
+{
+	enum io_result w;
+
+	switch (SSL_get_error(l->ssl, r)) {
+	case SSL_ERROR_WANT_READ:
+		w = io_wait(l->fd_in, false, d);
+		break;
+	case SSL_ERROR_WANT_WRITE:
+		w = io_wait(l->fd_out, true, d);
+		break;
+	case SSL_ERROR_ZERO_RETURN:
+		return IO_EOF;
+	case SSL_ERROR_SYSCALL:
+		w = IO_EOF;
+		break;
+	default:
+		/* A cut without close_notify looks to callers as the end of
+		 * the connection, never of a message (THREATS 11). */
+		errno = EPROTO;
+		w = ERR_GET_REASON(ERR_peek_error()) ==
+			    SSL_R_UNEXPECTED_EOF_WHILE_READING
+			? IO_EOF
+			: IO_ERROR;
+	}
+	if (w != IO_OK)
+		l->broken = true;
+	return w;
+}
+
+static enum io_result
+layer_read(struct stream *s, char *p, size_t n, size_t *got, deadline_t d)
+{
+	struct layer *l = s->layer;
+
+	for (;;) {
+		enum io_result w;
+		int r;
+
+		ERR_clear_error();
+		r = SSL_read_ex(l->ssl, p, n, got);
+		if (r > 0)
+			return IO_OK;
+		w = layer_wait(l, r, d);
+		if (w != IO_OK)
+			return w;
+	}
+}
+
+static enum io_result
+layer_write(struct stream *s, const char *p, size_t n, size_t *put,
+	    deadline_t d)
+{
+	struct layer *l = s->layer;
+
+	for (;;) {
+		enum io_result w;
+		int r;
+
+		ERR_clear_error();
+		r = SSL_write_ex(l->ssl, p, n, put);
+		if (r > 0)
+			return IO_OK;
+		w = layer_wait(l, r, d);
+		if (w != IO_OK)
+			return w;
+	}
+}
+
+static void
+layer_free(struct layer *l)
+{
+	SSL_free(l->ssl);
+	free(l);
+	ERR_clear_error();
+}
+
+static void
+layer_close(struct stream *s)
+{
+	struct layer *l = s->layer;
+
+	s->layer = NULL;
+	if (!l->broken)
+		SSL_shutdown(l->ssl);
+	layer_free(l);
+}
+
+static const struct stream_ops layer_ops = { layer_read, layer_write,
+					     layer_close };
+
+/* A layer for this stream, not yet shaken hands; NULL and a sentence when
+ * plain bytes are still waiting. */
+static struct layer *
+layer_new(SSL_CTX *ctx, const struct stream *s, struct err *e)
+{
+	struct layer *l;
+
+	if (stream_buffered(s).n > 0 || s->out.n > 0) {
+		err_set(e, ST_PROTOCOL, "plain bytes behind the TLS command");
+		return NULL;
+	}
+	l = mem_alloc(1, sizeof(*l));
+	l->fd_in = s->fd_in;
+	l->fd_out = s->fd_out;
+	l->ssl = SSL_new(ctx);
+	if (l->ssl == NULL)
+		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
+	BIO *b = bio_new(l);
+
+	SSL_set_bio(l->ssl, b, b);
+	return l;
+}
+
+/* Drives the handshake; on success the stream speaks TLS. */
+static int
+layer_handshake(struct layer *l, struct stream *s, int (*step)(SSL *),
+		deadline_t d, struct err *e)
+{
+	for (;;) {
+		enum io_result w;
+		int r;
+
+		ERR_clear_error();
+		r = step(l->ssl);
+		if (r == 1) {
+			s->ops = &layer_ops;
+			s->layer = l;
+			return 0;
+		}
+		w = layer_wait(l, r, d);
+		if (w == IO_OK)
+			continue;
+		if (w == IO_ERROR && ERR_peek_error() != 0)
+			err_set(e, ST_TEMPFAIL, "TLS handshake: %s",
+				ERR_reason_error_string(ERR_peek_error()));
+		else
+			err_set(e, ST_TEMPFAIL, "TLS handshake: %s",
+				io_words(w));
+		long bad = SSL_get_verify_result(l->ssl);
+
+		if (bad != X509_V_OK)
+			err_prefix(e, "certificate: %s",
+				   X509_verify_cert_error_string(bad));
+		layer_free(l);
+		return -1;
+	}
+}
+
+/* What both ends have in common. */
+static void
+ctx_common(SSL_CTX *ctx)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION |
+				     SSL_OP_NO_COMPRESSION |
+				     SSL_OP_CIPHER_SERVER_PREFERENCE);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				  SSL_MODE_RELEASE_BUFFERS);
+}
+
+/* THREATS 12 (ALPACA): a client that came for another protocol goes. */
+static int
+alpn_choose(SSL *ssl, const unsigned char **out, unsigned char *outlen,
+	    const unsigned char *in, unsigned int inlen, void *arg)
+{
+	const struct tls_server *t = arg;
+	size_t want = strlen(t->alpn);
+
+	(void)ssl;
+	for (size_t at = 0; at < inlen;) {
+		size_t n = in[at];
+
+		if (at + 1 + n > inlen)
+			break;
+		if (n == want && memcmp(in + at + 1, t->alpn, n) == 0) {
+			*out = in + at + 1;
+			*outlen = (unsigned char)n;
+			return SSL_TLSEXT_ERR_OK;
+		}
+		at += n + 1;
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* A client certificate is asked for, not required: who it is counts later. */
+static int
+take_any(int ok, X509_STORE_CTX *x)
+{
+	(void)ok;
+	(void)x;
+	return 1;
+}
+
+/* THREATS 59: tickets of one service, listener and certificate are good for
+ * these alone. */
+static void
+session_context(SSL_CTX *ctx, const char *name)
+{
+	unsigned char md[EVP_MAX_MD_SIZE], cert[EVP_MAX_MD_SIZE];
+	unsigned int n = 0, ncert = 0;
+	EVP_MD_CTX *m = EVP_MD_CTX_new();
+	X509 *x = SSL_CTX_get0_certificate(ctx);
+
+	if (x != NULL)
+		X509_digest(x, EVP_sha256(), cert, &ncert);
+	EVP_DigestInit_ex(m, EVP_sha256(), NULL);
+	EVP_DigestUpdate(m, name, strlen(name) + 1);
+	EVP_DigestUpdate(m, cert, ncert);
+	EVP_DigestFinal_ex(m, md, &n);
+	EVP_MD_CTX_free(m);
+	SSL_CTX_set_session_id_context(ctx, md, n);
+}
+
+static int
+server_ctx_fill(SSL_CTX *ctx, const struct tls_server_conf *c, struct server *s,
+		struct err *e)
+{
+	if (tls_conf_protocols(ctx, c->protocols, e) != 0 ||
+	    tls_conf_ciphers(ctx, c->ciphers, e) != 0)
+		return -1;
+	if (c->chain_files.n > 0) {
+		if (tls_conf_chains(ctx, &c->chain_files, s, e) != 0)
+			return -1;
+	} else if (tls_conf_pair(ctx, c->cert_file, c->key_file, s, e) != 0)
+		return -1;
+	if (c->ask_client_cert)
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
+	if (c->ca_file != NULL && *c->ca_file != '\0' &&
+	    !SSL_CTX_load_verify_file(ctx, c->ca_file))
+		return tls_conf_err(e, c->ca_file);
+	session_context(ctx,
+			c->session_context != NULL ? c->session_context : "");
+	return 0;
+}
+
+struct tls_server *
+tls_server_new(const struct tls_server_conf *c, struct server *s, struct err *e)
+{
+	struct tls_server *t = mem_alloc(1, sizeof(*t));
+
+	/* The ticket keys are made here, before the fork: all workers share
+	 * them. */
+	t->ctx = SSL_CTX_new(TLS_server_method());
+	if (t->ctx == NULL)
+		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
+	ctx_common(t->ctx);
+	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(t->ctx, 1);
+	SSL_CTX_set_max_early_data(t->ctx, 0);
+	SSL_CTX_set_dh_auto(t->ctx, 1);
+	if (server_ctx_fill(t->ctx, c, s, e) != 0) {
+		tls_server_free(t);
+		return NULL;
+	}
+	if (c->alpn != NULL) {
+		t->alpn = mem_strdup(c->alpn);
+		SSL_CTX_set_alpn_select_cb(t->ctx, alpn_choose, t);
+	}
+	return t;
+}
+
+void
+tls_server_free(struct tls_server *t)
+{
+	if (t == NULL)
+		return;
+	SSL_CTX_free(t->ctx);
+	free(t->alpn);
+	free(t);
+}
+
+void
+tls_server_worker(struct tls_server *t, struct server *s)
+{
+	(void)t;
+	(void)s;
+	tls_key_forget();
+}
+
+int
+tls_accept(struct tls_server *t, struct stream *s, deadline_t d, struct err *e)
+{
+	struct layer *l = layer_new(t->ctx, s, e);
+
+	return l == NULL ? -1 : layer_handshake(l, s, SSL_accept, d, e);
+}
+
+struct tls_client *
+tls_client_new(const struct tls_client_conf *c, struct err *e)
+{
+	struct tls_client *t = mem_alloc(1, sizeof(*t));
+	bool bad;
+
+	t->ctx = SSL_CTX_new(TLS_client_method());
+	if (t->ctx == NULL)
+		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
+	t->ca_file = mem_strdup(c->ca_file != NULL ? c->ca_file : "");
+	ctx_common(t->ctx);
+	bad = tls_conf_protocols(t->ctx, c->protocols, e) != 0 ||
+	      tls_conf_ciphers(t->ctx, c->ciphers, e) != 0;
+	if (!bad && c->cert_file != NULL && *c->cert_file != '\0')
+		bad = tls_conf_pair(t->ctx, c->cert_file, c->key_file, NULL,
+				    e) != 0;
+	if (!bad && SSL_CTX_dane_enable(t->ctx) <= 0)
+		bad = tls_conf_err(e, "DANE") != 0;
+	if (bad) {
+		tls_client_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void
+tls_client_free(struct tls_client *t)
+{
+	if (t == NULL)
+		return;
+	SSL_CTX_free(t->ctx);
+	free(t->ca_file);
+	free(t);
+}
+
+/* Roots are read when first needed: most connections verify nothing. */
+static int
+client_roots(struct tls_client *t, struct err *e)
+{
+	if (t->has_roots)
+		return 0;
+	if (*t->ca_file != '\0' ? !SSL_CTX_load_verify_file(t->ctx, t->ca_file)
+				: !SSL_CTX_set_default_verify_paths(t->ctx))
+		return tls_conf_err(e, *t->ca_file != '\0' ? t->ca_file
+							   : "system's CAs");
+	t->has_roots = true;
+	return 0;
+}
+
+static bool
+is_ip(const char *host)
+{
+	unsigned char a[16];
+
+	return inet_pton(AF_INET, host, a) == 1 ||
+	       inet_pton(AF_INET6, host, a) == 1;
+}
+
+/* RFC 7672: rows that OpenSSL cannot use are skipped; with none left the
+ * connection is encrypted and not authenticated. */
+static int
+client_dane(SSL *ssl, const char *host, const struct tls_tlsa *v, size_t n,
+	    struct err *e)
+{
+	size_t usable = 0;
+
+	if (SSL_dane_enable(ssl, host) <= 0)
+		return tls_conf_err(e, "DANE");
+	/* RFC 7672 3.1.1: DANE-EE(3) checks no names. */
+	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (size_t i = 0; i < n; i++)
+		/* PKIX usages 0 and 1 are not for SMTP (RFC 7672 3.1.3). */
+		if (v[i].usage >= 2 &&
+		    SSL_dane_tlsa_add(
+			ssl, v[i].usage, v[i].selector, v[i].matching,
+			(const unsigned char *)v[i].data.p, v[i].data.n) > 0)
+			usable++;
+	ERR_clear_error();
+	SSL_set_verify(ssl, usable > 0 ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+		       NULL);
+	return 0;
+}
+
+static int
+client_verify(struct tls_client *t, SSL *ssl, const char *host,
+	      enum tls_verify verify, struct err *e)
+{
+	if (client_roots(t, e) != 0)
+		return -1;
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if (verify != TLS_VERIFY_NAME)
+		return 0;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	if (is_ip(host)
+		? !X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host)
+		: !SSL_set1_host(ssl, host))
+		return tls_conf_err(e, host);
+	return 0;
+}
+
+int
+tls_connect(struct tls_client *t, struct stream *s, const char *host,
+	    enum tls_verify verify, const struct tls_tlsa *dane, size_t ndane,
+	    deadline_t d, struct err *e)
+{
+	struct layer *l = layer_new(t->ctx, s, e);
+	int r = 0;
+
+	if (l == NULL)
+		return -1;
+	if (dane != NULL && ndane > 0)
+		r = client_dane(l->ssl, host, dane, ndane, e);
+	else if (verify != TLS_VERIFY_NONE)
+		r = client_verify(t, l->ssl, host, verify, e);
+	if (r != 0) {
+		layer_free(l);
+		return -1;
+	}
+	if (*host != '\0' && !is_ip(host))
+		SSL_set_tlsext_host_name(l->ssl, host);
+	return layer_handshake(l, s, SSL_connect, d, e);
+}
+
+static void
+facts_peer(struct tls_facts *f, X509 *x)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+	struct buf b = BUF_INIT;
+	char cn[256];
+	int len;
+
+	len = X509_NAME_get_text_by_NID(X509_get_subject_name(x),
+					NID_commonName, cn, sizeof(cn));
+	if (len > 0) {
+		escape_line(&b, span_make(cn, (size_t)len),
+			    sizeof(f->peer_cn) - 8);
+		memcpy(f->peer_cn, b.p, b.n);
+	}
+	buf_clear(&b);
+	X509_digest(x, EVP_sha256(), md, &n);
+	for (unsigned int i = 0; i < n; i++)
+		buf_addf(&b, "%s%02X", i > 0 ? ":" : "", md[i]);
+	memcpy(f->peer_fingerprint, b.p, b.n);
+	buf_free(&b);
+}
+
+bool
+tls_facts(const struct stream *s, struct tls_facts *f_r)
+{
+	struct layer *l = s->layer;
+	struct tls_facts *f;
+	X509 *x;
+
+	if (s->ops != &layer_ops || l == NULL)
+		return false;
+	f = &l->facts;
+	if (!l->has_facts) {
+		const char *sni =
+		    SSL_get_servername(l->ssl, TLSEXT_NAMETYPE_host_name);
+
+		f->protocol = SSL_get_version(l->ssl);
+		f->cipher = SSL_get_cipher_name(l->ssl);
+		f->bits = SSL_get_cipher_bits(l->ssl, &f->alg_bits);
+		f->sni = sni != NULL ? sni : "";
+		x = SSL_get0_peer_certificate(l->ssl);
+		if (x != NULL)
+			facts_peer(f, x);
+		f->verified = x != NULL &&
+			      SSL_get_verify_mode(l->ssl) != SSL_VERIFY_NONE &&
+			      SSL_get_verify_result(l->ssl) == X509_V_OK;
+		l->has_facts = true;
+	}
+	*f_r = *f;
+	return true;
+}
+
+bool
+tls_channel_binding(const struct stream *s, struct buf *b)
+{
+	/* RFC 9266 3: label, no context, 32 bytes. */
+	static const char label[] = "EXPORTER-Channel-Binding";
+	struct layer *l = s->layer;
+	unsigned char v[32];
+	static const unsigned char none[1];
+
+	if (s->ops != &layer_ops || l == NULL)
+		return false;
+	if (SSL_export_keying_material(l->ssl, v, sizeof(v), label,
+				       sizeof(label) - 1, none, 0, 1) != 1) {
+		ERR_clear_error();
+		return false;
+	}
+	buf_add(b, v, sizeof(v));
+	return true;
+}
