@@ -31,7 +31,7 @@ all: $(PROGS:%=$(BUILD)/bin/%) $(SCRIPTS:cmd/%.sh=$(BUILD)/bin/%)
 
 .SECONDEXPANSION:
 $(PROGS:%=$(BUILD)/bin/%): $(BUILD)/bin/%: $(BUILD)/libmx.a \
-    $$(patsubst %.c,$(BUILD)/%.o,$$(wildcard cmd/%/*.c))
+    $$(addprefix $(BUILD)/,$$(addsuffix .o,$$(basename $$(wildcard cmd/$$*/*.c))))
 	@mkdir -p $(@D)
 	$(CC) -o $@ $(filter %.o,$^) $(BUILD)/libmx.a $(LDFLAGS) \
 	    $$(cat cmd/$*/libs 2>/dev/null) $(LIBS)
