@@ -1,0 +1,477 @@
+/*
+ * client.c - the auth protocol's client socket: handshake, then requests that
+ * may overlap; a delayed one holds up no other.
+ * It never tells a client why a login failed; the log knows.
+ * Dovecot "Authentication Protocol" v1.2, Client <-> Server.
+ */
+#include "session.h"
+#include "authclient.h"
+#include "chain.h"
+#include "escape.h"
+#include "log.h"
+#include "mech.h"
+#include "mem.h"
+#include "num.h"
+#include "random.h"
+#include "scheme.h"
+#include "shared.h"
+#include "status.h"
+#include "table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern const struct mech *const __start_mx_auth_mech[];
+extern const struct mech *const __stop_mx_auth_mech[];
+
+enum {
+	LINE_BYTES = 16384,
+	REQUESTS = 32,       /* at once on one connection */
+	REQUEST_MS = 150000, /* an exchange must end within */
+	TICK_MS = 60000
+};
+
+enum phase { FREE, EXCHANGE, VERIFY, REFUSE };
+struct request {
+	enum phase phase;
+	int64_t due; /* when VERIFY and REFUSE act, EXCHANGE is given up */
+	uint32_t id;
+	const struct mech *mech;
+	struct mech_state st;
+	bool nologin;
+	char service[32], remote_ip[64];
+	struct buf refusal; /* fields of the FAIL line */
+};
+
+struct client {
+	struct server *server;
+	struct stream st;
+	struct request r[REQUESTS];
+	char cookie[33];
+	bool version, cpid;
+};
+
+const struct mech *
+mech_find(struct span name)
+{
+	for (const struct mech *const *m = __start_mx_auth_mech;
+	     m < __stop_mx_auth_mech; m++) {
+		if (!span_iis(name, (*m)->name))
+			continue;
+		return strs_ihas(&auth_params.mechanisms, name) ? *m : NULL;
+	}
+	return NULL;
+}
+
+void
+mech_state_free(struct mech_state *st)
+{
+	buf_wipe(&st->user);
+	buf_wipe(&st->password);
+	st->step = 0;
+}
+
+static void
+request_free(struct request *r)
+{
+	mech_state_free(&r->st);
+	buf_free(&r->refusal);
+	memset(r, 0, sizeof(*r));
+}
+
+static void
+say_hello(struct client *c)
+{
+	unsigned char random[16];
+	struct buf hex = BUF_INIT;
+
+	random_bytes(random, sizeof(random));
+	hex_encode(&hex, span_make((const char *)random, sizeof(random)));
+	memcpy(c->cookie, buf_str(&hex), sizeof(c->cookie));
+	buf_free(&hex);
+	stream_puts(&c->st, "VERSION\t1\t2\n");
+	for (size_t i = 0; i < auth_params.mechanisms.n; i++) {
+		const struct mech *m =
+		    mech_find(span_of(auth_params.mechanisms.v[i]));
+
+		if (m)
+			stream_printf(&c->st, "MECH\t%s\t%s\n", m->name,
+				      m->flags);
+	}
+	stream_printf(&c->st, "SPID\t%ld\nCUID\t%lu\nCOOKIE\t%s\nDONE\n",
+		      (long)getpid(), (unsigned long)random_below(UINT32_MAX),
+		      c->cookie);
+}
+
+/* A refusal waits: failing is slow, and as slow for any reason. */
+static void
+refuse(struct request *r, const char *fields)
+{
+	r->phase = REFUSE;
+	r->due = clock_mono() + auth_params.failure_delay;
+	if (r->st.user.n > 0 && !span_has_ctl(buf_span(&r->st.user))) {
+		buf_adds(&r->refusal, "\tuser=");
+		authclient_escape(&r->refusal, buf_span(&r->st.user));
+	}
+	buf_adds(&r->refusal, fields);
+	mech_state_free(&r->st);
+}
+
+static bool
+trusted(const char *addr)
+{
+	for (size_t i = 0; i < auth_params.trusted_networks.n; i++)
+		if (match_cidr(span_of(auth_params.trusted_networks.v[i]),
+			       span_of(addr)))
+			return true;
+	return false;
+}
+
+static void
+accepted(struct client *c, struct request *r, const char *user,
+	 const struct db_entry *entry)
+{
+	struct buf line = BUF_INIT;
+	const char *name = entry->user ? entry->user : user;
+
+	buf_addf(&line, "OK\t%lu\tuser=", (unsigned long)r->id);
+	authclient_escape(&line, span_of(name));
+	for (size_t i = 0; i < entry->fields.n; i++) {
+		/* userdb_ fields and limits are ours alone. */
+		if (strncmp(entry->fields.v[i], "userdb_", 7) == 0 ||
+		    strncmp(entry->fields.v[i], "allow_nets", 10) == 0)
+			continue;
+		buf_addc(&line, '\t');
+		authclient_escape(&line, span_of(entry->fields.v[i]));
+	}
+	buf_addc(&line, '\n');
+	/* Known to masters before the client can tell one of it. */
+	if (!r->nologin)
+		shared_login_add(c->cookie, r->id, name);
+	stream_write(&c->st, line.p, line.n);
+	buf_free(&line);
+}
+
+static void
+verify(struct client *c, struct request *r)
+{
+	struct buf user = BUF_INIT;
+	struct db_query q = { NULL, buf_span(&r->st.password), r->service,
+			      r->remote_ip };
+	struct db_entry entry;
+	struct err e = ERR_INIT;
+	enum db_result res = DB_NONE;
+
+	db_entry_init(&entry);
+	if (username_normalize(&user, buf_span(&r->st.user), &e) == 0) {
+		q.user = buf_str(&user);
+		res = chain_verify(&q, &entry, NULL, &e);
+	} else {
+		log_info("%s(%s,%s): %s", r->mech->name, buf_str(&r->st.user),
+			 r->remote_ip, e.text);
+		scheme_dummy(SPAN(""), q.password);
+	}
+	if (res == DB_OK) {
+		accepted(c, r, q.user, &entry);
+		request_free(r);
+	} else if (res == DB_TEMP) {
+		refuse(r, "\ttemp");
+	} else {
+		if (!trusted(r->remote_ip))
+			shared_penalty_add(r->remote_ip, buf_str(&user),
+					   q.password);
+		refuse(r, "");
+	}
+	db_entry_free(&entry);
+	buf_free(&user);
+}
+
+static void
+step(struct client *c, struct request *r, struct span in)
+{
+	struct buf challenge = BUF_INIT, b64 = BUF_INIT;
+
+	switch (r->mech->step(&r->st, in, &challenge)) {
+	case MECH_CONTINUE:
+		r->phase = EXCHANGE;
+		base64_encode(&b64, buf_span(&challenge));
+		stream_printf(&c->st, "CONT\t%lu\t%s\n", (unsigned long)r->id,
+			      buf_str(&b64));
+		break;
+	case MECH_PASSWORD:
+		r->phase = VERIFY;
+		r->due =
+		    clock_mono() +
+		    (trusted(r->remote_ip) ? 0 : shared_penalty(r->remote_ip));
+		break;
+	case MECH_FAIL:
+		log_info("%s(?,%s): malformed or refused exchange",
+			 r->mech->name, r->remote_ip);
+		refuse(r, "");
+		break;
+	}
+	buf_free(&challenge);
+	buf_free(&b64);
+}
+
+static struct request *
+request_find(struct client *c, uint32_t id, bool in_use)
+{
+	for (size_t i = 0; i < REQUESTS; i++)
+		if (in_use ? c->r[i].phase != FREE && c->r[i].id == id
+			   : c->r[i].phase == FREE)
+			return &c->r[i];
+	return NULL;
+}
+
+static bool
+take_number(struct span *rest, uint32_t *r)
+{
+	struct span word;
+	uint64_t n;
+
+	if (!span_split(rest, '\t', &word) || !num_u64(word, UINT32_MAX, &n))
+		return false;
+	*r = (uint32_t)n;
+	return true;
+}
+
+static void
+take_text(char *slot, size_t size, struct span v)
+{
+	struct buf b = BUF_INIT;
+
+	if (authclient_unescape(&b, v) && b.n < size &&
+	    !span_has_ctl(buf_span(&b)))
+		memcpy(slot, buf_str(&b), b.n + 1);
+	buf_free(&b);
+}
+
+/* Parameters up to resp=, behind which nothing is read.  False: bad base64. */
+static bool
+take_params(struct request *r, struct span rest, struct buf *resp, bool *have)
+{
+	struct span p;
+
+	*have = false;
+	while (span_split(&rest, '\t', &p)) {
+		if (span_starts(p, SPAN("resp="))) {
+			*have = true;
+			return base64_decode(resp, span_from(p, 5));
+		}
+		if (span_starts(p, SPAN("service=")))
+			take_text(r->service, sizeof(r->service),
+				  span_from(p, 8));
+		else if (span_starts(p, SPAN("rip=")))
+			take_text(r->remote_ip, sizeof(r->remote_ip),
+				  span_from(p, 4));
+		else if (span_is(p, "nologin"))
+			r->nologin = true;
+	}
+	return true;
+}
+
+/* AUTH <id> <mechanism> service=... [resp=...] */
+static int
+cmd_auth(struct client *c, struct span rest)
+{
+	struct buf resp = BUF_INIT;
+	struct span name;
+	struct request *r;
+	uint32_t id;
+	bool have;
+
+	if (!take_number(&rest, &id) || !span_split(&rest, '\t', &name) ||
+	    request_find(c, id, true))
+		return -1;
+	r = request_find(c, 0, false);
+	if (!r) {
+		stream_printf(&c->st, "FAIL\t%lu\ttemp\n", (unsigned long)id);
+		return 0;
+	}
+	r->id = id;
+	r->due = clock_mono() + REQUEST_MS;
+	r->mech = mech_find(name);
+	if (!r->mech)
+		refuse(r, "\treason=Unsupported authentication mechanism.");
+	else if (!take_params(r, rest, &resp, &have))
+		refuse(r, "\treason=Invalid base64 data in initial response");
+	else
+		step(c, r,
+		     have ? span_make(buf_str(&resp), resp.n)
+			  : (struct span){ NULL, 0 });
+	buf_wipe(&resp);
+	return 0;
+}
+
+/* CONT <id> <base64> */
+static int
+cmd_cont(struct client *c, struct span rest)
+{
+	struct buf in = BUF_INIT;
+	struct request *r;
+	uint32_t id;
+
+	if (!take_number(&rest, &id))
+		return -1;
+	r = request_find(c, id, true);
+	/* It may have been given up, or refused meanwhile. */
+	if (!r || r->phase != EXCHANGE)
+		return 0;
+	if (base64_decode(&in, rest.p ? rest : SPAN("")))
+		step(c, r, span_make(buf_str(&in), in.n));
+	else
+		refuse(r, "\treason=Invalid base64 data in continued response");
+	buf_wipe(&in);
+	return 0;
+}
+
+static int
+cmd_cancel(struct client *c, struct span rest)
+{
+	struct request *r;
+	uint32_t id;
+
+	if (!take_number(&rest, &id))
+		return -1;
+	r = request_find(c, id, true);
+	/* A refusal that waits keeps its place: cancelling wins no time. */
+	if (r && r->phase != REFUSE)
+		request_free(r);
+	return 0;
+}
+
+static int
+cmd_version(struct client *c, struct span rest)
+{
+	uint32_t major;
+
+	c->version = take_number(&rest, &major) && major == 1;
+	return c->version ? 0 : -1;
+}
+
+static int
+cmd_cpid(struct client *c, struct span rest)
+{
+	uint32_t pid;
+
+	if (!c->version || c->cpid || !take_number(&rest, &pid))
+		return -1;
+	c->cpid = true;
+	return 0;
+}
+
+/* -1: not the protocol, the connection ends. */
+static int
+run_line(struct client *c, struct span line)
+{
+	static const struct {
+		const char *word;
+		bool after_hello;
+		int (*run)(struct client *, struct span);
+	} commands[] = {
+		{ "VERSION", false, cmd_version }, { "CPID", false, cmd_cpid },
+		{ "AUTH", true, cmd_auth },        { "CONT", true, cmd_cont },
+		{ "CANCEL", true, cmd_cancel },
+	};
+	struct span word;
+
+	if (!span_split(&line, '\t', &word))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (!span_is(word, commands[i].word))
+			continue;
+		if (commands[i].after_hello && !c->cpid)
+			return -1;
+		return commands[i].run(c, line);
+	}
+	/* Words of later minor versions are passed over, once we have met. */
+	return c->version ? 0 : -1;
+}
+
+/* Does what is due; returns when the next thing is. */
+static int64_t
+run_due(struct client *c)
+{
+	int64_t next = clock_mono() + TICK_MS;
+
+	for (size_t i = 0; i < REQUESTS; i++) {
+		struct request *r = &c->r[i];
+
+		if (r->phase == VERIFY && r->due <= clock_mono())
+			verify(c, r);
+		if (r->phase == EXCHANGE && r->due <= clock_mono())
+			refuse(r, "\ttemp\treason=Authentication timed out");
+		if (r->phase == REFUSE && r->due <= clock_mono()) {
+			stream_printf(&c->st, "FAIL\t%lu%s\n",
+				      (unsigned long)r->id,
+				      buf_str(&r->refusal));
+			request_free(r);
+		}
+		if (r->phase != FREE && r->due < next)
+			next = r->due;
+	}
+	return next;
+}
+
+static bool
+any_waiting(const struct client *c)
+{
+	for (size_t i = 0; i < REQUESTS; i++)
+		if (c->r[i].phase != FREE)
+			return true;
+	return false;
+}
+
+/* Passwords do not stay in the buffer behind the line that brought them. */
+static void
+wipe_taken(struct stream *st)
+{
+	if (st->at > 0 && st->at <= st->in.n)
+		explicit_bzero(st->in.p, st->at);
+}
+
+static void
+client_loop(struct client *c)
+{
+	for (;;) {
+		int64_t next = run_due(c);
+		struct span line;
+		enum io_result r;
+
+		if (stream_flush(&c->st, clock_deadline(30000)) != IO_OK)
+			return;
+		io_stoppable = !any_waiting(c);
+		if (io_stoppable && server_stopping(c->server))
+			return;
+		r = stream_line(&c->st, LINE_BYTES, &line, next);
+		io_stoppable = false;
+		if (r == IO_TIMEOUT)
+			continue;
+		if (r != IO_OK)
+			return;
+		if (run_line(c, line) < 0) {
+			log_warn("auth client: protocol error: closing");
+			return;
+		}
+		wipe_taken(&c->st);
+	}
+}
+
+void
+client_session(struct server *s, struct server_conn *conn)
+{
+	struct client *c = mem_alloc(1, sizeof(*c));
+
+	c->server = s;
+	stream_init(&c->st, conn->fd_in, conn->fd_out);
+	say_hello(c);
+	client_loop(c);
+	for (size_t i = 0; i < REQUESTS; i++)
+		request_free(&c->r[i]);
+	/* The descriptors are the skeleton's. */
+	c->st.fd_in = c->st.fd_out = -1;
+	stream_close(&c->st);
+	free(c);
+}
