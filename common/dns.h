@@ -20,13 +20,24 @@ enum dns_status {
 const char *dns_words(enum dns_status s);
 
 /* Types as in RFC 1035 and later. */
-enum { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_PTR = 12,
-       DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_DS = 43,
-       DNS_DNSKEY = 48, DNS_TLSA = 52, DNS_CAA = 257 };
+enum {
+	DNS_A = 1,
+	DNS_NS = 2,
+	DNS_CNAME = 5,
+	DNS_SOA = 6,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_DS = 43,
+	DNS_DNSKEY = 48,
+	DNS_TLSA = 52,
+	DNS_CAA = 257
+};
 
 struct dns_rr {
 	uint32_t ttl;
-	int preference;	  /* MX */
+	int preference;                    /* MX */
 	uint8_t usage, selector, matching; /* TLSA */
 	char *text; /* A/AAAA: address; MX/PTR/NS/CNAME: name without the
 		       last dot ("." for the root), lower case; TXT: all
@@ -37,8 +48,8 @@ struct dns_rr {
 struct dns_answer {
 	struct dns_rr *v;
 	size_t n;
-	bool ad;       /* authenticated by the resolver */
-	char *name;    /* owner after CNAMEs */
+	bool ad;    /* authenticated by the resolver */
+	char *name; /* owner after CNAMEs */
 	uint32_t neg_ttl;
 };
 
