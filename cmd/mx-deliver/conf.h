@@ -1,0 +1,39 @@
+/*
+ * conf.h - the parameters of mx-deliver's intake and local delivery.  Names
+ * that Postfix, Dovecot or Pigeonhole have mean what they mean there.
+ */
+#ifndef MX_DELIVER_CONF_H
+#define MX_DELIVER_CONF_H
+
+#include "param.h"
+
+struct conf {
+	struct strs alias_maps, alias_database;
+	struct strs virtual_alias_maps, virtual_alias_domains;
+	int64_t alias_expansion_limit, alias_recursion_limit;
+	struct strs virtual_mailbox_maps, virtual_mailbox_domains;
+	char *virtual_mailbox_base, *virtual_transport;
+	struct strs virtual_uid_maps, virtual_gid_maps;
+	int64_t virtual_minimum_uid;
+	struct strs mydestination, relay_domains, transport_maps;
+	struct strs local_recipient_maps, relay_recipient_maps;
+	char *local_transport, *relay_transport, *default_transport, *relayhost;
+	char *home_mailbox, *mail_spool_directory, *mailbox_command,
+	    *mail_location, *mail_uid, *mail_gid, *default_privs;
+	char *always_bcc;
+	int maildir_fsync; /* enum deposit_sync */
+	bool enable_original_recipient;
+	struct strs prepend_delivered_header;
+	int64_t hopcount_limit, message_size_limit, recipient_limit;
+	struct strs authorized_forward_users;
+	char *inbound_filter, *outbound_filter;
+	int64_t filter_time_limit, command_time_limit;
+	int64_t session_timeout, process_limit, max_use, max_idle;
+	char *sieve, *auth_master_socket;
+	bool autosubscribe, autocreate;
+	int64_t userdb_cache_time;
+	int64_t sieve_max_redirects;
+};
+extern struct conf conf;
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * main.c - mx-deliver: the only writer of mail: accepts, filters, delivers to
+ * mailboxes, queues, bounces; options and which part runs.
+ */
+#include "bare.h"
+#include "deliver.h"
+#include "envelope.h"
+#include "log.h"
+#include "main.h"
+#include "site.h"
+#include "status.h"
+
+struct options options;
+
+#define OPT(LETTER, NAME, ARG, TYPE, MEMBER, MEANING)                          \
+	{                                                                      \
+		LETTER, NAME, ARG, OPT_##TYPE,                                 \
+		    offsetof(struct options, MEMBER), MEANING                  \
+	}
+
+static const struct opt opts[] = {
+	OPT(0, "maildir", "DIR[/.FOLDER]", STR, maildir,
+	    "deposit stdin there; no configuration is read"),
+	OPT(0, "mbox", "FILE", STR, mbox,
+	    "append stdin there; no configuration is read"),
+	OPT('f', "from", "SENDER", STR, sender, "envelope sender"),
+	OPT('d', "user", "USER", STR, user, "deliver to this user's mailbox"),
+	OPT('a', "original", "ADDR", STR, original,
+	    "with -d: the recipient as it came"),
+};
+
+static struct param_rows params[2]; /* filled in main */
+
+static struct program program = {
+	.name = "mx-deliver",
+	.synopsis = "mx-deliver --maildir DIR[/.FOLDER] | --mbox FILE < msg\n"
+		    "       mx-deliver [-f SENDER] RECIPIENT... < msg\n"
+		    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n",
+	.meaning = "delivers mail: to mailboxes, or into the queue",
+	.opts = opts,
+	.nopts = ARRAY_LEN(opts),
+	.options = &options,
+	.params = params,
+	.nparams = ARRAY_LEN(params),
+};
+
+/* A bare deposit must work with a broken configuration too. */
+static bool
+is_bare(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		struct span a = span_of(argv[i]);
+		if (span_starts(a, SPAN("--mail")) ||
+		    span_starts(a, SPAN("--mb")))
+			return true;
+	}
+	return false;
+}
+
+int
+main(int argc, char **argv)
+{
+	bool bare = is_bare(argc, argv);
+	int at;
+
+	envelope_clear_env();
+	params[0] = site_params;
+	params[1] = deliver_params;
+	if (bare)
+		program.nparams = 0;
+	at = prog_start(&program, argc, argv, NULL);
+	if (bare && at < argc)
+		return prog_usage("%s: a bare deposit takes no recipients",
+				  argv[at]);
+	if (options.maildir != NULL && options.mbox != NULL)
+		return prog_usage("--maildir and --mbox: only one of them");
+	if (options.maildir != NULL)
+		return bare_maildir(options.maildir);
+	if (options.mbox != NULL)
+		return bare_mbox(options.mbox, options.sender);
+	return prog_usage("a recipient is missing: see mx-deliver --help");
+}
