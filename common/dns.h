@@ -6,6 +6,7 @@
 #ifndef MX_DNS_H
 #define MX_DNS_H
 
+#include "buf.h"
 #include "clock.h"
 #include "err.h"
 #include "strs.h"

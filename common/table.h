@@ -28,9 +28,9 @@ struct table_driver {
 	bool (*changed)(void *state);
 };
 /* Driver flags. */
-#define TABLE_FOLD 1u	 /* keys are folded to lower case before lookup */
+#define TABLE_FOLD 1u    /* keys are folded to lower case before lookup */
 #define TABLE_PATTERN 2u /* patterns: whole address only, no partial keys */
-#define TABLE_NET 4u	 /* asks somebody else: never inside a worker */
+#define TABLE_NET 4u     /* asks somebody else: never inside a worker */
 
 /* "TYPE:NAME"; a bare "/path" is texthash.  Never NULL: a table that cannot
  * open answers TRY_AGAIN with its reason (and e is filled for --check). */
@@ -52,8 +52,7 @@ struct tables {
 void tables_open(struct tables *ts, const struct strs *specs);
 void tables_close(struct tables *ts);
 enum table_result tables_lookup(const struct tables *ts, struct span key,
-				struct buf *value,
-				struct err *e) MX_MUST_CHECK;
+				struct buf *value, struct err *e) MX_MUST_CHECK;
 /*
  * Postfix's order for addresses (virtual(5), canonical(5)): user+ext@domain,
  * user@domain, user+ext, user (both only when the domain is ours: `local`),
