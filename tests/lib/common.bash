@@ -9,6 +9,8 @@ unset MX_CONFIG
 export LC_ALL=C.UTF-8 TZ=UTC
 
 common_setup() {
+  # other users must get to it: workers drop their rights
+  [ -z "${BATS_RUN_TMPDIR:-}" ] || chmod 711 "$BATS_RUN_TMPDIR"
   T=$(mktemp -d "${BATS_RUN_TMPDIR:-/tmp}/mx.XXXXXX")
   chmod 755 "$T"
   export T
