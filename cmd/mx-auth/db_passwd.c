@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <shadow.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LINE_MAX_BYTES = 1 << 16 };
 
@@ -131,8 +132,10 @@ verify_shadow(const char *arg MX_UNUSED, const struct db_query *q,
 			err_set(e, ST_NOPERM, "the account has expired");
 			res = DB_MISMATCH;
 		}
-	} else if (err != 0 && err != ENOENT && err != ESRCH) {
-		errno = err;
+	} else if ((err != 0 && err != ENOENT && err != ESRCH) ||
+		   access("/etc/shadow", R_OK) != 0) {
+		/* The name service says "not found" for "not allowed". */
+		errno = err ? err : EACCES;
 		err_sys(e, "getspnam (reading shadow takes root)");
 		res = DB_TEMP;
 	}

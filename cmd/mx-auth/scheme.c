@@ -151,12 +151,11 @@ verify_crypt(const struct scheme *s, struct span data, struct span password,
 	if (password.n >= CRYPT_MAX_PASSPHRASE_SIZE)
 		return SCHEME_MISMATCH;
 	setting = mem_spandup(data);
-	if (!crypt_add(&hash, password, setting)) {
+	if (!crypt_add(&hash, password, setting) || hash.n != data.n) {
 		err_set(e, ST_CONFIG, "libcrypt does not know this {%s} hash",
 			s->name);
 		r = SCHEME_BROKEN;
-	} else if (hash.n == data.n &&
-		   mem_equal_secret(hash.p, data.p, data.n)) {
+	} else if (mem_equal_secret(hash.p, data.p, data.n)) {
 		r = SCHEME_MATCH;
 	}
 	buf_wipe(&hash);
