@@ -11,17 +11,18 @@
 #include "err.h"
 
 struct msg_field {
-	struct span all;   /* the whole field with its line end(s) */
-	struct span name;  /* without the colon and blanks before it */
-	struct span value; /* behind the colon, folds inside, last line end not */
+	struct span all;  /* the whole field with its line end(s) */
+	struct span name; /* without the colon and blanks before it */
+	struct span
+	    value; /* behind the colon, folds inside, last line end not */
 };
 
 struct msg {
 	struct span whole;
 	struct span header; /* fields, without the empty line */
 	struct span body;   /* behind the empty line */
-	bool crlf;	    /* first line ends with CRLF */
-	bool has_blank;	    /* an empty line stood behind the header */
+	bool crlf;          /* first line ends with CRLF */
+	bool has_blank;     /* an empty line stood behind the header */
 	struct msg_field *v;
 	size_t n, cap;
 };
@@ -37,14 +38,14 @@ const struct msg_field *msg_find(const struct msg *m, const char *name,
 				 size_t i);
 /* The one walk shape: stops when fn returns non-zero, and returns that. */
 int msg_each_header(const struct msg *m, const char *name /* NULL: all */,
-		    int (*fn)(void *ctx, const struct msg_field *f),
-		    void *ctx);
+		    int (*fn)(void *ctx, const struct msg_field *f), void *ctx);
 /* Value with folds removed (CRLF before WSP dropped), trimmed; appended. */
 void msg_unfold(struct buf *b, struct span value);
 
 /* Edits: a list of splices on the original bytes. */
 struct msg_splice {
 	size_t at, drop;
+	int64_t order; /* among those at one place */
 	struct buf put;
 };
 struct msg_edit {
@@ -58,6 +59,11 @@ void msg_edit_done(struct msg_edit *ed);
  * written with the message's own line ends. */
 void msg_edit_prepend(struct msg_edit *ed, struct span field);
 void msg_edit_append(struct msg_edit *ed, struct span field);
+/* Before that field. */
+void msg_edit_insert(struct msg_edit *ed, const struct msg_field *before,
+		     struct span field);
+/* Any piece of the message for any bytes. */
+void msg_edit_bytes(struct msg_edit *ed, struct span piece, struct span put);
 void msg_edit_delete(struct msg_edit *ed, const struct msg_field *f);
 void msg_edit_replace(struct msg_edit *ed, const struct msg_field *f,
 		      struct span field);
