@@ -119,7 +119,7 @@ send_line(struct stream *s, struct buf *line, deadline_t d, struct err *e)
 static int
 check_version(struct span rest, struct err *e)
 {
-	struct span major;
+	struct span major = SPAN("");
 	uint64_t n;
 
 	if (span_split(&rest, '\t', &major) && num_u64(major, 1000, &n) &&
