@@ -1,0 +1,100 @@
+/*
+ * message.c - the message on stdin: size, 8-bit bytes, readable again for
+ * another host.
+ */
+#include "send.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Copies a pipe into a file that has no name. */
+static int
+spool(struct message *m, struct err *e)
+{
+	char chunk[65536];
+	FILE *f = tmpfile();
+
+	if (f == NULL)
+		return err_sys(e, "making a temporary file");
+	m->fd = dup(fileno(f));
+	if (fclose(f) != 0 || m->fd < 0)
+		return err_sys(e, "making a temporary file");
+	for (;;) {
+		ssize_t n = read(STDIN_FILENO, chunk, sizeof(chunk));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "reading the message");
+		if (n == 0)
+			return 0;
+		if (io_write(m->fd, chunk, (size_t)n, DEADLINE_NEVER) != IO_OK)
+			return err_sys(e, "writing a temporary file");
+		m->size += n;
+	}
+}
+
+/* One pass: line ends that are a byte longer on the wire, 8-bit bytes. */
+static int
+look(struct message *m, struct err *e)
+{
+	char chunk[65536], last = '\n';
+	bool header = true, bol = true;
+
+	for (int64_t at = 0; at < m->size;) {
+		size_t want = sizeof(chunk);
+		if ((int64_t)want > m->size - at)
+			want = (size_t)(m->size - at);
+		ssize_t n = pread(m->fd, chunk, want, m->at + at);
+		if (n <= 0)
+			return err_set(e, ST_TEMPFAIL,
+				       "the message ended after %lld of %lld "
+				       "bytes",
+				       (long long)at, (long long)m->size);
+		m->wire += (uint64_t)n;
+		for (ssize_t i = 0; i < n; i++) {
+			char c = chunk[i];
+			if (c == '\n') {
+				m->wire += last != '\r';
+				header = header && !bol;
+				bol = true;
+			} else if (c != '\r') {
+				bol = false;
+			}
+			if ((unsigned char)c > 0x7f) {
+				m->eight_bit = true;
+				m->header_eight_bit |= header;
+			}
+			last = c;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+int
+message_load(struct message *m, int64_t size, struct err *e)
+{
+	struct stat st;
+	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+
+	*m = (struct message){ .fd = -1 };
+	if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) && at >= 0) {
+		m->fd = STDIN_FILENO;
+		m->at = at;
+		m->size = st.st_size - at;
+	} else if (spool(m, e) != 0) {
+		return -1;
+	}
+	if (size > 0 && m->size < size)
+		return err_set(e, ST_TEMPFAIL,
+			       "the message ended after %lld of %lld bytes",
+			       (long long)m->size, (long long)size);
+	if (size > 0)
+		m->size = size;
+	if (m->size == 0)
+		return err_set(e, ST_DATA, "the message is empty");
+	return look(m, e);
+}

@@ -1,0 +1,130 @@
+/*
+ * send.h - what the parts of mx-send share: options, parameters, the message,
+ * recipients, groups of them with one destination, a session.
+ */
+#ifndef MX_SEND_H
+#define MX_SEND_H
+
+#include "mx_hosts.h"
+#include "param.h"
+#include "smtp_client.h"
+#include "table.h"
+#include "tls.h"
+
+struct send_options {
+	bool lmtp, probe, trace, eight_bit, utf8, requiretls, times;
+	const char *host, *nexthop, *sender, *envid, *ret;
+	int64_t size; /* of the message on stdin; 0: up to its end */
+	struct strs rcpt_options;
+};
+extern struct send_options options;
+
+enum { TLS_NONE, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_SECURE };
+
+struct send_params {
+	char *relayhost, *helo_name, *bind4, *bind6, *tcp_port, *lmtp_port;
+	int inet_protocols; /* enum mx_family */
+	struct strs inet_interfaces, proxy_interfaces, host_lookup;
+	int64_t address_limit, session_limit, rcpt_batch;
+	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
+	    t_tls;
+	int tls_level, lmtp_tls_level;
+	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
+	bool sasl_enable, sasl_enforce;
+	struct strs sasl_maps, sasl_options, sasl_tls_options;
+};
+extern struct send_params params;
+extern const struct param_rows send_params;
+
+struct message {
+	int fd;
+	int64_t at, size; /* where in fd */
+	uint64_t wire;	  /* bytes on the wire, without dots */
+	bool eight_bit, header_eight_bit;
+};
+/* Takes stdin: as it is when it is a file, else through an unnamed file, and
+ * looks at every byte once. */
+int message_load(struct message *m, int64_t size, struct err *e);
+
+enum rcpt_state { RCPT_PENDING, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED };
+
+struct rcpt {
+	const char *addr;
+	const char *options; /* "NOTIFY=... ORCPT=..." or "" */
+	enum rcpt_state state;
+	bool accepted;	  /* in this transaction */
+	struct err why;	  /* PENDING: what the last host said */
+	char relay[400];  /* of `why` */
+};
+
+/* User and password for a target, found before the sandbox. */
+struct secret {
+	struct buf user, password;
+	struct err trouble; /* the table was away */
+};
+
+/* Recipients with one destination. */
+struct group {
+	const char *destination;
+	struct rcpt **v;
+	size_t n, cap;
+	struct mx_hosts hosts;
+	struct secret *secrets; /* hosts.n */
+	struct err no_hosts;	/* hosts.n is 0 */
+};
+
+struct session {
+	struct smtp_client c;
+	const struct mx_target *target;
+	const struct group *group;
+	const struct secret *secret;
+	char relay[400]; /* "mx.example.org[192.0.2.1]:25" */
+	char name[400];	 /* the same without port, for sentences */
+	bool tls, no_tls, hide;
+};
+
+enum attempt {
+	ATTEMPT_DONE,  /* every recipient was answered */
+	ATTEMPT_NEXT,  /* the next host may be asked */
+	ATTEMPT_PLAIN, /* the same once more, without TLS */
+	ATTEMPT_STOP   /* the message may have arrived: ask nobody else */
+};
+
+/* Times of the last session, microseconds. */
+extern int64_t send_connect_us, send_transmit_us;
+
+/* session.c */
+/* Connects, greets, STARTTLS, AUTH.  On failure e is filled. */
+enum attempt session_open(struct session *s, const struct group *g, size_t i,
+			  bool no_tls, struct tls_client *tls, struct err *e);
+void session_close(struct session *s);
+/* e becomes Postfix's sentence for a link that broke while ... */
+void session_lost(const struct session *s, const char *doing, struct err *e);
+/* "host H said: 550 5.1.1 no (in reply to RCPT TO command)" */
+void session_said(const struct session *s, const struct smtp_reply *r,
+		  const char *command, struct err *e);
+/* "250 2.0.0 Ok" */
+void session_reply_text(struct buf *b, const struct smtp_reply *r);
+
+/* sasl.c */
+void sasl_find(struct secret *s, const struct tables *maps, const char *host,
+	       const char *destination);
+void sasl_forget(struct secret *s);
+/* 0, or -1 with a sentence. */
+int sasl_login(struct session *s, struct err *e);
+
+/* transaction.c */
+enum attempt transaction(struct session *s, struct group *g,
+			 const struct message *m);
+
+/* report.c: lines on stdout. */
+void report_final(struct rcpt *r, enum rcpt_state state, const char *dsn,
+		  const char *relay, const char *text);
+/* A failure: temporary ones wait for another host; for good is for good. */
+void report_failure(struct rcpt *r, const char *relay, const struct err *e);
+/* The same for all that are pending. */
+void report_all(struct group *g, const char *relay, const struct err *e);
+/* Nobody else is left to ask: what is pending is deferred. */
+void report_rest(struct group *g);
+
+#endif

@@ -1,0 +1,377 @@
+/*
+ * transaction.c - one message over an open session: MAIL, RCPT, DATA, the
+ * replies.
+ * RFC 5321 4.1.1, 2033 4.2, 2920 3.1, 1870, 6152, 6531 3.4, 3461 4.
+ */
+#include "escape.h"
+#include "send.h"
+#include "status.h"
+#include "wire.h"
+
+#include <unistd.h>
+
+/* RCPT commands in flight: enough for speed, few enough that their replies
+ * fit into the sockets' buffers while we still write. */
+#define BATCH 50
+
+static bool
+is_ascii(const char *s)
+{
+	return span_is_ascii(span_of(s));
+}
+
+/* RFC 6531 3.4: needed when an address holds other than ASCII, or when the
+ * message came with it and its header does. */
+static bool
+needs_utf8(const struct group *g, const struct message *m)
+{
+	if (!is_ascii(options.sender) ||
+	    (options.utf8 && m->header_eight_bit))
+		return true;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i]->state == RCPT_PENDING && !is_ascii(g->v[i]->addr))
+			return true;
+	return false;
+}
+
+/* What this server lacks for this message.  0, or -1: next host, or for
+ * good. */
+static int
+check_features(const struct session *s, const struct group *g,
+	       const struct message *m, struct err *e)
+{
+	if (needs_utf8(g, m) && !(s->c.caps & SMTP_SMTPUTF8))
+		return err_esc(e, ST_UNAVAILABLE, "5.6.7",
+			       "SMTPUTF8 is required, but was not offered by "
+			       "host %s",
+			       s->name);
+	if (m->eight_bit && !(s->c.caps & SMTP_8BITMIME))
+		return err_esc(e, ST_UNAVAILABLE, "5.6.3",
+			       "8BITMIME is required, but was not offered by "
+			       "host %s",
+			       s->name);
+	if (options.requiretls && !(s->c.caps & SMTP_REQUIRETLS))
+		return err_esc(e, ST_UNAVAILABLE, "5.7.30",
+			       "REQUIRETLS is required, but was not offered by "
+			       "host %s",
+			       s->name);
+	if (s->c.size_limit > 0 && m->wire > s->c.size_limit)
+		return err_esc(e, ST_UNAVAILABLE, "5.3.4",
+			       "message size %llu exceeds size limit %llu of "
+			       "server %s",
+			       (unsigned long long)m->wire,
+			       (unsigned long long)s->c.size_limit, s->name);
+	return 0;
+}
+
+static int
+send_mail(struct session *s, const struct group *g, const struct message *m,
+	  struct err *e)
+{
+	struct buf more = BUF_INIT;
+	unsigned caps = s->c.caps;
+
+	if (caps & SMTP_SIZE)
+		buf_addf(&more, " SIZE=%llu", (unsigned long long)m->wire);
+	if (m->eight_bit && (caps & SMTP_8BITMIME))
+		buf_adds(&more, " BODY=8BITMIME");
+	if (needs_utf8(g, m))
+		buf_adds(&more, " SMTPUTF8");
+	if (options.requiretls)
+		buf_adds(&more, " REQUIRETLS");
+	if ((caps & SMTP_DSN) && options.ret != NULL)
+		buf_addf(&more, " RET=%s", options.ret);
+	if ((caps & SMTP_DSN) && options.envid != NULL) {
+		buf_adds(&more, " ENVID=");
+		escape_xtext(&more, span_of(options.envid));
+	}
+	int r = smtp_client_send(&s->c, e, "MAIL FROM:<%s>%s", options.sender,
+				 buf_str(&more));
+	buf_free(&more);
+	return r;
+}
+
+static int
+send_rcpt(struct session *s, const struct rcpt *r, struct err *e)
+{
+	bool dsn = (s->c.caps & SMTP_DSN) && r->options[0] != '\0';
+
+	return smtp_client_send(&s->c, e, "RCPT TO:<%s>%s%s", r->addr,
+				dsn ? " " : "", dsn ? r->options : "");
+}
+
+/* Reads the reply to MAIL. */
+static enum attempt
+mail_reply(struct session *s, struct group *g)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+	enum attempt a = ATTEMPT_DONE;
+
+	if (smtp_client_reply(&s->c, clock_deadline(params.t_mail), &r, &e) !=
+	    0) {
+		session_lost(s, "sending MAIL FROM", &e);
+		a = ATTEMPT_NEXT;
+	} else if (r.code / 100 != 2) {
+		session_said(s, &r, "MAIL FROM command", &e);
+		a = ATTEMPT_NEXT;
+	}
+	smtp_reply_free(&r);
+	if (a != ATTEMPT_DONE)
+		report_all(g, s->relay, &e);
+	return a;
+}
+
+/* Reads the replies to g->v[from..to-1] of those pending. */
+static enum attempt
+rcpt_replies(struct session *s, struct group *g, size_t from, size_t to)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+
+	for (size_t i = from; i < to; i++) {
+		struct rcpt *rcpt = g->v[i];
+		if (rcpt->state != RCPT_PENDING)
+			continue;
+		if (smtp_client_reply(&s->c, clock_deadline(params.t_rcpt), &r,
+				      &e) != 0) {
+			session_lost(s, "sending RCPT TO", &e);
+			report_all(g, s->relay, &e);
+			smtp_reply_free(&r);
+			return ATTEMPT_NEXT;
+		}
+		rcpt->accepted = r.code / 100 == 2;
+		if (rcpt->accepted) {
+			/* For --probe, which ends here. */
+			rcpt->why = ERR_INIT;
+			struct buf said = BUF_INIT;
+			session_reply_text(&said, &r);
+			(void)err_esc(&rcpt->why, ST_TEMPFAIL,
+				      r.esc[0] != '\0' ? r.esc : "2.0.0", "%s",
+				      buf_str(&said));
+			buf_free(&said);
+			continue;
+		}
+		session_said(s, &r, "RCPT TO command", &e);
+		report_failure(rcpt, s->relay, &e);
+	}
+	smtp_reply_free(&r);
+	return ATTEMPT_DONE;
+}
+
+/* MAIL and RCPT, in batches where the server does PIPELINING. */
+static enum attempt
+envelope(struct session *s, struct group *g, const struct message *m)
+{
+	size_t batch = s->c.caps & SMTP_PIPELINING ? BATCH : 1;
+	struct err e = ERR_INIT;
+	enum attempt a = ATTEMPT_DONE;
+	bool asked = false; /* the reply to MAIL was read */
+
+	if (send_mail(s, g, m, &e) != 0)
+		goto bad;
+	if (batch == 1) {
+		a = mail_reply(s, g);
+		asked = true;
+	}
+	for (size_t i = 0; a == ATTEMPT_DONE && i < g->n; i += batch) {
+		size_t to = i + batch < g->n ? i + batch : g->n;
+		for (size_t k = i; k < to; k++)
+			if (g->v[k]->state == RCPT_PENDING &&
+			    send_rcpt(s, g->v[k], &e) != 0)
+				goto bad;
+		if (!asked)
+			a = mail_reply(s, g);
+		asked = true;
+		if (a == ATTEMPT_DONE)
+			a = rcpt_replies(s, g, i, to);
+	}
+	return a;
+bad:
+	/* A control byte in an address: no host will ever take it. */
+	report_all(g, s->relay, &e);
+	return ATTEMPT_NEXT;
+}
+
+/* Streams the message.  False: the link broke, or the server spoke too
+ * early; its words, if any, are read by the caller. */
+static bool
+send_body(struct session *s, const struct message *m)
+{
+	struct wire_out w;
+	struct buf out = BUF_INIT;
+	char chunk[32768];
+	bool ok = true;
+
+	wire_out_init(&w, true);
+	for (int64_t at = 0; ok && at < m->size;) {
+		size_t want = sizeof(chunk);
+		if ((int64_t)want > m->size - at)
+			want = (size_t)(m->size - at);
+		ssize_t n = pread(m->fd, chunk, want, m->at + at);
+		if (n <= 0) {
+			/* Never a dot behind half a message. */
+			s->c.broken = true;
+			ok = false;
+			break;
+		}
+		at += n;
+		buf_clear(&out);
+		wire_encode(&w, &out, span_make(chunk, (size_t)n));
+		s->c.s.out_deadline = clock_deadline(params.t_xfer);
+		stream_write(&s->c.s, out.p, out.n);
+		ok = s->c.s.out_failed == IO_OK;
+	}
+	if (ok) {
+		buf_clear(&out);
+		wire_finish(&w, &out);
+		stream_write(&s->c.s, out.p, out.n);
+	}
+	buf_free(&out);
+	return ok;
+}
+
+static void
+accepted_failure(struct session *s, struct group *g, const struct err *e)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i]->state == RCPT_PENDING && g->v[i]->accepted)
+			report_failure(g->v[i], s->relay, e);
+}
+
+static void
+accepted_done(struct session *s, struct rcpt *r, const struct smtp_reply *reply)
+{
+	struct buf text = BUF_INIT;
+
+	session_reply_text(&text, reply);
+	struct buf shown = BUF_INIT;
+	buf_addf(&shown, "(%.600s)", buf_str(&text));
+	report_final(r, RCPT_SENT,
+		     reply->esc[0] != '\0' ? reply->esc : "2.0.0", s->relay,
+		     buf_str(&shown));
+	buf_free(&shown);
+	buf_free(&text);
+}
+
+/* The reply to the message: one, or with LMTP one a recipient. */
+static enum attempt
+final_replies(struct session *s, struct group *g, bool whole)
+{
+	struct smtp_reply r = { .code = 0 };
+	enum attempt a = ATTEMPT_DONE;
+	bool have = false;
+
+	for (size_t i = 0; a == ATTEMPT_DONE && i < g->n; i++) {
+		struct rcpt *rcpt = g->v[i];
+		struct err e = ERR_INIT;
+		if (rcpt->state != RCPT_PENDING || !rcpt->accepted)
+			continue;
+		if ((!have || s->c.lmtp) &&
+		    smtp_client_reply(&s->c, clock_deadline(params.t_done), &r,
+				      &e) != 0) {
+			session_lost(s,
+				     whole ? "sending end of data -- message "
+					     "may be sent more than once" :
+					     "sending message body",
+				     &e);
+			accepted_failure(s, g, &e);
+			a = whole ? ATTEMPT_STOP : ATTEMPT_NEXT;
+			break;
+		}
+		have = true;
+		/* Nobody can have taken what was not all sent. */
+		if (r.code / 100 == 2 && whole) {
+			accepted_done(s, rcpt, &r);
+			continue;
+		}
+		session_said(s, &r,
+			     whole ? "end of DATA command" : "DATA command",
+			     &e);
+		if (r.code / 100 == 2) {
+			e.status = ST_TEMPFAIL;
+			s->c.broken = true;
+		}
+		report_failure(rcpt, s->relay, &e);
+	}
+	smtp_reply_free(&r);
+	return a;
+}
+
+static enum attempt
+data(struct session *s, struct group *g, const struct message *m)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+	int code;
+
+	if (smtp_client_cmd(&s->c, clock_deadline(params.t_data), &r, &e,
+			    "DATA") != 0) {
+		session_lost(s, "sending DATA command", &e);
+		accepted_failure(s, g, &e);
+		return ATTEMPT_NEXT;
+	}
+	code = r.code;
+	if (code != 354)
+		session_said(s, &r, "DATA command", &e);
+	smtp_reply_free(&r);
+	if (code != 354) {
+		accepted_failure(s, g, &e);
+		/* Replies out of step: this link cannot be trusted further. */
+		s->c.broken = s->c.broken || code / 100 < 4;
+		return ATTEMPT_NEXT;
+	}
+	/* A reply that is here before the message is none to it. */
+	if (stream_buffered(&s->c.s).n > 0) {
+		s->c.broken = true;
+		(void)err_esc(&e, ST_TEMPFAIL, "4.5.0",
+			      "host %s replied before the message was sent",
+			      s->name);
+		accepted_failure(s, g, &e);
+		return ATTEMPT_NEXT;
+	}
+	bool whole = send_body(s, m);
+	if (whole) {
+		enum io_result w =
+		    stream_flush(&s->c.s, clock_deadline(params.t_xfer));
+		whole = w == IO_OK;
+	}
+	return final_replies(s, g, whole);
+}
+
+/* --probe: what was said to RCPT is the verdict. */
+static enum attempt
+probe_end(struct session *s, struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct rcpt *r = g->v[i];
+		if (r->state == RCPT_PENDING && r->accepted)
+			report_final(r, RCPT_SENT, r->why.esc, s->relay,
+				     r->why.text);
+	}
+	return ATTEMPT_DONE;
+}
+
+enum attempt
+transaction(struct session *s, struct group *g, const struct message *m)
+{
+	struct err e = ERR_INIT;
+	bool some = false;
+
+	for (size_t i = 0; i < g->n; i++)
+		g->v[i]->accepted = false;
+	if (check_features(s, g, m, &e) != 0) {
+		report_all(g, s->relay, &e);
+		return ATTEMPT_NEXT;
+	}
+	enum attempt a = envelope(s, g, m);
+	if (a != ATTEMPT_DONE)
+		return a;
+	for (size_t i = 0; i < g->n; i++)
+		some = some || g->v[i]->accepted;
+	if (!some)
+		return ATTEMPT_NEXT;
+	if (options.probe)
+		return probe_end(s, g);
+	return data(s, g, m);
+}
