@@ -27,13 +27,11 @@ static const struct opt opts[] = {
 	{ 0, "nexthop", "DESTINATION", OPT_STR,
 	  offsetof(struct send_options, nexthop),
 	  "send to DOMAIN's MX, to [HOST], with :PORT; instead of relayhost" },
-	{ 'f', "sender", "ADDR", OPT_STR,
-	  offsetof(struct send_options, sender),
+	{ 'f', "sender", "ADDR", OPT_STR, offsetof(struct send_options, sender),
 	  "envelope sender (default: the null sender)" },
 	{ 0, "size", "BYTES", OPT_INT, offsetof(struct send_options, size),
 	  "the message is the next BYTES of stdin" },
-	{ 0, "8bit", NULL, OPT_FLAG,
-	  offsetof(struct send_options, eight_bit),
+	{ 0, "8bit", NULL, OPT_FLAG, offsetof(struct send_options, eight_bit),
 	  "the message needs 8BITMIME (found out by itself, too)" },
 	{ 0, "utf8", NULL, OPT_FLAG, offsetof(struct send_options, utf8),
 	  "the message came with SMTPUTF8" },
@@ -72,8 +70,7 @@ group_add(struct groups *gs, const char *destination, struct rcpt *r)
 		if (strcasecmp(gs->v[i].destination, destination) == 0)
 			g = &gs->v[i];
 	if (g == NULL) {
-		gs->v =
-		    mem_grow(gs->v, &gs->cap, gs->n + 1, sizeof(gs->v[0]));
+		gs->v = mem_grow(gs->v, &gs->cap, gs->n + 1, sizeof(gs->v[0]));
 		g = &gs->v[gs->n++];
 		*g = (struct group){ .destination = destination };
 	}
@@ -105,9 +102,9 @@ port_of(const char *text, int fallback)
 	int port = fallback;
 
 	snprintf(hostport, sizeof(hostport), "x:%s", text);
-	return mx_hosts_parse(span_of(hostport), &host, &port, &literal) ?
-		   port :
-		   fallback;
+	return mx_hosts_parse(span_of(hostport), &host, &port, &literal)
+		   ? port
+		   : fallback;
 }
 
 static void
@@ -186,8 +183,8 @@ final_status(const struct rcpt *r, size_t n)
 		printf(". %lld %lld\n", (long long)send_connect_us,
 		       (long long)send_transmit_us);
 	/* Lines that nobody got are verdicts that nobody knows. */
-	return fflush(stdout) == 0 && ferror(stdout) == 0 ? status :
-							    ST_TEMPFAIL;
+	return fflush(stdout) == 0 && ferror(stdout) == 0 ? status
+							  : ST_TEMPFAIL;
 }
 
 /* Everything that needs files or names is done before this. */
@@ -285,14 +282,18 @@ main(int argc, char **argv)
 	struct rcpt *rcpts = mem_alloc(n, sizeof(rcpts[0]));
 	for (size_t i = 0; i < n; i++) {
 		rcpts[i].addr = argv[at + (int)i];
-		rcpts[i].options = i < options.rcpt_options.n ?
-				       options.rcpt_options.v[i] :
-				       "";
+		rcpts[i].options =
+		    i < options.rcpt_options.n ? options.rcpt_options.v[i] : "";
 		if (rcpts[i].addr[0] == '\0' ||
 		    span_has_ctl(span_of(rcpts[i].addr)))
 			return prog_usage("recipient %zu: empty, or control "
 					  "bytes",
 					  i + 1);
+	}
+	/* The host's name is known only now where no file sets it. */
+	if (params.helo_name[0] == '\0') {
+		free(params.helo_name);
+		params.helo_name = mem_strdup(site.myhostname);
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	int status = run(rcpts, n);

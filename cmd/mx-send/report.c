@@ -4,12 +4,11 @@
  * before the next step.
  */
 #include "escape.h"
+#include "opt.h"
 #include "send.h"
 #include "status.h"
 
 #include <stdio.h>
-#include "opt.h"
-#include "json.h"
 
 static const char *
 state_word(enum rcpt_state state)

@@ -16,8 +16,8 @@ sasl_find(struct secret *s, const struct tables *maps, const char *host,
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct span user, password;
-		enum table_result r = tables_lookup(
-		    maps, span_of(keys[i]), &value, &s->trouble);
+		enum table_result r =
+		    tables_lookup(maps, span_of(keys[i]), &value, &s->trouble);
 		if (r == TABLE_TRY_AGAIN) {
 			(void)err_prefix(&s->trouble,
 					 "smtp_sasl_password_maps");
@@ -114,12 +114,12 @@ sasl_login(struct session *s, struct err *e)
 	if (s->secret->user.n == 0)
 		return 0;
 	if (!(s->c.caps & SMTP_AUTH))
-		return params.sasl_enforce ?
-			   err_esc(e, ST_TEMPFAIL, "4.7.0",
-				   "SASL authentication failed; server %s "
-				   "offers no AUTH",
-				   s->name) :
-			   0;
+		return params.sasl_enforce
+			   ? err_esc(e, ST_TEMPFAIL, "4.7.0",
+				     "SASL authentication failed; server %s "
+				     "offers no AUTH",
+				     s->name)
+			   : 0;
 	if (strs_ihas(forbidden, SPAN("noplaintext")))
 		return err_esc(e, ST_TEMPFAIL, "4.7.0",
 			       "SASL authentication failed; the password would "

@@ -39,7 +39,7 @@ extern const struct param_rows send_params;
 struct message {
 	int fd;
 	int64_t at, size; /* where in fd */
-	uint64_t wire;	  /* bytes on the wire, without dots */
+	uint64_t wire;    /* bytes on the wire, without dots */
 	bool eight_bit, header_eight_bit;
 };
 /* Takes stdin: as it is when it is a file, else through an unnamed file, and
@@ -52,9 +52,9 @@ struct rcpt {
 	const char *addr;
 	const char *options; /* "NOTIFY=... ORCPT=..." or "" */
 	enum rcpt_state state;
-	bool accepted;	  /* in this transaction */
-	struct err why;	  /* PENDING: what the last host said */
-	char relay[400];  /* of `why` */
+	bool accepted;   /* in this transaction */
+	struct err why;  /* PENDING: what the last host said */
+	char relay[400]; /* of `why` */
 };
 
 /* User and password for a target, found before the sandbox. */
@@ -70,7 +70,7 @@ struct group {
 	size_t n, cap;
 	struct mx_hosts hosts;
 	struct secret *secrets; /* hosts.n */
-	struct err no_hosts;	/* hosts.n is 0 */
+	struct err no_hosts;    /* hosts.n is 0 */
 };
 
 struct session {
@@ -79,7 +79,7 @@ struct session {
 	const struct group *group;
 	const struct secret *secret;
 	char relay[400]; /* "mx.example.org[192.0.2.1]:25" */
-	char name[400];	 /* the same without port, for sentences */
+	char name[400];  /* the same without port, for sentences */
 	bool tls, no_tls, hide;
 };
 

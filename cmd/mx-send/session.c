@@ -109,8 +109,7 @@ session_lost(const struct session *s, const char *doing, struct err *e)
 			      doing);
 	else
 		(void)err_esc(e, ST_TEMPFAIL, "4.5.0",
-			      "host %s, while %s: %.300s", s->name, doing,
-			      why);
+			      "host %s, while %s: %.300s", s->name, doing, why);
 }
 
 void
@@ -162,8 +161,10 @@ greeting(struct session *s, int fd, struct err *e)
 		st = err_esc(e, ST_TEMPFAIL, "4.0.0",
 			     "host %s refused to talk to me: %.500s", s->name,
 			     buf_str(&said));
-		if (r.esc[0] != '\0')
-			snprintf(e->esc, sizeof(e->esc), "4%s", r.esc + 1);
+		if (r.esc[0] != '\0') {
+			memcpy(e->esc, r.esc, sizeof(e->esc));
+			e->esc[0] = '4';
+		}
 		buf_free(&said);
 	}
 	smtp_reply_free(&r);
@@ -175,18 +176,17 @@ hello(struct session *s, struct err *e)
 {
 	struct smtp_reply r = { .code = 0 };
 	deadline_t d = clock_deadline(params.t_helo);
-	int st = smtp_client_hello(&s->c, params.helo_name, options.lmtp, d, &r,
-				   e);
+	int st =
+	    smtp_client_hello(&s->c, params.helo_name, options.lmtp, d, &r, e);
 
 	if (st != 0) {
 		session_lost(s,
-			     options.lmtp ? "performing the LHLO handshake" :
-					    "performing the EHLO handshake",
+			     options.lmtp ? "performing the LHLO handshake"
+					  : "performing the EHLO handshake",
 			     e);
 	} else if (r.code / 100 != 2) {
 		session_said(s, &r,
-			     options.lmtp ? "LHLO command" : "HELO command",
-			     e);
+			     options.lmtp ? "LHLO command" : "HELO command", e);
 		st = -1;
 	}
 	smtp_reply_free(&r);
@@ -198,11 +198,11 @@ static int
 starttls(struct session *s, struct tls_client *tls, int level, struct err *e)
 {
 	struct smtp_reply r = { .code = 0 };
-	enum tls_verify verify = level >= TLS_VERIFY ? TLS_VERIFY_NAME :
-						       TLS_VERIFY_NONE;
-	const char *name = level == TLS_SECURE && s->group->hosts.by_mx ?
-			       s->group->hosts.domain :
-			       s->target->host;
+	enum tls_verify verify =
+	    level >= TLS_VERIFY ? TLS_VERIFY_NAME : TLS_VERIFY_NONE;
+	const char *name = level == TLS_SECURE && s->group->hosts.by_mx
+			       ? s->group->hosts.domain
+			       : s->target->host;
 	deadline_t d = clock_deadline(params.t_tls);
 
 	if (!(s->c.caps & SMTP_STARTTLS))
@@ -232,9 +232,8 @@ starttls(struct session *s, struct tls_client *tls, int level, struct err *e)
 	s->tls = true;
 	struct tls_facts f;
 	if (options.trace && tls_facts(&s->c.s, &f))
-		fprintf(stderr, "* TLS: %s %s, certificate %s%s\n",
-			f.protocol, f.cipher, f.peer_cn,
-			f.verified ? " (verified)" : "");
+		fprintf(stderr, "* TLS: %s %s, certificate %s%s\n", f.protocol,
+			f.cipher, f.peer_cn, f.verified ? " (verified)" : "");
 	return 1;
 }
 
@@ -272,8 +271,8 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 			       .no_tls = no_tls };
 	snprintf(s->name, sizeof(s->name), "%s[%s]", t->host, t->addr);
 	if (t->port == 0)
-		snprintf(s->name, sizeof(s->name), "%s[%s]",
-			 params.helo_name, t->host);
+		snprintf(s->name, sizeof(s->name), "%s[%s]", params.helo_name,
+			 t->host);
 	snprintf(s->relay, sizeof(s->relay), "%s", s->name);
 	if (t->port != 0)
 		snprintf(s->relay + strlen(s->relay),

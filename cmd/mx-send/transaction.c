@@ -25,8 +25,7 @@ is_ascii(const char *s)
 static bool
 needs_utf8(const struct group *g, const struct message *m)
 {
-	if (!is_ascii(options.sender) ||
-	    (options.utf8 && m->header_eight_bit))
+	if (!is_ascii(options.sender) || (options.utf8 && m->header_eight_bit))
 		return true;
 	for (size_t i = 0; i < g->n; i++)
 		if (g->v[i]->state == RCPT_PENDING && !is_ascii(g->v[i]->addr))
@@ -222,6 +221,10 @@ send_body(struct session *s, const struct message *m)
 		stream_write(&s->c.s, out.p, out.n);
 		ok = s->c.s.out_failed == IO_OK;
 	}
+	/* Words before the end of the message are no reply to it.  (Under TLS
+	 * readable bytes may be a session ticket: not looked at.) */
+	if (ok && !s->tls && stream_ready(&s->c.s))
+		ok = false;
 	if (ok) {
 		buf_clear(&out);
 		wire_finish(&w, &out);
@@ -247,9 +250,8 @@ accepted_done(struct session *s, struct rcpt *r, const struct smtp_reply *reply)
 	session_reply_text(&text, reply);
 	struct buf shown = BUF_INIT;
 	buf_addf(&shown, "(%.600s)", buf_str(&text));
-	report_final(r, RCPT_SENT,
-		     reply->esc[0] != '\0' ? reply->esc : "2.0.0", s->relay,
-		     buf_str(&shown));
+	report_final(r, RCPT_SENT, reply->esc[0] != '\0' ? reply->esc : "2.0.0",
+		     s->relay, buf_str(&shown));
 	buf_free(&shown);
 	buf_free(&text);
 }
@@ -272,8 +274,8 @@ final_replies(struct session *s, struct group *g, bool whole)
 				      &e) != 0) {
 			session_lost(s,
 				     whole ? "sending end of data -- message "
-					     "may be sent more than once" :
-					     "sending message body",
+					     "may be sent more than once"
+					   : "sending message body",
 				     &e);
 			accepted_failure(s, g, &e);
 			a = whole ? ATTEMPT_STOP : ATTEMPT_NEXT;
@@ -285,9 +287,8 @@ final_replies(struct session *s, struct group *g, bool whole)
 			accepted_done(s, rcpt, &r);
 			continue;
 		}
-		session_said(s, &r,
-			     whole ? "end of DATA command" : "DATA command",
-			     &e);
+		session_said(
+		    s, &r, whole ? "end of DATA command" : "DATA command", &e);
 		if (r.code / 100 == 2) {
 			e.status = ST_TEMPFAIL;
 			s->c.broken = true;

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""smtp_peer.py PORT [--mode MODE] [--log FILE] ...: an SMTP or LMTP server
+that behaves as told, well or badly.  Each message it took is a JSON line of
+FILE; each connection is a line {"event": "connect"}."""
+import argparse, base64, json, os, socket, ssl, sys, threading, time
+
+p = argparse.ArgumentParser()
+p.add_argument("port")                       # a number, or a socket's path
+p.add_argument("--host", default="127.0.0.1")
+p.add_argument("--mode", default="ok")
+p.add_argument("--log", default="/dev/null")
+p.add_argument("--cert"), p.add_argument("--key")
+p.add_argument("--auth")                     # USER:PASSWORD
+p.add_argument("--login-only", action="store_true")
+p.add_argument("--lmtp", action="store_true")
+p.add_argument("--caps", default="PIPELINING,8BITMIME,SMTPUTF8,DSN,ENHANCEDSTATUSCODES,SIZE 10000000")
+o = p.parse_args()
+lock = threading.Lock()
+
+
+def log(**what):
+    with lock, open(o.log, "a") as f:
+        f.write(json.dumps(what) + "\n")
+
+
+class Gone(Exception):
+    pass
+
+
+class Session:
+    def __init__(self, sock):
+        self.s, self.buf, self.tls, self.user = sock, b"", False, None
+        self.reset()
+
+    def reset(self):
+        self.sender, self.rcpts, self.options = None, [], []
+
+    def say(self, text):
+        self.s.sendall(text.encode() + b"\r\n")
+
+    def line(self):
+        while b"\n" not in self.buf:
+            d = self.s.recv(65536)
+            if not d:
+                raise Gone
+            self.buf += d
+        l, self.buf = self.buf.split(b"\n", 1)
+        return l.rstrip(b"\r")
+
+    def mode(self, step):
+        """Misbehave at this step, as o.mode = WHAT-STEP says."""
+        what, _, at = o.mode.rpartition("-")
+        if at != step:
+            return False
+        if what == "drop":
+            raise Gone
+        elif what == "half":
+            self.s.sendall(b"25")
+            raise Gone
+        elif what == "endless":
+            while True:
+                self.s.sendall(b"250-" + b"x" * 60 + b"\r\n")
+        elif what == "long":
+            self.s.sendall(b"250 ")
+            while True:
+                self.s.sendall(b"x" * 1000)
+        elif what == "garbage":
+            self.say("HTTP/1.1 400 Bad Request\r\nServer: x")
+        elif what == "silent":
+            time.sleep(600)
+        elif what == "slow":            # a byte a moment, for ever
+            while True:
+                self.s.sendall(b"2")
+                time.sleep(0.2)
+        elif what.isdigit():
+            self.say("%s %s.7.1 told to say so" % (what, what[0]))
+        elif what == "two":
+            self.say("250 2.0.0 one\r\n250 2.0.0 two")
+        elif what == "nul":
+            self.say("550 5.1.1 a\0b\x1b[31mc\u202e")
+        else:
+            return False
+        return True
+
+    def run(self):
+        log(event="connect")
+        if not self.mode("greeting"):
+            self.say("220 peer.example ESMTP")
+        while True:
+            l = self.line()
+            verb = l.split(b" ")[0].upper().decode("latin1")
+            arg = l[len(verb) + 1:].decode("utf-8", "replace")
+            f = getattr(self, "do_" + verb.lower(), None)
+            if f is None:
+                self.say("502 5.5.2 what?")
+            elif f(arg) == "quit":
+                return
+
+    def do_ehlo(self, arg):
+        log(event="hello", name=arg)
+        if self.mode("ehlo"):
+            return
+        caps = [c for c in o.caps.split(",") if c]
+        if o.cert and not self.tls or o.mode.endswith("-starttls"):
+            caps.append("STARTTLS")
+        if o.auth:
+            caps.append("AUTH LOGIN" if o.login_only else "AUTH PLAIN LOGIN")
+        lines = ["peer.example"] + caps
+        for c in lines[:-1]:
+            self.say("250-" + c)
+        self.say("250 " + lines[-1])
+
+    do_lhlo = do_ehlo
+
+    def do_helo(self, arg):
+        if not self.mode("helo"):
+            self.say("250 peer.example")
+
+    def do_starttls(self, arg):
+        if o.mode == "inject-starttls":
+            self.say("220 go\r\n250 injected")
+            return
+        if self.mode("starttls"):
+            return
+        self.say("220 2.0.0 go")
+        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ctx.load_cert_chain(o.cert, o.key)
+        self.s = ctx.wrap_socket(self.s, server_side=True)
+        self.buf, self.tls = b"", True
+
+    def do_auth(self, arg):
+        words = arg.split(" ")
+        if words[0] == "PLAIN":
+            got = base64.b64decode(words[1]).split(b"\0")[1:]
+        else:
+            got = []
+            for prompt in (b"Username:", b"Password:"):
+                self.say("334 " + base64.b64encode(prompt).decode())
+                got.append(base64.b64decode(self.line()))
+        if b":".join(got).decode() == o.auth:
+            self.user = got[0].decode()
+            self.say("235 2.7.0 ok")
+        else:
+            self.say("535 5.7.8 no")
+
+    def do_mail(self, arg):
+        if self.mode("mail"):
+            return
+        if o.auth and not self.user:
+            return self.say("530 5.7.0 log in")
+        self.sender, self.options = arg, []
+        self.say("250 2.1.0 ok")
+
+    def do_rcpt(self, arg):
+        if self.mode("rcpt"):
+            return
+        if arg.startswith("TO:<no"):
+            return self.say("550 5.1.1 no such user")
+        if arg.startswith("TO:<later"):
+            return self.say("450 4.2.1 later")
+        self.rcpts.append(arg)
+        self.say("250 2.1.5 ok")
+
+    def do_data(self, arg):
+        if self.mode("data"):
+            return
+        if not self.rcpts:
+            return self.say("554 5.5.1 no recipients")
+        self.say("354 go")
+        if o.mode == "early-body":
+            self.say("250 2.0.0 taken, or so I say")
+            time.sleep(0.3)
+            raise Gone
+        if o.mode == "drop-body":
+            self.s.recv(10)
+            raise Gone
+        body = []
+        while True:
+            l = self.line()
+            if l == b".":
+                break
+            body.append(l[1:] if l.startswith(b".") else l)
+        if self.mode("dot"):
+            return self.reset()
+        log(event="message", sender=self.sender, rcpts=self.rcpts,
+            body=b"\n".join(body).decode("utf-8", "replace"), tls=self.tls,
+            user=self.user)
+        for r in self.rcpts if o.lmtp else [None]:
+            if r and "full" in r:
+                self.say("452 4.2.2 over quota")
+            else:
+                self.say("250 2.0.0 taken")
+        self.reset()
+
+    def do_rset(self, arg):
+        self.reset()
+        self.say("250 2.0.0 ok")
+
+    do_noop = do_rset
+
+    def do_quit(self, arg):
+        self.say("221 2.0.0 bye")
+        return "quit"
+
+
+def serve(c):
+    try:
+        Session(c).run()
+    except (Gone, OSError):
+        pass
+    finally:
+        try:
+            c.close()
+        except OSError:
+            pass
+
+
+if o.port.isdigit():
+    l = socket.socket()
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind((o.host, int(o.port)))
+else:
+    l = socket.socket(socket.AF_UNIX)
+    l.bind(o.port)
+    os.chmod(o.port, 0o666)
+l.listen(50)
+while True:
+    c, _ = l.accept()
+    threading.Thread(target=serve, args=(c,), daemon=True).start()
