@@ -464,6 +464,23 @@ client_roots(struct tls_client *t, struct err *e)
 	return 0;
 }
 
+int
+tls_client_load(struct tls_client *t, struct err *e)
+{
+	static const char *const bundles[] = {
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"
+	};
+
+	if (client_roots(t, e) != 0)
+		return -1;
+	/* OpenSSL would look into a directory during the handshake. */
+	for (size_t i = 0; *t->ca_file == '\0' && i < ARRAY_LEN(bundles); i++)
+		if (SSL_CTX_load_verify_file(t->ctx, bundles[i]))
+			break;
+	ERR_clear_error();
+	return 0;
+}
+
 static bool
 is_ip(const char *host)
 {

@@ -46,6 +46,9 @@ struct tls_client_conf {
 struct tls_client *tls_client_new(const struct tls_client_conf *c,
 				  struct err *e);
 void tls_client_free(struct tls_client *t);
+/* Reads the authorities' certificates now: for whoever can open no file when
+ * the handshake comes. */
+int tls_client_load(struct tls_client *t, struct err *e) MX_MUST_CHECK;
 /* host: SNI and name to verify.  With TLS_VERIFY_NONE any certificate will
  * do.  `dane` (may be NULL): ldns-free TLSA rows as DER bytes. */
 struct tls_tlsa {

@@ -210,6 +210,11 @@ open_tls(struct err *e)
 	if (level == TLS_NONE && !options.requiretls)
 		return NULL;
 	struct tls_client *t = tls_client_new(&conf, e);
+	if (t != NULL && (level >= TLS_VERIFY || options.requiretls) &&
+	    tls_client_load(t, e) != 0) {
+		tls_client_free(t);
+		t = NULL;
+	}
 	if (t == NULL)
 		e->status = ST_CONFIG;
 	return t;

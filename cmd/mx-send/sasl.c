@@ -19,6 +19,7 @@ sasl_find(struct secret *s, const struct tables *maps, const char *host,
 		enum table_result r =
 		    tables_lookup(maps, span_of(keys[i]), &value, &s->trouble);
 		if (r == TABLE_TRY_AGAIN) {
+			s->trouble.status = ST_TEMPFAIL;
 			(void)err_prefix(&s->trouble,
 					 "smtp_sasl_password_maps");
 			break;

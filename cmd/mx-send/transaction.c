@@ -295,6 +295,8 @@ final_replies(struct session *s, struct group *g, bool whole)
 		}
 		report_failure(rcpt, s->relay, &e);
 	}
+	/* In the middle of a message a QUIT would be part of it. */
+	s->c.broken = s->c.broken || !whole;
 	smtp_reply_free(&r);
 	return a;
 }

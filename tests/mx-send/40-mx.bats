@@ -1,0 +1,149 @@
+#!/usr/bin/env bats
+# mx-send: where it goes. A real NSD serves the zones.
+load ../lib/common
+load ../lib/send
+setup() {
+  common_setup
+  DNS=$(free_port)
+  cat > "$T/zone" <<'Z'
+$ORIGIN example.
+$TTL 60
+@ SOA ns.example. root.example. 1 3600 600 86400 60
+@ NS ns.example.
+ns A 127.0.0.1
+two MX 20 good.example.
+two MX 10 dead.example.
+dead A 127.0.0.9
+good A 127.0.0.1
+good A 127.0.0.1
+plain A 127.0.0.1
+null MX 0 .
+self MX 10 me.example.
+selfback MX 10 good.example.
+selfback MX 20 me.example.
+selfback MX 30 dead.example.
+me A 127.0.0.7
+lost MX 10 nowhere.example.
+many MX 1 m1.example.
+many MX 2 m2.example.
+m1 A 127.0.0.11
+m1 A 127.0.0.12
+m1 A 127.0.0.13
+m2 A 127.0.0.1
+txt TXT "no address here"
+Z
+  dns_serve "$DNS" example "$T/zone"
+}
+teardown() { common_teardown; }
+
+msg() { printf 'Subject: x\n\nbody\n'; }
+by_dns() {
+  send --resolver "127.0.0.1:$DNS" -o "smtp_tcp_port=$PEER" \
+    -o inet_interfaces=127.0.0.7 -o smtp_host_lookup=dns "$@" < <(msg)
+}
+
+@test "the best MX is down: the next one takes it" {
+  peer ok
+  run by_dns b@two.example
+  echo "$output"
+  [ "$status" -eq 0 ]
+  grep -q "sent 2.0.0 good.example\[127.0.0.1\]:$PEER" <<<"$output"
+}
+
+@test "no MX: the address" {
+  peer ok
+  run by_dns b@plain.example
+  [ "$status" -eq 0 ]
+  grep -q 'sent 2.0.0 plain.example\[127.0.0.1\]' <<<"$output"
+}
+
+@test "null MX, no such domain, no address: for good; each with its code" {
+  peer ok
+  run by_dns b@null.example; echo "$output"
+  [ "$status" -eq 69 ]; grep -q 'bounced 5.1.10 none Domain null.example does not accept mail (nullMX)' <<<"$output"
+  run by_dns b@nothere.example; echo "$output"
+  [ "$status" -eq 69 ]; grep -q 'bounced 5.4.4 none Host or domain name not found' <<<"$output"
+  run by_dns b@txt.example; [ "$status" -eq 69 ]
+  run by_dns b@lost.example; [ "$status" -eq 69 ]
+}
+
+@test "trouble with DNS is never no such domain" {
+  peer ok
+  local none; none=$(free_port)
+  run send --resolver "127.0.0.1:$none" -o smtp_host_lookup=dns b@two.example < <(msg)
+  echo "$output"
+  [ "$status" -eq 75 ]; grep -q 'deferred 4.4.3 none' <<<"$output"
+  # nobody answers for this zone: REFUSED
+  run by_dns b@other.test
+  echo "$output"
+  [ "$status" -eq 75 ]; grep -q 'deferred 4.4.3 none' <<<"$output"
+}
+
+@test "loops: we are the best MX; we are one of them" {
+  peer ok
+  run by_dns b@self.example; echo "$output"
+  [ "$status" -eq 69 ]; grep -q 'bounced 5.4.6 none mail for self.example loops back to myself' <<<"$output"
+  run by_dns b@selfback.example
+  [ "$status" -eq 0 ]
+}
+
+@test "smtp_mx_address_limit and smtp_mx_session_limit" {
+  peer ok
+  run by_dns b@many.example
+  [ "$status" -eq 0 ]
+  run by_dns -o smtp_mx_address_limit=2 b@many.example
+  echo "$output"
+  [ "$status" -eq 75 ]
+  # two servers that take connections and refuse: the third is not asked
+  peer 451-mail --host 0.0.0.0
+  run by_dns b@many.example
+  [ "$(grep -c '"hello"' "$PEER_LOG")" -eq 2 ]
+}
+
+@test "later at one host: the next is asked; refused: it is not" {
+  peer ok --host 127.0.0.1
+  spawn python3 "$ROOT/tests/lib/smtp_peer.py" "$PEER" --host 127.0.0.9 --mode 451-rcpt --log "$T/first"
+  wait_port "$PEER" 127.0.0.9
+  run by_dns b@two.example
+  echo "$output"
+  [ "$status" -eq 0 ]; grep -q 'good.example' <<<"$output"
+  kill "$SPAWNED"; wait "$SPAWNED" || true
+  spawn python3 "$ROOT/tests/lib/smtp_peer.py" "$PEER" --host 127.0.0.9 --mode 550-rcpt --log "$T/first"
+  wait_port "$PEER" 127.0.0.9
+  run by_dns b@two.example
+  echo "$output"
+  [ "$status" -eq 69 ]; grep -q 'bounced 5.7.1 dead.example' <<<"$output"
+}
+
+@test "after the final dot nobody else is asked" {
+  peer ok --host 127.0.0.1
+  spawn python3 "$ROOT/tests/lib/smtp_peer.py" "$PEER" --host 127.0.0.9 --mode drop-dot --log "$T/first"
+  wait_port "$PEER" 127.0.0.9
+  run by_dns b@two.example
+  echo "$output"
+  [ "$status" -eq 75 ]
+  [ "$(taken)" -eq 0 ]
+}
+
+@test "several domains in one call; the hosts file serves bare names" {
+  peer ok
+  run by_dns b@two.example c@null.example d@plain.example
+  echo "$output"
+  [ "$status" -eq 69 ]
+  [ "$(grep -c ' sent ' <<<"$output")" -eq 2 ]
+  run by_dns -o smtp_host_lookup=native --host "localhost:$PEER" b@x
+  [ "$status" -eq 0 ]
+}
+
+@test "relayhost: domain with MX, [host], list" {
+  peer ok
+  run by_dns -o relayhost=two.example b@nothere.example
+  [ "$status" -eq 0 ]
+  run by_dns -o "relayhost=[good.example]:$PEER" b@nothere.example
+  [ "$status" -eq 0 ]
+  run by_dns -o "relayhost=[dead.example], [good.example]" b@nothere.example
+  [ "$status" -eq 0 ]
+  run by_dns --nexthop "[127.0.0.1]:$PEER" b@nothere.example
+  [ "$status" -eq 0 ]
+  [ "$(taken)" -eq 4 ]
+}
