@@ -25,6 +25,7 @@ DRIVERS = $(patsubst common/%.c,%,$(wildcard common/table_*.c))
 UNIT    = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ    = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SHIMS   = $(patsubst tests/lib/%.c,$(BUILD)/lib/%.so,$(wildcard tests/lib/shim_*.c))
+UNITS   = $(wildcard cmd/*/*.service cmd/*/*.socket cmd/*/*.timer cmd/*/*.path)
 SOURCES = $(wildcard cmd/*/*.[ch] common/*.[ch] tests/*/*.[ch])
 
 all: $(PROGS:%=$(BUILD)/bin/%) $(SCRIPTS:cmd/%.sh=$(BUILD)/bin/%)
@@ -104,8 +105,32 @@ deps: ## the packages that building needs (installs them as root)
 test-deps:
 	@tests/packages build test
 
-install: all ## PREFIX=/usr/local DESTDIR=
-	tests/../cmd/install.sh "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"
+install: all ## DESTDIR= PREFIX=/usr/local SENDMAIL_LINKS=1 (sendmail, mailq, newaliases)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin share/man \
+	    lib/systemd/system lib/sysusers.d lib/tmpfiles.d)
+	@set -e; for p in $(PROGS) $(notdir $(SCRIPTS:%.sh=%)); do \
+	    d=bin; [ ! -e man/$$p.8 ] || d=sbin; \
+	    echo "install $$p -> $(PREFIX)/$$d"; \
+	    install -m 755 $(BUILD)/bin/$$p $(DESTDIR)$(PREFIX)/$$d/$$p; \
+	done
+	@set -e; for m in $(wildcard man/*.[1-8]); do \
+	    d=$(DESTDIR)$(PREFIX)/share/man/man$${m##*.}; \
+	    install -d $$d; install -m 644 $$m $$d/; \
+	done
+	@set -e; for u in $(UNITS); do \
+	    sed 's,/usr/local/,$(PREFIX)/,g' $$u \
+	        > $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; \
+	done
+	install -m 644 cmd/mx-deliver/mx.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/mx.conf
+	install -m 644 cmd/mx-deliver/mx.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/mx.conf
+ifeq ($(SENDMAIL_LINKS),1)
+	ln -sf ../bin/mx-submit $(DESTDIR)$(PREFIX)/sbin/sendmail
+	ln -sf mx-submit $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf mx-submit $(DESTDIR)$(PREFIX)/bin/newaliases
+endif
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || \
+	    { systemd-sysusers $(PREFIX)/lib/sysusers.d/mx.conf && \
+	      systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/mx.conf; }
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
