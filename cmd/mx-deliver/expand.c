@@ -1,0 +1,486 @@
+/*
+ * expand.c - from one recipient to all places: virtual aliases, aliases(5),
+ * :include:, mailboxes.  A work list, no recursion: an item knows its parent,
+ * so that a name is not expanded below itself.  THREATS 33, 41.
+ */
+#include "addr.h"
+#include "aliases.h"
+#include "conf.h"
+#include "io.h"
+#include "log.h"
+#include "mem.h"
+#include "route_int.h"
+#include "site.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+/* Includes and aliases together: no deeper nesting than Postfix allows. */
+#define DEPTH_MAX 100
+#define INCLUDE_MAX (1 << 20)
+
+/* What is still to be done with an item. */
+enum stage { DO_VIRTUAL, DO_ROUTE, DO_ALIAS, DO_MAILBOX };
+
+struct item {
+	char *addr;
+	enum stage stage;
+	ssize_t parent;
+	int depth;
+	char *owner; /* sender from an owner- alias, or NULL */
+};
+
+struct work {
+	struct item *v;
+	size_t n, cap, at;
+	struct targets *out;
+	struct err *e;
+};
+
+void
+targets_free(struct targets *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->v[i].addr);
+		free(t->v[i].sender);
+		dest_free(t->v[i].dest);
+	}
+	free(t->v);
+	*t = (struct targets){ NULL, 0, 0 };
+}
+
+static bool
+same_place(const struct target *a, const struct target *b)
+{
+	bool place = a->dest != NULL && a->dest->user == NULL;
+	bool other = b->dest != NULL && b->dest->user == NULL;
+
+	if (place != other)
+		return false;
+	if (place)
+		return a->dest->kind == b->dest->kind &&
+		       strcmp(a->dest->path, b->dest->path) == 0;
+	return span_ieq(span_of(a->addr), span_of(b->addr));
+}
+
+/* Takes over dest. */
+static void
+add_target(struct work *w, const struct item *it, struct dest *d, bool final)
+{
+	struct target t = { mem_strdup(it->addr),
+			    it->owner ? mem_strdup(it->owner) : NULL, d,
+			    final };
+	struct targets *o = w->out;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (!same_place(&o->v[i], &t))
+			continue;
+		free(t.addr);
+		free(t.sender);
+		dest_free(d);
+		return;
+	}
+	o->v = mem_grow(o->v, &o->cap, o->n + 1, sizeof(*o->v));
+	o->v[o->n++] = t;
+}
+
+/* Is addr at or above item `at`? */
+static bool
+in_chain(const struct work *w, ssize_t at, struct span addr, enum stage stage)
+{
+	for (; at >= 0; at = w->v[at].parent)
+		if (w->v[at].stage == stage &&
+		    span_ieq(span_of(w->v[at].addr), addr))
+			return true;
+	return false;
+}
+
+/* A child of item `parent`; takes over addr. */
+static int
+push(struct work *w, char *addr, enum stage stage, ssize_t parent,
+     const char *owner)
+{
+	int depth = parent < 0 ? 0 : w->v[parent].depth + 1;
+
+	if (w->n >= (size_t)conf.alias_expansion_limit || depth > DEPTH_MAX ||
+	    depth > conf.alias_recursion_limit) {
+		free(addr);
+		return err_esc(w->e, ST_TEMPFAIL, "4.4.6",
+			       "alias expansion of <%s> gives more than %lld "
+			       "addresses or is nested too deep",
+			       w->v[0].addr,
+			       (long long)conf.alias_expansion_limit);
+	}
+	if (owner == NULL && parent >= 0)
+		owner = w->v[parent].owner;
+	w->v = mem_grow(w->v, &w->cap, w->n + 1, sizeof(*w->v));
+	w->v[w->n++] = (struct item){ addr, stage, parent, depth,
+				      owner ? mem_strdup(owner) : NULL };
+	return 0;
+}
+
+/* "joe" -> "joe@$myorigin"; "@other" -> the same local part there. */
+static char *
+qualify(struct span text, struct span local)
+{
+	if (text.p[0] == '@')
+		return mem_printf("%.*s%.*s", SPAN_ARG(local), SPAN_ARG(text));
+	if (span_rchr(text, '@') < 0)
+		return mem_printf("%.*s@%s", SPAN_ARG(text), site.myorigin);
+	return mem_spandup(text);
+}
+
+static struct span
+domain_of(const char *addr)
+{
+	struct span s = span_of(addr);
+	ssize_t at = span_rchr(s, '@');
+
+	return at < 0 ? SPAN("") : span_from(s, (size_t)at + 1);
+}
+
+static struct span
+local_of(const char *addr)
+{
+	struct span s = span_of(addr);
+	ssize_t at = span_rchr(s, '@');
+
+	return at < 0 ? s : span_sub(s, 0, (size_t)at);
+}
+
+/* The extension that the match dropped goes on to the result (Postfix
+ * propagate_unmatched_extensions). */
+static char *
+with_extension(char *addr, const char *from)
+{
+	struct span user, ext, local = local_of(addr);
+
+	if (!addr_split_ext(local_of(from), site.recipient_delimiter, &user,
+			    &ext) ||
+	    addr_split_ext(local, site.recipient_delimiter, &user, &user))
+		return addr;
+	char *r = mem_printf("%.*s%c%.*s@%.*s", SPAN_ARG(local), ext.p[-1],
+			     SPAN_ARG(ext), SPAN_ARG(domain_of(addr)));
+	free(addr);
+	return r;
+}
+
+static int
+do_virtual(struct work *w, size_t i)
+{
+	struct buf v = BUF_INIT;
+	struct span rest, word;
+	bool dropped = false, local;
+	enum addr_class c;
+	int r = 0;
+
+	w->v[i].stage = DO_VIRTUAL;
+	if (maps.virtual_alias.n == 0)
+		return push(w, mem_strdup(w->v[i].addr), DO_ROUTE, (ssize_t)i,
+			    NULL);
+	if (route_class(domain_of(w->v[i].addr), &c, w->e) == TABLE_TRY_AGAIN)
+		return -1;
+	local = c == CLASS_LOCAL ||
+		span_iis(domain_of(w->v[i].addr), site.myorigin);
+	switch (tables_lookup_address(&maps.virtual_alias,
+				      span_of(w->v[i].addr),
+				      site.recipient_delimiter, local, &v,
+				      &dropped, w->e)) {
+	case TABLE_TRY_AGAIN:
+		buf_free(&v);
+		return -1;
+	case TABLE_NONE:
+		buf_free(&v);
+		return push(w, mem_strdup(w->v[i].addr), DO_ROUTE, (ssize_t)i,
+			    NULL);
+	case TABLE_FOUND:
+		break;
+	}
+	rest = buf_span(&v);
+	while (r == 0 && span_word(&rest, ", \t\r\n", &word)) {
+		char *to = qualify(word, local_of(w->v[i].addr));
+		bool again;
+
+		if (dropped)
+			to = with_extension(to, w->v[i].addr);
+		again = in_chain(w, (ssize_t)i, span_of(to), DO_VIRTUAL);
+		if (again && !span_ieq(span_of(to), span_of(w->v[i].addr))) {
+			r = err_esc(w->e, ST_TEMPFAIL, "4.4.6",
+				    "virtual_alias_maps: <%s> comes back to "
+				    "itself",
+				    to);
+			free(to);
+		} else {
+			r = push(w, to, again ? DO_ROUTE : DO_VIRTUAL,
+				 (ssize_t)i, NULL);
+		}
+	}
+	buf_free(&v);
+	return r;
+}
+
+/* An unknown address: refused when it is what the client said, bounced later
+ * when an alias names it. */
+static int
+unknown(struct work *w, size_t i, const char *where)
+{
+	ssize_t p = (ssize_t)i;
+
+	for (; p >= 0; p = w->v[p].parent)
+		if (!span_ieq(span_of(w->v[p].addr), span_of(w->v[0].addr))) {
+			add_target(w, &w->v[i], NULL, true);
+			return 0;
+		}
+	return err_esc(w->e, ST_NOUSER, "5.1.1", "User unknown in %s", where);
+}
+
+static int
+do_route(struct work *w, size_t i)
+{
+	struct hop h;
+	enum addr_class c;
+	struct dest *d = NULL;
+	struct buf v = BUF_INIT;
+	enum table_result t;
+	const char *addr = w->v[i].addr;
+	int r = 0;
+
+	if (route_hop(addr, domain_of(addr), &c, &h, w->e) == TABLE_TRY_AGAIN)
+		return -1;
+	if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0) {
+		r = unknown(w, i, "virtual alias table");
+	} else if (strcmp(h.transport, "local") == 0) {
+		r = push(w, mem_strdup(addr), DO_ALIAS, (ssize_t)i, NULL);
+	} else if (strcmp(h.transport, "virtual") == 0) {
+		t = virtual_dest(addr, &d, w->e);
+		if (t == TABLE_FOUND)
+			add_target(w, &w->v[i], d, true);
+		else if (t == TABLE_NONE)
+			r = unknown(w, i, "virtual mailbox table");
+		else
+			r = -1;
+	} else if (strcmp(h.transport, "error") == 0 && i == 1) {
+		r = err_esc(w->e, ST_UNAVAILABLE, "5.0.0", "%s",
+			    h.nexthop[0] ? h.nexthop : "undeliverable");
+	} else if (c == CLASS_RELAY && maps.relay_recipient.n > 0) {
+		t = tables_lookup_address(&maps.relay_recipient, span_of(addr),
+					  site.recipient_delimiter, false, &v,
+					  NULL, w->e);
+		if (t == TABLE_FOUND)
+			add_target(w, &w->v[i], NULL, true);
+		else if (t == TABLE_NONE)
+			r = unknown(w, i, "relay recipient table");
+		else
+			r = -1;
+	} else {
+		add_target(w, &w->v[i], NULL, true);
+	}
+	buf_free(&v);
+	hop_free(&h);
+	return r;
+}
+
+static int
+do_mailbox(struct work *w, size_t i)
+{
+	struct dest *d = NULL;
+	struct buf low = BUF_INIT;
+	struct span local = local_of(w->v[i].addr);
+	enum table_result t;
+
+	for (size_t k = 0; k < local.n; k++)
+		buf_addc(&low, ascii_tolower(local.p[k]));
+	t = user_dest(buf_span(&low), &d, w->e);
+	buf_free(&low);
+	if (t == TABLE_FOUND)
+		add_target(w, &w->v[i], d, true);
+	else if (t == TABLE_NONE)
+		return unknown(w, i, "local recipient table");
+	return t == TABLE_TRY_AGAIN ? -1 : 0;
+}
+
+static int push_list(struct work *w, size_t i, struct alias_list *l,
+		     const char *owner);
+
+static int
+push_include(struct work *w, size_t i, const char *path, const char *owner)
+{
+	struct alias_list l = { NULL, 0, 0 };
+	struct buf b = BUF_INIT;
+	int r;
+
+	if (path[0] != '/')
+		r = err_set(w->e, ST_TEMPFAIL,
+			    ":include:%s: expected an absolute path", path);
+	else
+		r = io_read_file(path, &b, INCLUDE_MAX, w->e);
+	if (r != 0 && w->e != NULL)
+		w->e->status = ST_TEMPFAIL;
+	if (r == 0)
+		r = alias_parse(&l, buf_span(&b), true,
+				(size_t)conf.alias_expansion_limit, w->e);
+	/* no include inside an include: no file recursion at all */
+	for (size_t k = 0; r == 0 && k < l.n; k++)
+		if (l.v[k].kind == ALIAS_INCLUDE)
+			r = err_set(w->e, ST_TEMPFAIL,
+				    "%s: :include: inside an included file",
+				    path);
+	if (r == 0)
+		r = push_list(w, i, &l, owner);
+	alias_list_free(&l);
+	buf_free(&b);
+	return r;
+}
+
+/* An address of an alias: local names go on as aliases, others from the
+ * beginning; a name above itself is the mailbox (joe: joe, other). */
+static int
+push_address(struct work *w, size_t i, const struct alias_item *it,
+	     const char *owner)
+{
+	char *to = qualify(span_of(it->text), SPAN(""));
+	enum addr_class c;
+
+	if (route_class(domain_of(to), &c, w->e) == TABLE_TRY_AGAIN) {
+		free(to);
+		return -1;
+	}
+	if (c != CLASS_LOCAL)
+		return push(w, to, DO_VIRTUAL, (ssize_t)i, owner);
+	if (it->literal || in_chain(w, (ssize_t)i, span_of(to), DO_ALIAS))
+		return push(w, to, DO_MAILBOX, (ssize_t)i, owner);
+	return push(w, to, DO_ALIAS, (ssize_t)i, owner);
+}
+
+static int
+push_list(struct work *w, size_t i, struct alias_list *l, const char *owner)
+{
+	int r = 0;
+
+	for (size_t k = 0; r == 0 && k < l->n; k++) {
+		const struct alias_item *it = &l->v[k];
+		struct dest *d;
+
+		if (it->kind == ALIAS_ADDRESS) {
+			r = push_address(w, i, it, owner);
+		} else if (it->kind == ALIAS_INCLUDE) {
+			r = push_include(w, i, it->text, owner);
+		} else {
+			d = dest_of_alias(it->text, it->kind == ALIAS_COMMAND,
+					  w->e);
+			if (d == NULL)
+				return -1;
+			add_target(w, &w->v[i], d, true);
+			if (owner != NULL && w->out->n > 0 &&
+			    w->out->v[w->out->n - 1].sender == NULL)
+				w->out->v[w->out->n - 1].sender =
+				    mem_strdup(owner);
+		}
+	}
+	return r;
+}
+
+/* list: ... and owner-list: ...: bounces go to owner-list. */
+static enum table_result
+find_owner(const char *addr, struct span name, char **owner, struct err *e)
+{
+	struct buf key = BUF_INIT, v = BUF_INIT;
+	enum table_result r = TABLE_NONE;
+
+	*owner = NULL;
+	if (!span_istarts(name, SPAN("owner-"))) {
+		buf_addf(&key, "owner-%.*s", SPAN_ARG(name));
+		r = aliases_lookup(buf_span(&key), &v, e);
+	}
+	if (r == TABLE_FOUND)
+		*owner = mem_printf("%s@%.*s", buf_str(&key),
+				    SPAN_ARG(domain_of(addr)));
+	buf_free(&key);
+	buf_free(&v);
+	return r;
+}
+
+static int
+do_alias(struct work *w, size_t i)
+{
+	struct buf v = BUF_INIT;
+	struct alias_list l = { NULL, 0, 0 };
+	struct span name = local_of(w->v[i].addr), base, ext;
+	char *owner = NULL;
+	int r = 0;
+	enum table_result t = aliases_lookup(name, &v, w->e);
+
+	if (t == TABLE_NONE && addr_split_ext(name, site.recipient_delimiter,
+					      &base, &ext)) {
+		name = base;
+		t = aliases_lookup(name, &v, w->e);
+	}
+	if (t == TABLE_FOUND)
+		t = find_owner(w->v[i].addr, name, &owner, w->e) ==
+			    TABLE_TRY_AGAIN
+			? TABLE_TRY_AGAIN
+			: TABLE_FOUND;
+	if (t == TABLE_NONE)
+		r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX, (ssize_t)i,
+			 NULL);
+	else if (t == TABLE_TRY_AGAIN)
+		r = -1;
+	else
+		r = alias_parse(&l, buf_span(&v), false,
+				(size_t)conf.alias_expansion_limit, w->e);
+	if (r == 0 && t == TABLE_FOUND)
+		r = push_list(w, i, &l, owner);
+	alias_list_free(&l);
+	buf_free(&v);
+	free(owner);
+	return r;
+}
+
+struct dest *
+dest_of_alias(const char *text, bool command, struct err *e)
+{
+	struct dest *d = mem_alloc(1, sizeof(*d));
+	size_t n = strlen(text);
+
+	*d = (struct dest){ .relay = "local", .path = mem_strdup(text) };
+	d->kind = command ? DEST_COMMAND : DEST_MBOX;
+	if (!command && n > 1 && text[n - 1] == '/') {
+		d->kind = DEST_MAILDIR;
+		d->path[n - 1] = '\0';
+	}
+	d->has_ids = true;
+	if (users_ids(conf.default_privs, &d->uid, &d->gid, e) == 0)
+		return d;
+	err_prefix(e, "default_privs");
+	dest_free(d);
+	return NULL;
+}
+
+int
+route_expand(const char *addr, struct targets *t, struct err *e)
+{
+	static int (*const steps[])(struct work *, size_t) = {
+		[DO_VIRTUAL] = do_virtual,
+		[DO_ROUTE] = do_route,
+		[DO_ALIAS] = do_alias,
+		[DO_MAILBOX] = do_mailbox,
+	};
+	struct work w = { .out = t, .e = e };
+	int r;
+
+	*t = (struct targets){ NULL, 0, 0 };
+	r = push(&w, mem_strdup(addr), DO_VIRTUAL, -1, NULL);
+	for (; r == 0 && w.at < w.n; w.at++)
+		r = steps[w.v[w.at].stage](&w, w.at);
+	for (size_t i = 0; i < w.n; i++) {
+		free(w.v[i].addr);
+		free(w.v[i].owner);
+	}
+	free(w.v);
+	if (r == 0 && t->n == 0)
+		r = err_esc(e, ST_NOUSER, "5.1.1",
+			    "the alias <%s> leads nowhere", addr);
+	if (r != 0)
+		targets_free(t);
+	return r;
+}

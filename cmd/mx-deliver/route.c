@@ -1,0 +1,435 @@
+/*
+ * route.c - classes of domains, transports, mailboxes: where one address
+ * goes.  trivial-rewrite(8), transport(5), virtual(8), local(8) of Postfix.
+ */
+#include "route.h"
+#include "addr.h"
+#include "aliases.h"
+#include "conf.h"
+#include "log.h"
+#include "mem.h"
+#include "num.h"
+#include "route_int.h"
+#include "site.h"
+#include "status.h"
+#include "users.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct maps maps;
+
+void
+dest_free(struct dest *d)
+{
+	if (d == NULL)
+		return;
+	free(d->path);
+	free(d->user);
+	free(d->home);
+	free(d->sieve);
+	free(d);
+}
+
+static char *
+dup_or_null(const char *s)
+{
+	return s != NULL ? mem_strdup(s) : NULL;
+}
+
+struct dest *
+dest_copy(const struct dest *d)
+{
+	struct dest *c = mem_alloc(1, sizeof(*c));
+
+	*c = *d;
+	c->path = dup_or_null(d->path);
+	c->user = dup_or_null(d->user);
+	c->home = dup_or_null(d->home);
+	c->sieve = dup_or_null(d->sieve);
+	return c;
+}
+
+static struct match_list *
+open_list(const struct strs *words, bool parents)
+{
+	struct err e = ERR_INIT;
+	struct match_list *m = match_domains(words, parents, &e);
+
+	if (e.status != 0)
+		log_warn("%s", e.text);
+	return m;
+}
+
+void
+route_open(void)
+{
+	maps.mydestination = open_list(&conf.mydestination, false);
+	maps.alias_domains = open_list(&conf.virtual_alias_domains, false);
+	maps.mailbox_domains = open_list(&conf.virtual_mailbox_domains, false);
+	maps.relay_domains = open_list(&conf.relay_domains, true);
+	tables_open(&maps.virtual_alias, &conf.virtual_alias_maps);
+	tables_open(&maps.mailbox, &conf.virtual_mailbox_maps);
+	tables_open(&maps.uid, &conf.virtual_uid_maps);
+	tables_open(&maps.gid, &conf.virtual_gid_maps);
+	tables_open(&maps.transport, &conf.transport_maps);
+	tables_open(&maps.relay_recipient, &conf.relay_recipient_maps);
+	aliases_open(&conf.alias_maps);
+}
+
+static void
+refresh(const struct tables *ts)
+{
+	for (size_t i = 0; i < ts->n; i++)
+		table_refresh(ts->v[i]);
+}
+
+void
+route_refresh(void)
+{
+	refresh(&maps.virtual_alias);
+	refresh(&maps.mailbox);
+	refresh(&maps.uid);
+	refresh(&maps.gid);
+	refresh(&maps.transport);
+	refresh(&maps.relay_recipient);
+	aliases_refresh();
+}
+
+static enum table_result
+in_list(const struct match_list *m, struct span domain, enum addr_class c,
+	enum addr_class *out, struct err *e)
+{
+	enum table_result r = match_lookup(m, domain, e);
+
+	if (r == TABLE_FOUND)
+		*out = c;
+	return r;
+}
+
+/* An address literal of this host counts as ours; Postfix asks its
+ * interfaces, we know the loopback. */
+static bool
+is_loopback_literal(struct span domain)
+{
+	return span_iis(domain, "[127.0.0.1]") ||
+	       span_iis(domain, "[IPv6:::1]");
+}
+
+enum table_result
+route_class(struct span domain, enum addr_class *c, struct err *e)
+{
+	enum table_result r;
+
+	*c = CLASS_DEFAULT;
+	if (domain.n == 0 || is_loopback_literal(domain)) {
+		*c = CLASS_LOCAL;
+		return TABLE_FOUND;
+	}
+	r = in_list(maps.mydestination, domain, CLASS_LOCAL, c, e);
+	if (r == TABLE_NONE)
+		r = in_list(maps.alias_domains, domain, CLASS_ALIAS, c, e);
+	if (r == TABLE_NONE)
+		r = in_list(maps.mailbox_domains, domain, CLASS_MAILBOX, c, e);
+	if (r == TABLE_NONE)
+		r = in_list(maps.relay_domains, domain, CLASS_RELAY, c, e);
+	return r == TABLE_TRY_AGAIN ? r : TABLE_FOUND;
+}
+
+enum table_result
+route_is_local(struct span domain, struct err *e)
+{
+	enum addr_class c;
+
+	if (route_class(domain, &c, e) == TABLE_TRY_AGAIN)
+		return TABLE_TRY_AGAIN;
+	return c == CLASS_LOCAL || c == CLASS_ALIAS || c == CLASS_MAILBOX
+		   ? TABLE_FOUND
+		   : TABLE_NONE;
+}
+
+/* "transport:nexthop" over what stands already; empty parts keep it. */
+void
+hop_set(struct hop *h, const char *text)
+{
+	struct span s = span_of(text), t;
+	ssize_t colon = span_chr(s, ':');
+
+	t = colon < 0 ? s : span_sub(s, 0, (size_t)colon);
+	if (t.n > 0) {
+		free(h->transport);
+		h->transport = mem_spandup(t);
+	}
+	if (colon >= 0 && (size_t)colon + 1 < s.n) {
+		free(h->nexthop);
+		h->nexthop = mem_spandup(span_from(s, (size_t)colon + 1));
+	}
+}
+
+void
+hop_free(struct hop *h)
+{
+	free(h->transport);
+	free(h->nexthop);
+	*h = (struct hop){ NULL, NULL };
+}
+
+/* transport(5): the address, then its domain and parents, then "*". */
+static enum table_result
+transport_lookup(const char *addr, struct span domain, struct buf *v,
+		 struct err *e)
+{
+	enum table_result r;
+
+	if (maps.transport.n == 0)
+		return TABLE_NONE;
+	r = tables_lookup_address(&maps.transport, span_of(addr),
+				  site.recipient_delimiter, false, v, NULL, e);
+	if (r == TABLE_NONE)
+		r = tables_lookup_domain(&maps.transport, domain, v, e);
+	if (r == TABLE_NONE)
+		r = tables_lookup(&maps.transport, SPAN("*"), v, e);
+	return r;
+}
+
+enum table_result
+route_hop(const char *addr, struct span domain, enum addr_class *c,
+	  struct hop *h, struct err *e)
+{
+	struct buf v = BUF_INIT;
+	enum table_result r = route_class(domain, c, e);
+
+	*h = (struct hop){ NULL, NULL };
+	if (r == TABLE_TRY_AGAIN)
+		return r;
+	h->nexthop = mem_spandup(domain);
+	if (*c == CLASS_LOCAL)
+		hop_set(h, conf.local_transport);
+	else if (*c == CLASS_MAILBOX)
+		hop_set(h, conf.virtual_transport);
+	else if (*c == CLASS_RELAY)
+		hop_set(h, conf.relay_transport);
+	else
+		hop_set(h, conf.default_transport);
+	if (*c == CLASS_DEFAULT && conf.relayhost[0] != '\0') {
+		free(h->nexthop);
+		h->nexthop = mem_strdup(conf.relayhost);
+	}
+	r = transport_lookup(addr, domain, &v, e);
+	if (r == TABLE_FOUND)
+		hop_set(h, buf_str(&v));
+	buf_free(&v);
+	if (r == TABLE_TRY_AGAIN)
+		hop_free(h);
+	return r == TABLE_TRY_AGAIN ? r : TABLE_FOUND;
+}
+
+/* "maildir:/path", "mbox:/path" of Dovecot (what stands behind a second ":"
+ * is about indexes), or a bare path. */
+static int
+parse_location(struct dest *d, const char *mail, struct err *e)
+{
+	struct span s = span_of(mail), path;
+	bool typed = true;
+
+	if (span_starts(s, SPAN("maildir:"))) {
+		d->kind = DEST_MAILDIR;
+		s = span_from(s, 8);
+	} else if (span_starts(s, SPAN("mbox:"))) {
+		d->kind = DEST_MBOX;
+		s = span_from(s, 5);
+	} else {
+		typed = false;
+	}
+	if (!typed || !span_split(&s, ':', &path))
+		path = s;
+	/* mbox:~/mail:INBOX=/var/mail/%u: the INBOX is what we deliver to */
+	struct span opt;
+	while (typed && s.p != NULL && span_split(&s, ':', &opt))
+		if (span_starts(opt, SPAN("INBOX=")))
+			path = span_from(opt, 6);
+	if (!typed)
+		d->kind = span_ends(path, SPAN("/")) ? DEST_MAILDIR : DEST_MBOX;
+	if (path.n == 0 || path.p[0] != '/')
+		return err_set(e, ST_CONFIG,
+			       "mail location \"%s\" is no absolute path: "
+			       "expected maildir:/PATH or mbox:/PATH",
+			       mail);
+	d->path = mem_spandup(path);
+	return 0;
+}
+
+struct dest *
+dest_of_user(const struct user *u, struct err *e)
+{
+	struct dest *d = mem_alloc(1, sizeof(*d));
+	struct buf b = BUF_INIT;
+
+	*d = (struct dest){ .relay = u->system ? "local" : "virtual",
+			    .user = mem_strdup(u->name),
+			    .home = u->home[0] ? mem_strdup(u->home) : NULL,
+			    .uid = u->uid,
+			    .gid = u->gid,
+			    .has_ids = u->has_ids };
+	if (u->system && conf.mailbox_command[0] != '\0') {
+		d->kind = DEST_COMMAND;
+		d->path = mem_strdup(conf.mailbox_command);
+		return d;
+	}
+	if (parse_location(d, u->mail, e) != 0) {
+		dest_free(d);
+		return NULL;
+	}
+	if (conf.sieve[0] != '\0' && d->kind == DEST_MAILDIR &&
+	    users_expand(&b, conf.sieve, u->name, u->home) &&
+	    buf_str(&b)[0] == '/')
+		d->sieve = mem_strdup(buf_str(&b));
+	buf_free(&b);
+	return d;
+}
+
+/* uid or gid of a virtual mailbox. */
+static int
+lookup_id(const struct tables *ts, const char *addr, const char *what,
+	  int64_t min, uint32_t *id, struct err *e)
+{
+	struct buf v = BUF_INIT;
+	uint64_t n = 0;
+	int r = 0;
+
+	switch (tables_lookup_address(ts, span_of(addr),
+				      site.recipient_delimiter, false, &v,
+				      NULL, e)) {
+	case TABLE_FOUND:
+		if (!num_u64(span_trim(buf_span(&v)), UINT32_MAX - 1, &n) ||
+		    n < (uint64_t)min)
+			r = err_set(e, ST_CONFIG,
+				    "%s: \"%s\" for %s is no number from %lld "
+				    "on (virtual_minimum_uid)",
+				    what, buf_str(&v), addr, (long long)min);
+		break;
+	case TABLE_NONE:
+		r = err_set(e, ST_CONFIG, "%s: nothing found for %s", what,
+			    addr);
+		break;
+	case TABLE_TRY_AGAIN:
+		r = -1;
+		break;
+	}
+	buf_free(&v);
+	*id = (uint32_t)n;
+	return r;
+}
+
+/* virtual(8): a mailbox below virtual_mailbox_base. */
+static struct dest *
+dest_of_virtual(const char *addr, const char *value, struct err *e)
+{
+	struct dest *d = mem_alloc(1, sizeof(*d));
+	struct span v = span_trim(span_of(value));
+	uint32_t id;
+	int r = 0;
+
+	*d = (struct dest){ .relay = "virtual", .user = mem_strdup(addr) };
+	d->kind = span_ends(v, SPAN("/")) ? DEST_MAILDIR : DEST_MBOX;
+	while (v.n > 0 && v.p[v.n - 1] == '/')
+		v.n--;
+	if (v.n == 0 || span_has_ctl(v) ||
+	    span_find(v, SPAN("../")) >= 0 || span_ends(v, SPAN("..")))
+		r = err_set(e, ST_CONFIG,
+			    "virtual_mailbox_maps: \"%s\" for %s is no mailbox",
+			    value, addr);
+	else if (conf.virtual_mailbox_base[0] == '\0' && v.p[0] != '/')
+		r = err_set(e, ST_CONFIG,
+			    "virtual_mailbox_base is not set, and \"%s\" for "
+			    "%s is no absolute path",
+			    value, addr);
+	else
+		d->path = mem_printf("%s%s%.*s", conf.virtual_mailbox_base,
+				     conf.virtual_mailbox_base[0] ? "/" : "",
+				     SPAN_ARG(v));
+	if (r == 0 && maps.uid.n > 0) {
+		r = lookup_id(&maps.uid, addr, "virtual_uid_maps",
+			      conf.virtual_minimum_uid, &id, e);
+		d->uid = id;
+		d->has_ids = true;
+	}
+	if (r == 0 && maps.gid.n > 0) {
+		r = lookup_id(&maps.gid, addr, "virtual_gid_maps", 1, &id, e);
+		d->gid = id;
+	} else if (r == 0 && d->has_ids) {
+		d->gid = d->uid;
+	}
+	struct buf b = BUF_INIT;
+	if (r == 0 && conf.sieve[0] != '\0' && d->kind == DEST_MAILDIR &&
+	    users_expand(&b, conf.sieve, addr, NULL) && buf_str(&b)[0] == '/')
+		d->sieve = mem_strdup(buf_str(&b));
+	buf_free(&b);
+	if (r == 0)
+		return d;
+	dest_free(d);
+	return NULL;
+}
+
+/* user+ext: the whole name first, then without extension. */
+enum table_result
+user_dest(struct span name, struct dest **d, struct err *e)
+{
+	const struct user *u;
+	struct span base, ext;
+	enum table_result r = users_find(name, &u, e);
+
+	if (r == TABLE_NONE && site.recipient_delimiter[0] != '\0') {
+		ssize_t at = span_rchr(name, '@');
+		struct span local =
+		    at < 0 ? name : span_sub(name, 0, (size_t)at);
+		if (addr_split_ext(local, site.recipient_delimiter, &base,
+				   &ext)) {
+			struct buf b = BUF_INIT;
+			buf_addspan(&b, base);
+			if (at >= 0)
+				buf_addspan(&b, span_from(name, (size_t)at));
+			r = users_find(buf_span(&b), &u, e);
+			buf_free(&b);
+		}
+	}
+	if (r != TABLE_FOUND)
+		return r;
+	*d = dest_of_user(u, e);
+	return *d != NULL ? TABLE_FOUND : TABLE_TRY_AGAIN;
+}
+
+enum table_result
+virtual_dest(const char *addr, struct dest **d, struct err *e)
+{
+	struct buf v = BUF_INIT;
+	enum table_result r;
+
+	if (maps.mailbox.n == 0) {
+		struct buf low = BUF_INIT;
+		for (const char *p = addr; *p != '\0'; p++)
+			buf_addc(&low, ascii_tolower(*p));
+		r = user_dest(buf_span(&low), d, e);
+		buf_free(&low);
+		return r;
+	}
+	r = tables_lookup_address(&maps.mailbox, span_of(addr),
+				  site.recipient_delimiter, false, &v, NULL,
+				  e);
+	if (r == TABLE_FOUND) {
+		*d = dest_of_virtual(addr, buf_str(&v), e);
+		if (*d == NULL)
+			r = TABLE_TRY_AGAIN;
+	}
+	buf_free(&v);
+	return r;
+}
+
+void
+route_free(struct route *r)
+{
+	free(r->transport);
+	free(r->nexthop);
+	dest_free(r->dest);
+	*r = (struct route){ .kind = ROUTE_FAILED };
+}

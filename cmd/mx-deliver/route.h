@@ -1,0 +1,45 @@
+/*
+ * route.h - from a recipient to the places where its mail ends, in Postfix's
+ * order: virtual aliases, transport, aliases(5), mailbox.
+ */
+#ifndef MX_DELIVER_ROUTE_H
+#define MX_DELIVER_ROUTE_H
+
+#include "deliver.h"
+#include "local.h"
+#include "table.h"
+
+/* Opens all tables; in the monitor, before rights are given up. */
+void route_open(void);
+/* Reads changed tables again; between sessions. */
+void route_refresh(void);
+
+/* What one recipient became. */
+struct target {
+	char *addr;	/* where it goes: address of mailbox or other host */
+	char *sender;	/* owner- alias: instead of the message's; or NULL */
+	struct dest *dest; /* it ends here (only then); or NULL: to the queue */
+	bool final;	/* "local: final" in the queue: no more aliases */
+};
+struct targets {
+	struct target *v;
+	size_t n, cap;
+};
+void targets_free(struct targets *t);
+
+/*
+ * Expands addr.  Returns 0 and at least one target; or -1 with e: 5.1.1 for
+ * an unknown user, temporary when a table is away, 5.4.6 for a loop.
+ * Unknown users inside an alias are targets without dest: the queue bounces
+ * them.
+ */
+int route_expand(const char *addr, struct targets *t,
+		 struct err *e) MX_MUST_CHECK;
+/* Is addr's domain one of ours (mydestination, virtual_*)? */
+enum table_result route_is_local(struct span domain, struct err *e)
+    MX_MUST_CHECK;
+/* The words of queue recipients' "other" lines: how a place that is no
+ * address is kept in a queue entry, and read back. */
+void route_dump_dest(struct strs *other, const struct target *t);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * route_int.h - what route.c, expand.c and resolve.c share.
+ */
+#ifndef MX_DELIVER_ROUTE_INT_H
+#define MX_DELIVER_ROUTE_INT_H
+
+#include "route.h"
+#include "users.h"
+
+/* Postfix's address classes. */
+enum addr_class {
+	CLASS_LOCAL,
+	CLASS_ALIAS,
+	CLASS_MAILBOX,
+	CLASS_RELAY,
+	CLASS_DEFAULT
+};
+
+struct maps {
+	struct match_list *mydestination, *alias_domains, *mailbox_domains,
+	    *relay_domains;
+	struct tables virtual_alias, mailbox, uid, gid, transport,
+	    relay_recipient;
+};
+extern struct maps maps;
+
+struct hop {
+	char *transport, *nexthop;
+};
+void hop_set(struct hop *h, const char *text);
+void hop_free(struct hop *h);
+
+enum table_result route_class(struct span domain, enum addr_class *c,
+			      struct err *e);
+/* Class and transport of an address; TRY_AGAIN or FOUND. */
+enum table_result route_hop(const char *addr, struct span domain,
+			    enum addr_class *c, struct hop *h, struct err *e);
+
+/* A user's mailbox; NULL and a sentence when the configuration is wrong. */
+struct dest *dest_of_user(const struct user *u, struct err *e);
+/* A local name (without domain) or a userdb name, extension dropped. */
+enum table_result user_dest(struct span name, struct dest **d, struct err *e);
+/* A virtual mailbox, by virtual_mailbox_maps or the userdb. */
+enum table_result virtual_dest(const char *addr, struct dest **d,
+			       struct err *e);
+/* A place named in an alias: command or file, with default_privs. */
+struct dest *dest_of_alias(const char *text, bool command, struct err *e);
+
+#endif
