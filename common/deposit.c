@@ -177,7 +177,7 @@ deposit_open(struct deposit *d, int dirfd, enum deposit_sync sync,
 	snprintf(d->tmp, sizeof(d->tmp), "tmp/%s", name);
 	d->fd =
 	    openat(dirfd, d->tmp,
-		   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		   O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (d->fd >= 0)
 		return 0;
 	int r = err_sys(e, "%s: making the file", d->tmp);
@@ -333,17 +333,77 @@ deposit_commit_new(struct deposit *d, const char *name, struct err *e)
 	return commit_at(d, name, false, e);
 }
 
+/* new/UNIQUE,S=size,W=vsize or cur/...:2,FLAGS; size counts what is gathered
+ * too. */
+static void
+place_name(const struct deposit *d, const char *flags, char *out, size_t size)
+{
+	snprintf(out, size, "%s/%s,S=%llu,W=%llu%s%s",
+		 flags != NULL ? "cur" : "new", d->tmp + strlen("tmp/"),
+		 (unsigned long long)d->size, (unsigned long long)d->vsize,
+		 flags != NULL ? ":2," : "", flags != NULL ? flags : "");
+}
+
 int
 deposit_commit(struct deposit *d, const char *flags, struct err *e)
 {
 	char name[sizeof(d->place)];
 
-	/* size counts what is gathered too */
-	snprintf(name, sizeof(name), "%s/%s,S=%llu,W=%llu%s%s",
-		 flags != NULL ? "cur" : "new", d->tmp + strlen("tmp/"),
-		 (unsigned long long)d->size, (unsigned long long)d->vsize,
-		 flags != NULL ? ":2," : "", flags != NULL ? flags : "");
+	place_name(d, flags, name, sizeof(name));
 	return deposit_commit_as(d, name, e);
+}
+
+/* Names in the other folders first, the rename into the last one then. */
+static int
+put_names(struct deposit *d, const struct deposit_place *at, size_t n,
+	  size_t *done, struct err *e)
+{
+	char name[sizeof(d->place)];
+
+	for (; *done < n; ++*done) {
+		const struct deposit_place *p = &at[*done];
+		bool last = *done + 1 == n;
+
+		place_name(d, p->flags, name, sizeof(name));
+		if (last ? renameat(d->dirfd, d->tmp, p->dirfd, name) != 0
+			 : linkat(d->dirfd, d->tmp, p->dirfd, name, 0) != 0)
+			return err_sys(e, "%s: putting the file in place",
+				       name);
+	}
+	return 0;
+}
+
+int
+deposit_commit_many(struct deposit *d, const struct deposit_place *at, size_t n,
+		    struct err *e)
+{
+	char name[sizeof(d->place)];
+	size_t done = 0;
+	int r = n > 0 ? deposit_flush(d, e)
+		      : err_set(e, ST_SOFTWARE, "no place to put the file");
+
+	if (r == 0)
+		r = put_names(d, at, n, &done, e);
+	if (r == 0 && fsync(d->fd) != 0)
+		r = err_sys(e, "syncing the file");
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (deposit_sync_of(at[i].dirfd, d->sync) == DEPOSIT_BOTH &&
+		    sync_dir(at[i].dirfd,
+			     at[i].flags != NULL ? "cur" : "new") != 0)
+			r = err_sys(e, "syncing the directory");
+	if (r == 0 && close(d->fd) != 0)
+		r = err_sys(e, "closing the file");
+	else if (r == 0)
+		d->fd = -1;
+	for (size_t i = 0; r != 0 && i < done; i++) {
+		place_name(d, at[i].flags, name, sizeof(name));
+		(void)unlinkat(at[i].dirfd, name, 0);
+	}
+	if (r == 0)
+		d->tmp[0] = '\0';
+	else
+		deposit_abort(d);
+	return r;
 }
 
 void

@@ -15,13 +15,13 @@
 enum deposit_sync { DEPOSIT_AUTO, DEPOSIT_FILE, DEPOSIT_BOTH };
 
 struct deposit {
-	int dirfd;	/* the Maildir (or queue) folder */
-	int fd;		/* the open file, or -1 */
-	char tmp[320];	/* "tmp/NAME" relative to dirfd */
+	int dirfd;       /* the Maildir (or queue) folder */
+	int fd;          /* the open file, or -1 */
+	char tmp[320];   /* "tmp/NAME" relative to dirfd */
 	char place[320]; /* final name once committed, relative to dirfd */
-	uint64_t size;	/* bytes written */
-	uint64_t vsize; /* the same with CRLF line ends (Maildir W=) */
-	char last;	/* last byte written, for vsize */
+	uint64_t size;   /* bytes written */
+	uint64_t vsize;  /* the same with CRLF line ends (Maildir W=) */
+	char last;       /* last byte written, for vsize */
 	enum deposit_sync sync;
 	struct buf out; /* small writes gathered */
 };
@@ -56,6 +56,14 @@ int deposit_commit_as(struct deposit *d, const char *name,
  * another name may be tried. */
 int deposit_commit_new(struct deposit *d, const char *name,
 		       struct err *e) MX_MUST_CHECK;
+/* The same into new/ (or cur/ with flags) of several folders of one file
+ * system: one file, a name in each, one fsync. */
+struct deposit_place {
+	int dirfd;
+	const char *flags; /* or NULL */
+};
+int deposit_commit_many(struct deposit *d, const struct deposit_place *at,
+			size_t n, struct err *e) MX_MUST_CHECK;
 /* Takes the commit back (a later recipient failed): unlinks `place`. */
 void deposit_undo(struct deposit *d);
 /* Gives up: unlinks tmp, frees memory.  Harmless after commit. */

@@ -182,10 +182,9 @@ do_virtual(struct work *w, size_t i)
 		return -1;
 	local = c == CLASS_LOCAL ||
 		span_iis(domain_of(w->v[i].addr), site.myorigin);
-	switch (tables_lookup_address(&maps.virtual_alias,
-				      span_of(w->v[i].addr),
-				      site.recipient_delimiter, local, &v,
-				      &dropped, w->e)) {
+	switch (tables_lookup_address(
+	    &maps.virtual_alias, span_of(w->v[i].addr),
+	    site.recipient_delimiter, local, &v, &dropped, w->e)) {
 	case TABLE_TRY_AGAIN:
 		buf_free(&v);
 		return -1;
@@ -410,8 +409,8 @@ do_alias(struct work *w, size_t i)
 	int r = 0;
 	enum table_result t = aliases_lookup(name, &v, w->e);
 
-	if (t == TABLE_NONE && addr_split_ext(name, site.recipient_delimiter,
-					      &base, &ext)) {
+	if (t == TABLE_NONE &&
+	    addr_split_ext(name, site.recipient_delimiter, &base, &ext)) {
 		name = base;
 		t = aliases_lookup(name, &v, w->e);
 	}

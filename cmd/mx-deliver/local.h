@@ -12,10 +12,10 @@ enum dest_kind { DEST_MAILDIR, DEST_MBOX, DEST_COMMAND };
 struct dest {
 	enum dest_kind kind;
 	const char *relay; /* word for the log: "local", "virtual", "pipe" */
-	char *path;	   /* absolute; or the command line */
-	char *user;	   /* login name, or NULL: no user stands behind it */
-	char *home;	   /* or NULL */
-	char *sieve;	   /* script, or NULL */
+	char *path;        /* absolute; or the command line */
+	char *user;        /* login name, or NULL: no user stands behind it */
+	char *home;        /* or NULL */
+	char *sieve;       /* script, or NULL */
 	uid_t uid;
 	gid_t gid;
 	bool has_ids; /* false: our own rights */

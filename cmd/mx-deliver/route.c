@@ -297,9 +297,8 @@ lookup_id(const struct tables *ts, const char *addr, const char *what,
 	uint64_t n = 0;
 	int r = 0;
 
-	switch (tables_lookup_address(ts, span_of(addr),
-				      site.recipient_delimiter, false, &v,
-				      NULL, e)) {
+	switch (tables_lookup_address(
+	    ts, span_of(addr), site.recipient_delimiter, false, &v, NULL, e)) {
 	case TABLE_FOUND:
 		if (!num_u64(span_trim(buf_span(&v)), UINT32_MAX - 1, &n) ||
 		    n < (uint64_t)min)
@@ -334,8 +333,8 @@ dest_of_virtual(const char *addr, const char *value, struct err *e)
 	d->kind = span_ends(v, SPAN("/")) ? DEST_MAILDIR : DEST_MBOX;
 	while (v.n > 0 && v.p[v.n - 1] == '/')
 		v.n--;
-	if (v.n == 0 || span_has_ctl(v) ||
-	    span_find(v, SPAN("../")) >= 0 || span_ends(v, SPAN("..")))
+	if (v.n == 0 || span_has_ctl(v) || span_find(v, SPAN("../")) >= 0 ||
+	    span_ends(v, SPAN("..")))
 		r = err_set(e, ST_CONFIG,
 			    "virtual_mailbox_maps: \"%s\" for %s is no mailbox",
 			    value, addr);
@@ -414,8 +413,7 @@ virtual_dest(const char *addr, struct dest **d, struct err *e)
 		return r;
 	}
 	r = tables_lookup_address(&maps.mailbox, span_of(addr),
-				  site.recipient_delimiter, false, &v, NULL,
-				  e);
+				  site.recipient_delimiter, false, &v, NULL, e);
 	if (r == TABLE_FOUND) {
 		*d = dest_of_virtual(addr, buf_str(&v), e);
 		if (*d == NULL)

@@ -16,10 +16,10 @@ void route_refresh(void);
 
 /* What one recipient became. */
 struct target {
-	char *addr;	/* where it goes: address of mailbox or other host */
-	char *sender;	/* owner- alias: instead of the message's; or NULL */
+	char *addr;        /* where it goes: address of mailbox or other host */
+	char *sender;      /* owner- alias: instead of the message's; or NULL */
 	struct dest *dest; /* it ends here (only then); or NULL: to the queue */
-	bool final;	/* "local: final" in the queue: no more aliases */
+	bool final;        /* "local: final" in the queue: no more aliases */
 };
 struct targets {
 	struct target *v;
@@ -36,8 +36,8 @@ void targets_free(struct targets *t);
 int route_expand(const char *addr, struct targets *t,
 		 struct err *e) MX_MUST_CHECK;
 /* Is addr's domain one of ours (mydestination, virtual_*)? */
-enum table_result route_is_local(struct span domain, struct err *e)
-    MX_MUST_CHECK;
+enum table_result route_is_local(struct span domain,
+				 struct err *e) MX_MUST_CHECK;
 /* The words of queue recipients' "other" lines: how a place that is no
  * address is kept in a queue entry, and read back. */
 void route_dump_dest(struct strs *other, const struct target *t);

@@ -101,6 +101,37 @@ large_and_limit(int dirfd)
 }
 
 static void
+many(int dirfd)
+{
+	struct deposit d;
+	struct err e = ERR_INIT;
+	char p[600];
+
+	snprintf(p, sizeof(p), "%s/.Sub", path);
+	int sub = deposit_maildir_open(p, &e);
+	struct deposit_place at[] = { { sub, "FS" }, { dirfd, NULL } };
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_BOTH, &e) == 0 &&
+		  deposit_write(&d, "x\n", 2, &e) == 0 &&
+		  deposit_commit_many(&d, at, 2, &e) == 0,
+	      "two places %s", e.text);
+	CHECK(count("new") == 1 && count("tmp") == 0 && count(".Sub/cur") == 1,
+	      "both there");
+	snprintf(p, sizeof(p),
+		 "cd %s && [ $(cat new/* .Sub/cur/*:2,FS | wc -l) = 2 ] && "
+		 "rm new/* .Sub/cur/*",
+		 path);
+	CHECK(system(p) == 0, "content and flags");
+	/* the second place fails: the first is taken back */
+	at[1].dirfd = -1;
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_BOTH, &e) == 0 &&
+		  deposit_commit_many(&d, at, 2, &e) == -1,
+	      "fails");
+	CHECK(count("new") == 0 && count("tmp") == 0 && count(".Sub/cur") == 0,
+	      "all taken back");
+	close(sub);
+}
+
+static void
 folders(void)
 {
 	struct err e = ERR_INIT;
@@ -150,6 +181,7 @@ main(void)
 	CHECK(faccessat(dirfd, "queue-7", F_OK, 0) == 0, "named");
 	deposit_abort(&d);
 	CHECK(faccessat(dirfd, "queue-7", F_OK, 0) == 0, "abort is harmless");
+	many(dirfd);
 	folders();
 	close(dirfd);
 	snprintf(name, sizeof(name), "rm -r %s", root);

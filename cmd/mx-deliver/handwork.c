@@ -1,0 +1,308 @@
+/*
+ * handwork.c - deliveries with the rights of the mailbox's owner.
+ * Maildir++ (folders), DESIGN laws 1 and 3, THREATS 23, 94, 95, 96.
+ */
+#include "handwork.h"
+#include "conf.h"
+#include "io.h"
+#include "mbox.h"
+#include "mem.h"
+#include "mailbox_name.h"
+#include "proc.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A kept Maildir is opened again after so long: it may have been replaced. */
+#define KEEP_MS 5000
+#define OUT_MAX (256 << 10)
+#define ERR_MAX 4096
+#define MBOX_LOCK_MS 60000
+
+void
+places_add(struct places *p, struct span folder, const char *flags, bool create,
+	   bool subscribe)
+{
+	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
+	p->v[p->n++] = (struct place){ mem_spandup(folder),
+				       flags != NULL ? mem_strdup(flags) : NULL,
+				       create, subscribe };
+}
+
+void
+places_free(struct places *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->v[i].folder);
+		free(p->v[i].flags);
+	}
+	free(p->v);
+	*p = (struct places){ NULL, 0, 0 };
+}
+
+void
+handwork_init(struct handwork *w)
+{
+	*w = (struct handwork){ .dirfd = -1 };
+}
+
+static void
+forget_dir(struct handwork *w)
+{
+	if (w->dirfd >= 0)
+		close(w->dirfd);
+	w->dirfd = -1;
+	free(w->path);
+	w->path = NULL;
+}
+
+void
+handwork_done(struct handwork *w)
+{
+	handwork_abort(w);
+	forget_dir(w);
+}
+
+/* Home missing: 4xx, and no new root of a home is made. */
+static int
+keep_dir(struct handwork *w, const char *maildir, struct err *e)
+{
+	if (w->path != NULL && strcmp(w->path, maildir) == 0 &&
+	    clock_mono() - w->opened < KEEP_MS)
+		return 0;
+	forget_dir(w);
+	w->dirfd = deposit_maildir_open(maildir, e);
+	if (w->dirfd < 0)
+		return -1;
+	w->path = mem_strdup(maildir);
+	w->opened = clock_mono();
+	return 0;
+}
+
+int
+handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
+	      const char *sieve, bool *script_r, struct err *e)
+{
+	handwork_abort(w);
+	if (keep_dir(w, maildir, e) != 0)
+		return -1;
+	if (sync == DEPOSIT_AUTO)
+		sync = deposit_sync_of(w->dirfd, sync);
+	if (deposit_open(&w->d, w->dirfd, sync, e) != 0) {
+		/* the kept folder may be gone: once more from the path */
+		forget_dir(w);
+		if (keep_dir(w, maildir, e) != 0 ||
+		    deposit_open(&w->d, w->dirfd, sync, e) != 0)
+			return -1;
+	}
+	w->active = true;
+	*script_r = sieve != NULL && access(sieve, F_OK) == 0;
+	return 0;
+}
+
+/* A folder below the mailbox; made when asked for. */
+static int
+open_folder(struct handwork *w, const struct place *p, struct err *e)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	struct buf name = BUF_INIT, path = BUF_INIT;
+	int fd = -1;
+
+	if (p->folder[0] == '\0' || span_iis(span_of(p->folder), "INBOX")) {
+		fd = openat(w->dirfd, ".", flags);
+		if (fd < 0)
+			err_sys(e, "%s", w->path);
+		return fd;
+	}
+	if (!mailbox_name_to_disk(&name, span_of(p->folder))) {
+		err_set(e, ST_DATA, "\"%s\" is no mailbox name", p->folder);
+	} else {
+		fd = openat(w->dirfd, buf_str(&name), flags);
+		if (fd < 0 && errno == ENOENT && p->create) {
+			buf_addf(&path, "%s/%s", w->path, buf_str(&name));
+			fd = deposit_maildir_open(buf_str(&path), e);
+		} else if (fd < 0) {
+			err_sys(e, "%s: folder %s", w->path, p->folder);
+		}
+	}
+	buf_free(&name);
+	buf_free(&path);
+	return fd;
+}
+
+/* One line more in Dovecot's file; a subscription that cannot be written is
+ * no reason to hold mail back. */
+static void
+subscribe(struct handwork *w, const char *folder)
+{
+	const int flags = O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(w->dirfd, "subscriptions", flags, 0600);
+	struct buf b = BUF_INIT, line = BUF_INIT;
+	struct span rest, have;
+	bool there = false;
+
+	if (fd < 0)
+		return;
+	if (io_read_all(fd, &b, 1 << 20, DEADLINE_NEVER) == IO_OK &&
+	    mailbox_name_to_disk(&line, span_of(folder))) {
+		rest = buf_span(&b);
+		/* without the leading dot of the folder's name */
+		buf_shift(&line, 1);
+		while (span_split(&rest, '\n', &have))
+			there = there || span_eq(have, buf_span(&line));
+		buf_addc(&line, '\n');
+		if (!there && !span_has_ctl(span_of(folder)) &&
+		    io_write(fd, line.p, line.n, DEADLINE_NEVER) != IO_OK)
+			there = true;
+	}
+	close(fd);
+	buf_free(&b);
+	buf_free(&line);
+}
+
+int
+handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
+		const struct places *p, struct err *e)
+{
+	struct deposit_place *at;
+	int r = 0;
+	size_t n = 0;
+
+	if (!w->active)
+		return err_set(e, ST_SOFTWARE, "no message is open");
+	w->d.size = size;
+	w->d.vsize = vsize;
+	w->active = false;
+	if (p->n == 1 && p->v[0].folder[0] == '\0') {
+		r = deposit_commit(&w->d, p->v[0].flags, e);
+		deposit_abort(&w->d);
+		return r;
+	}
+	at = mem_alloc(p->n > 0 ? p->n : 1, sizeof(*at));
+	for (; r == 0 && n < p->n; n++) {
+		at[n].flags = p->v[n].flags;
+		at[n].dirfd = open_folder(w, &p->v[n], e);
+		if (at[n].dirfd < 0)
+			r = -1;
+	}
+	if (r == 0)
+		r = deposit_commit_many(&w->d, at, n, e);
+	for (size_t i = 0; i < n; i++) {
+		if (at[i].dirfd >= 0)
+			close(at[i].dirfd);
+		if (r == 0 && p->v[i].subscribe && p->v[i].folder[0] != '\0')
+			subscribe(w, p->v[i].folder);
+	}
+	deposit_abort(&w->d);
+	free(at);
+	return r;
+}
+
+void
+handwork_abort(struct handwork *w)
+{
+	if (w->active)
+		deposit_abort(&w->d);
+	w->active = false;
+}
+
+int
+handwork_mbox(const char *path, const char *sender, struct span head, int fd,
+	      uint64_t at, uint64_t size, struct err *e)
+{
+	struct mbox *m =
+	    mbox_open(path, sender, clock_deadline(MBOX_LOCK_MS), e);
+	char b[65536];
+	int r;
+
+	if (m == NULL)
+		return -1;
+	r = mbox_write(m, head.p, head.n, e);
+	while (r == 0 && size > 0) {
+		size_t want = size < sizeof(b) ? (size_t)size : sizeof(b);
+		ssize_t got = pread(fd, b, want, (off_t)at);
+		if (got <= 0)
+			r = got == 0 ? err_set(e, ST_TEMPFAIL,
+					       "the message ends early")
+				     : err_sys(e, "reading the message");
+		else
+			r = mbox_write(m, b, (size_t)got, e);
+		at += got > 0 ? (uint64_t)got : 0;
+		size -= got > 0 ? (uint64_t)got : 0;
+	}
+	if (r == 0)
+		r = mbox_commit(&m, e);
+	mbox_abort(&m);
+	return r;
+}
+
+/* Reads both pipes until they end; what is too much is read and dropped. */
+static bool
+gather(int out, int errs, struct command_result *r, deadline_t d)
+{
+	struct pollfd p[2] = { { out, POLLIN, 0 }, { errs, POLLIN, 0 } };
+	char b[4096];
+
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		int n = poll(p, 2, clock_left(d));
+		if (n == 0)
+			return false;
+		for (int i = 0; n > 0 && i < 2; i++) {
+			if (p[i].revents == 0)
+				continue;
+			ssize_t got = read(p[i].fd, b, sizeof(b));
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0) {
+				p[i].fd = -1;
+				continue;
+			}
+			struct buf *to = i == 0 ? &r->out : &r->errs;
+			if (i == 0 && to->n >= OUT_MAX)
+				continue;
+			buf_add(to, b, (size_t)got);
+			if (i == 1 && to->n > ERR_MAX)
+				buf_shift(to, to->n - ERR_MAX);
+		}
+	}
+	return true;
+}
+
+int
+handwork_run(const struct command *c, int fd, struct command_result *r,
+	     struct err *e)
+{
+	int out[2], errs[2];
+	deadline_t d = clock_deadline(c->limit_ms);
+	pid_t pid = -1;
+
+	*r = (struct command_result){ .out = BUF_INIT, .errs = BUF_INIT };
+	if (pipe2(out, O_CLOEXEC) != 0)
+		return err_sys(e, "pipe");
+	if (pipe2(errs, O_CLOEXEC) != 0) {
+		close(out[0]);
+		close(out[1]);
+		return err_sys(e, "pipe");
+	}
+	struct proc_spec ps = { .argv = c->argv.v,
+				.envp = c->env.v,
+				.fd = { fd, out[1], errs[1], -1 },
+				.dir = c->dir != NULL ? c->dir : "/",
+				.new_group = true };
+	pid = proc_spawn(&ps, e);
+	close(out[1]);
+	close(errs[1]);
+	if (pid > 0) {
+		(void)gather(out[0], errs[0], r, d);
+		r->status = proc_wait(pid, d, NULL);
+	}
+	close(out[0]);
+	close(errs[0]);
+	return pid > 0 ? 0 : -1;
+}

@@ -1,0 +1,67 @@
+/*
+ * handwork.h - what is done with the rights of the user who owns a mailbox:
+ * open a file in tmp/, put it in its places, append to an mbox, run a
+ * command.  The same code runs in our own process when the rights are ours,
+ * and in a kept child that became the user (hand.h).
+ */
+#ifndef MX_DELIVER_HANDWORK_H
+#define MX_DELIVER_HANDWORK_H
+
+#include "deposit.h"
+#include "local.h"
+#include "strs.h"
+
+/* A folder of the mailbox that gets the message. */
+struct place {
+	char *folder; /* "" is the INBOX; else UTF-8, "." between levels */
+	char *flags;  /* letters of Maildir, or NULL: into new/ */
+	bool create, subscribe;
+};
+struct places {
+	struct place *v;
+	size_t n, cap;
+};
+void places_add(struct places *p, struct span folder, const char *flags,
+		bool create, bool subscribe);
+void places_free(struct places *p);
+
+/* A command to run with the message as its stdin. */
+struct command {
+	struct strs argv, env; /* argv[0] absolute or found through PATH */
+	const char *dir;       /* or NULL: / */
+	int64_t limit_ms;
+};
+struct command_result {
+	int status;      /* ST_* */
+	struct buf out;  /* of stdout, at most 256 KB */
+	struct buf errs; /* of stderr, its last 4 KB */
+};
+
+struct handwork {
+	/* the Maildir of the last delivery is kept open */
+	char *path;
+	int dirfd;
+	int64_t opened;
+	struct deposit d;
+	bool active;
+};
+void handwork_init(struct handwork *w);
+void handwork_done(struct handwork *w);
+
+/* Opens tmp/ of the Maildir.  *script_r: does `sieve` (may be NULL) exist? */
+int handwork_open(struct handwork *w, const char *maildir,
+		  enum deposit_sync sync, const char *sieve, bool *script_r,
+		  struct err *e) MX_MUST_CHECK;
+/* size and vsize as the writer counted them. */
+int handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
+		    const struct places *p, struct err *e) MX_MUST_CHECK;
+void handwork_abort(struct handwork *w);
+/* Appends size bytes of fd from `at`, behind `head`. */
+int handwork_mbox(const char *path, const char *sender, struct span head,
+		  int fd, uint64_t at, uint64_t size,
+		  struct err *e) MX_MUST_CHECK;
+/* Runs it; stdin is fd.  -1: it could not be run at all. */
+int handwork_run(const struct command *c, int fd, struct command_result *r,
+		 struct err *e) MX_MUST_CHECK;
+
+#endif
