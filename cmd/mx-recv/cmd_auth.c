@@ -1,0 +1,257 @@
+/*
+ * cmd_auth.c - AUTH through the Dovecot auth protocol.
+ * RFC 4954; THREATS 48 to 55.
+ */
+#include "cmd.h"
+
+#include "authclient.h"
+#include "escape.h"
+#include "log.h"
+#include "mem.h"
+
+#include <stdlib.h>
+
+#define AUTH_LINE 12288
+#define AUTH_MS 60000
+
+/* One link a worker; one exchange at a time, ended before the next. */
+static struct {
+	struct authclient a;
+	bool open;
+	int endpoint;
+	struct buf mechs; /* what we offer of what it has */
+	char mech[32];    /* of the exchange that goes on */
+} auth;
+
+static void
+auth_close(void)
+{
+	if (auth.open)
+		authclient_close(&auth.a);
+	auth.open = false;
+}
+
+/* Mechanisms that need what we do not give, or prove nothing. */
+static bool
+mech_ok(const char *m)
+{
+	static const char *const no[] = { "ANONYMOUS", "EXTERNAL", "GSSAPI",
+					  "GSS-SPNEGO", "NTLM" };
+	size_t n = strlen(m);
+
+	for (size_t i = 0; i < ARRAY_LEN(no); i++)
+		if (strcmp(m, no[i]) == 0)
+			return false;
+	return n < sizeof(auth.mech) && (n < 5 || strcmp(m + n - 5, "-PLUS"));
+}
+
+static bool
+auth_open(struct session *s)
+{
+	struct err e = ERR_INIT;
+	deadline_t d = clock_deadline(AUTH_MS);
+	int fd;
+
+	if (auth.open && auth.endpoint == s->conf->auth)
+		return true;
+	auth_close();
+	fd = server_connect(s->server, s->conf->auth, d, &e);
+	if (fd < 0 || authclient_open(&auth.a, fd, d, &e) != 0) {
+		log_warn("auth_socket = %s: %s", s->conf->p.auth_socket,
+			 e.text);
+		return false;
+	}
+	auth.open = true;
+	auth.endpoint = s->conf->auth;
+	buf_clear(&auth.mechs);
+	for (size_t i = 0; i < auth.a.mechs.n; i++)
+		if (mech_ok(auth.a.mechs.v[i]))
+			buf_addf(&auth.mechs, "%s%s",
+				 auth.mechs.n > 0 ? " " : "",
+				 auth.a.mechs.v[i]);
+	return true;
+}
+
+/* THREATS 48: a password in the clear only where nobody listens. */
+static bool
+needs_tls(const struct session *s)
+{
+	return s->conf->p.tls_auth_only && !s->tls && !session_is_local(s);
+}
+
+const char *
+cmd_auth_mechanisms(struct session *s)
+{
+	if (!s->conf->p.sasl_enable || needs_tls(s) || !auth_open(s))
+		return "";
+	return buf_str(&auth.mechs);
+}
+
+static bool
+offered(struct span mech)
+{
+	struct span rest = buf_span(&auth.mechs), word;
+
+	while (span_word(&rest, " ", &word))
+		if (span_ieq(word, mech))
+			return true;
+	return false;
+}
+
+static struct reply auth_line(struct session *s);
+
+static struct reply
+failed(struct session *s, const char *why)
+{
+	log_warn("%s: SASL %s authentication failed: %s", s->who, auth.mech,
+		 why);
+	return reply_make(535, "5.7.8", "Error: authentication failed: %s",
+			  why);
+}
+
+static struct reply
+challenge(const struct buf *text)
+{
+	struct reply r = { .code = 334, .then = auth_line };
+
+	base64_encode(&r.text, buf_span(text));
+	return r;
+}
+
+/* One step's result as a reply. */
+static struct reply
+step(struct session *s, enum auth_result result, const struct buf *text,
+     const struct err *e)
+{
+	switch (result) {
+	case AUTH_CONTINUE:
+		return challenge(text);
+	case AUTH_OK:
+		s->auth_user = mem_strdup(authclient_user(&auth.a));
+		s->auth_method = mem_strdup(auth.mech);
+		return reply_make(235, "2.7.0", "Authentication successful");
+	case AUTH_FAIL:
+		return failed(s, e->text[0] != '\0' ? e->text
+						    : "(reason unavailable)");
+	case AUTH_TEMP:
+		break;
+	}
+	log_warn("auth_socket = %s: %s", s->conf->p.auth_socket, e->text);
+	if (auth.a.s.out_failed != IO_OK || auth.a.active)
+		auth_close();
+	return reply_make(454, "4.7.0", "Temporary authentication failure");
+}
+
+/* The client's answer to a challenge. */
+static struct reply
+auth_line(struct session *s)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct span line;
+	struct reply r;
+
+	if (!session_line(s, AUTH_LINE, &line, &r)) {
+		authclient_cancel(&auth.a);
+		return r;
+	}
+	if (span_is(line, "*")) {
+		authclient_cancel(&auth.a);
+		return reply_make(501, "5.7.0", "Authentication aborted");
+	}
+	if (!base64_decode(&in, line)) {
+		authclient_cancel(&auth.a);
+		r = failed(s, "malformed base64 data");
+		r.code = 501;
+		r.esc = "5.5.2";
+	} else {
+		enum auth_result k = authclient_continue(
+		    &auth.a, buf_span(&in), &out, clock_deadline(AUTH_MS), &e);
+
+		r = step(s, k, &out, &e);
+	}
+	buf_wipe(&in);
+	buf_wipe(&out);
+	return r;
+}
+
+/* May AUTH be given now?  True, or false and the reply. */
+static bool
+allowed(struct session *s, struct reply *r)
+{
+	if (!s->conf->p.sasl_enable || !s->esmtp)
+		*r = reply_make(503, "5.5.1",
+				"Error: authentication not enabled");
+	else if (s->auth_user != NULL)
+		*r = reply_make(503, "5.5.1", "Error: already authenticated");
+	else if (needs_tls(s))
+		*r = reply_make(538, "5.7.11",
+				"Encryption required for requested "
+				"authentication mechanism");
+	else if (!auth_open(s))
+		*r = reply_make(454, "4.7.0",
+				"Temporary authentication failure");
+	else
+		return true;
+	return false;
+}
+
+/* Starts the exchange; a kept link may have died: then once more. */
+static enum auth_result
+start(struct session *s, struct span initial, struct buf *out, struct err *e)
+{
+	struct auth_facts f = { .service = s->conf->p.sasl_service,
+				.local_ip = s->conn->local_addr,
+				.remote_ip = s->conn->addr,
+				.local_port = s->conn->local_port,
+				.remote_port = s->conn->port,
+				.secured = s->tls || session_is_local(s) };
+	enum auth_result k;
+
+	k = authclient_start(&auth.a, auth.mech, &f, initial, out,
+			     clock_deadline(AUTH_MS), e);
+	if (k != AUTH_TEMP)
+		return k;
+	auth_close();
+	*e = ERR_INIT;
+	if (!auth_open(s)) {
+		err_set(e, 75, "no connection");
+		return AUTH_TEMP;
+	}
+	return authclient_start(&auth.a, auth.mech, &f, initial, out,
+				clock_deadline(AUTH_MS), e);
+}
+
+struct reply
+cmd_auth(struct session *s, struct span args)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT;
+	struct span mech, word, initial = { NULL, 0 };
+	struct err e = ERR_INIT;
+	struct reply r;
+
+	if (!allowed(s, &r))
+		return r;
+	if (!span_word(&args, " ", &mech))
+		return reply_syntax("AUTH mechanism");
+	if (!offered(mech))
+		return reply_make(504, "5.5.4",
+				  "Error: authentication mechanism is not "
+				  "offered");
+	for (size_t i = 0; i <= mech.n; i++)
+		auth.mech[i] = i < mech.n ? ascii_toupper(mech.p[i]) : '\0';
+	if (span_word(&args, " ", &word)) {
+		/* RFC 4954 4: "=" is an empty initial response. */
+		if (span_trim(args).n > 0 ||
+		    (!span_is(word, "=") && !base64_decode(&in, word))) {
+			buf_wipe(&in);
+			return reply_make(501, "5.5.2",
+					  "Error: malformed base64 data");
+		}
+		initial = in.n > 0 ? buf_span(&in) : SPAN("");
+	}
+	r = step(s, start(s, initial, &out, &e), &out, &e);
+	buf_wipe(&in);
+	buf_wipe(&out);
+	return r;
+}

@@ -1,0 +1,274 @@
+/*
+ * cmd_data.c - DATA and BDAT: the message is passed on as it arrives.
+ * RFC 5321 4.1.1.4, 3030; THREATS 1 to 5, 11, 40.
+ */
+#include "cmd.h"
+
+#include "link.h"
+#include "log.h"
+#include "num.h"
+#include "received.h"
+#include "restrict.h"
+
+/* Beyond the limit a refused message is still read, up to so much more. */
+#define DRAIN_EXTRA 1000000
+
+static enum wire_policy
+policy(const struct session *s)
+{
+	return s->conf->p.forbid_bare_lf == FORBID_LF_REJECT ? WIRE_REJECT
+							     : WIRE_NORMALIZE;
+}
+
+/* Before the first byte: rules, then the other side.  False: r it is. */
+static bool
+message_begin(struct session *s, bool dots, struct reply *r)
+{
+	struct buf field = BUF_INIT;
+
+	if (s->rcpts == 0) {
+		*r = reply_make(554, "5.5.1", "Error: no valid recipients");
+		return false;
+	}
+	if (restrict_data(s, r) || !link_data(s, r))
+		return false;
+	wire_in_init(&s->wire, dots, policy(s));
+	s->drop = DROP_NO;
+	s->data_bytes = 0;
+	received_make(&field, s);
+	link_write(s, buf_span(&field));
+	buf_free(&field);
+	return true;
+}
+
+static bool
+over_limit(const struct session *s, uint64_t extra)
+{
+	int64_t limit = s->conf->p.message_size_limit;
+
+	return limit > 0 && s->wire.bytes > (uint64_t)limit + extra;
+}
+
+static void
+message_piece(struct session *s)
+{
+	if (over_limit(s, 0) && s->drop == DROP_NO)
+		s->drop = DROP_SIZE;
+	link_write(s, buf_span(&s->piece));
+	buf_clear(&s->piece);
+}
+
+static struct reply
+gone(struct session *s)
+{
+	struct reply r = { .close = true };
+
+	session_end_mail(s);
+	return r;
+}
+
+static struct reply
+too_large(struct session *s)
+{
+	struct reply r =
+	    reply_make(552, "5.3.4", "Error: message file too big");
+
+	restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+	return r;
+}
+
+/* The message is whole: one reply, and the transaction is over. */
+static struct reply
+message_end(struct session *s)
+{
+	struct reply r;
+
+	if (s->drop == DROP_SIZE) {
+		r = too_large(s);
+	} else if (s->wire.bare_lf && policy(s) == WIRE_REJECT) {
+		r = reply_make(521, "5.5.2", "%s Error: bare <LF> received",
+			       s->conf->p.myhostname);
+		r.close = true;
+		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+	} else {
+		r = link_finish(s);
+		if (r.code / 100 != 2)
+			restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+	}
+	if (s->wire.bare_lf || s->wire.bare_cr)
+		log_info("%s: message from %s has bare %s", s->queue_id, s->who,
+			 !s->wire.bare_cr   ? "LF"
+			 : !s->wire.bare_lf ? "CR"
+					    : "CR and LF");
+	session_end_mail(s);
+	return r;
+}
+
+static struct reply
+data_read(struct session *s)
+{
+	bool end = false;
+
+	s->data_start = clock_mono();
+	while (!end) {
+		struct span have = stream_buffered(&s->s);
+
+		if (have.n == 0) {
+			if (!session_fill(s))
+				return gone(s);
+			continue;
+		}
+		stream_take(&s->s,
+			    wire_decode(&s->wire, &s->piece, have, &end));
+		message_piece(s);
+		if (!end &&
+		    over_limit(s, (uint64_t)s->conf->p.message_size_limit +
+				      DRAIN_EXTRA)) {
+			struct reply r = too_large(s);
+
+			r.close = true;
+			session_end_mail(s);
+			return r;
+		}
+	}
+	return message_end(s);
+}
+
+struct reply
+cmd_data(struct session *s, struct span args)
+{
+	struct reply r;
+
+	if (args.n > 0)
+		return reply_syntax("DATA");
+	if (s->bdat) {
+		session_end_mail(s);
+		return reply_make(503, "5.5.1", "Error: DATA after BDAT");
+	}
+	if (!message_begin(s, true, &r)) {
+		/* Without a recipient the client may still name one. */
+		if (s->rcpts > 0)
+			session_end_mail(s);
+		return r;
+	}
+	r = reply_make(354, NULL, "End data with <CR><LF>.<CR><LF>");
+	r.then = data_read;
+	return r;
+}
+
+/* ------- BDAT */
+
+/* n bytes of a chunk: into the message, or nowhere.  False: gone. */
+static bool
+read_chunk(struct session *s, uint64_t n, bool keep)
+{
+	s->data_start = clock_mono();
+	s->data_bytes = 0;
+	while (n > 0) {
+		struct span have = stream_buffered(&s->s);
+		bool end = false;
+
+		if (have.n == 0) {
+			if (!session_fill(s))
+				return false;
+			continue;
+		}
+		have = span_sub(have, 0, n < have.n ? (size_t)n : have.n);
+		if (keep) {
+			(void)wire_decode(&s->wire, &s->piece, have, &end);
+			message_piece(s);
+		}
+		n -= have.n;
+		stream_take(&s->s, have.n);
+	}
+	return true;
+}
+
+/* A refused chunk is read before the reply; none of it is a command. */
+static struct reply
+refuse_chunk(struct session *s, uint64_t n, struct reply r)
+{
+	uint64_t most =
+	    (uint64_t)s->conf->p.message_size_limit * 2 + DRAIN_EXTRA;
+
+	if (n > most)
+		r.close = true;
+	else if (!read_chunk(s, n, false)) {
+		buf_free(&r.text);
+		return gone(s);
+	}
+	session_end_mail(s);
+	return r;
+}
+
+/* "SIZE [LAST]": digits only. */
+static bool
+bdat_args(struct span args, uint64_t *n_r, bool *last_r)
+{
+	struct span word;
+
+	if (!span_word(&args, " \t", &word) ||
+	    !num_u64(word, UINT64_MAX / 4, n_r))
+		return false;
+	*last_r = span_word(&args, " \t", &word);
+	return !*last_r || (span_iis(word, "LAST") && span_trim(args).n == 0);
+}
+
+/* What stands against this chunk; true and the reply. */
+static bool
+bdat_refused(struct session *s, uint64_t n, struct reply *r)
+{
+	int64_t limit = s->conf->p.message_size_limit;
+
+	if (s->conf->p.tls_level == TLS_LEVEL_ENCRYPT && !s->tls &&
+	    !session_is_local(s))
+		*r = reply_make(530, "5.7.0",
+				"Must issue a STARTTLS command first");
+	else if (!s->esmtp)
+		*r = reply_make(503, "5.5.1", "Error: send EHLO first");
+	else if (!s->in_mail)
+		*r = reply_make(503, "5.5.1", "Error: need MAIL command");
+	else if (s->rcpts == 0)
+		*r = reply_make(554, "5.5.1", "Error: no valid recipients");
+	else if (limit > 0 && n + (s->bdat ? s->wire.bytes : 0) >
+				  (uint64_t)limit * 2 + DRAIN_EXTRA)
+		*r = too_large(s);
+	else
+		return false;
+	return true;
+}
+
+struct reply
+cmd_bdat(struct session *s, struct span args)
+{
+	struct reply r = { 0 };
+	uint64_t n = 0;
+	bool last = false;
+
+	if (!bdat_args(args, &n, &last)) {
+		/* How much to skip is not known: out of step. */
+		session_end_mail(s);
+		r = reply_syntax("BDAT count [LAST]");
+		r.close = true;
+		return r;
+	}
+	if (bdat_refused(s, n, &r))
+		return refuse_chunk(s, n, r);
+	if (!s->bdat && !message_begin(s, false, &r))
+		return refuse_chunk(s, n, r);
+	s->bdat = true;
+	if (!read_chunk(s, n, true))
+		return gone(s);
+	if (last) {
+		wire_in_finish(&s->wire, &s->piece);
+		message_piece(s);
+		return message_end(s);
+	}
+	if (s->drop != DROP_NO) {
+		r = s->drop == DROP_SIZE ? too_large(s) : link_finish(s);
+		session_end_mail(s);
+		return r;
+	}
+	return reply_make(250, "2.0.0", "Ok: %llu bytes",
+			  (unsigned long long)n);
+}

@@ -1,0 +1,147 @@
+/*
+ * cmd_hello.c - HELO, EHLO, STARTTLS.  RFC 5321 4.1.1.1, 3207.
+ */
+#include "cmd.h"
+
+#include "link.h"
+#include "log.h"
+#include "mem.h"
+#include "restrict.h"
+#include "tls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A host name, an address literal, or whatever people send, on one line. */
+static bool
+take_name(struct session *s, struct span name)
+{
+	if (name.n == 0 || name.n > 255 || span_has_ctl(name) ||
+	    span_chr(name, ' ') >= 0)
+		return false;
+	session_end_mail(s);
+	free(s->helo);
+	s->helo = mem_spandup(name);
+	return true;
+}
+
+struct reply
+cmd_helo(struct session *s, struct span args)
+{
+	struct reply r;
+
+	if (!take_name(s, args))
+		return reply_syntax("HELO hostname");
+	s->esmtp = false;
+	if (restrict_helo(s, &r))
+		return r;
+	return reply_make(250, NULL, "%s", s->conf->p.myhostname);
+}
+
+static void
+offer(struct session *s, struct reply *r, const char *word, const char *value)
+{
+	if (strs_ihas(&s->conf->p.discard_ehlo, span_of(word)))
+		return;
+	buf_addf(&r->text, "\n%s%s%s", word, *value != '\0' ? " " : "", value);
+}
+
+struct reply
+cmd_ehlo(struct session *s, struct span args)
+{
+	const char *mechs;
+	char size[32] = "";
+	struct reply r;
+
+	if (!take_name(s, args))
+		return reply_syntax("EHLO hostname");
+	s->esmtp = true;
+	if (restrict_helo(s, &r))
+		return r;
+	r = reply_make(250, NULL, "%s", s->conf->p.myhostname);
+	if (s->conf->p.message_size_limit > 0)
+		snprintf(size, sizeof(size), "%lld",
+			 (long long)s->conf->p.message_size_limit);
+	offer(s, &r, "PIPELINING", "");
+	offer(s, &r, "SIZE", size);
+	if (s->conf->tls != NULL && !s->tls)
+		offer(s, &r, "STARTTLS", "");
+	mechs = cmd_auth_mechanisms(s);
+	if (*mechs != '\0')
+		offer(s, &r, "AUTH", mechs);
+	offer(s, &r, "ENHANCEDSTATUSCODES", "");
+	offer(s, &r, "8BITMIME", "");
+	offer(s, &r, "DSN", "");
+	offer(s, &r, "SMTPUTF8", "");
+	offer(s, &r, "CHUNKING", "");
+	return r;
+}
+
+/* What the log and the Received field say of the connection. */
+static void
+log_tls(struct session *s)
+{
+	struct tls_facts f;
+
+	if (s->conf->p.tls_loglevel < 1 || !tls_facts(&s->s, &f))
+		return;
+	log_info("%s TLS connection established from %s: %s with cipher %s "
+		 "(%d/%d bits)",
+		 f.verified                      ? "Trusted"
+		 : f.peer_fingerprint[0] != '\0' ? "Untrusted"
+						 : "Anonymous",
+		 s->who, f.protocol, f.cipher, f.bits, f.alg_bits);
+}
+
+struct reply
+cmd_tls_handshake(struct session *s)
+{
+	struct reply r = { 0 };
+	struct err e = ERR_INIT;
+	deadline_t d = clock_deadline(s->conf->p.timeout);
+
+	if (s->conf->tls == NULL) {
+		log_error("a session of mode %s needs smtpd_tls_cert_file",
+			  s->conf->mode->name);
+		r.close = true;
+		return r;
+	}
+	if (tls_accept(s->conf->tls, &s->s, d, &e) != 0) {
+		log_info("SSL_accept error from %s: %s", s->who, e.text);
+		log_info("lost connection after %s from %s", s->last_cmd,
+			 s->who);
+		r.close = true;
+		return r;
+	}
+	/* RFC 3207 4.2: what was learnt before is forgotten. */
+	session_forget(s);
+	s->tls = true;
+	log_tls(s);
+	return r;
+}
+
+struct reply
+cmd_starttls(struct session *s, struct span args)
+{
+	struct reply r;
+
+	if (args.n > 0)
+		return reply_syntax("STARTTLS");
+	if (s->tls)
+		return reply_make(554, "5.5.1", "Error: TLS already active");
+	if (s->conf->tls == NULL)
+		return reply_make(502, "5.5.1",
+				  "Error: command not implemented");
+	if (stream_buffered(&s->s).n > 0) {
+		/* THREATS 8: somebody in the middle speaks for the client. */
+		log_warn("improper command pipelining after STARTTLS from %s",
+			 s->who);
+		r = reply_make(554, "5.5.0",
+			       "Error: SMTP protocol synchronization");
+		r.close = true;
+		return r;
+	}
+	r = reply_make(220, "2.0.0", "Ready to start TLS");
+	r.then = cmd_tls_handshake;
+	return r;
+}

@@ -1,0 +1,348 @@
+/*
+ * conf.c - the parameters of mx-recv, one row each, with the defaults of the
+ * modes; see conf.h.  postconf(5) for the names.
+ */
+#include "conf.h"
+
+#include "log.h"
+#include "mem.h"
+#include "restrict.h"
+#include "site.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+const struct server_mode conf_modes[] = {
+	{ .name = "smtp", .port = 25 },
+	{ .name = "submission", .port = 587 },
+	{ .name = "submissions", .tls = true, .port = 465 },
+};
+const size_t conf_nmodes = ARRAY_LEN(conf_modes);
+
+#define NMODES ARRAY_LEN(conf_modes)
+#define P(TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, MEANING)                   \
+	PARAM_ROW(struct conf_params, TYPE, MEMBER, NAME, DEF, MIN, MAX,       \
+		  WORDS, MEANING)
+
+static const struct param rows[] = {
+	P(STR, delivery, "delivery", "unix:$run_directory/deliver", 0, 0, NULL,
+	  "who takes the mail: unix:, inet: or exec:, ESMTP or LMTP"),
+	P(STR, auth_socket, "auth_socket", "unix:$run_directory/auth", 0, 0,
+	  NULL, "who checks passwords: the Dovecot auth protocol"),
+	P(STR, banner, "smtpd_banner", "$myhostname ESMTP", 0, 0, NULL,
+	  "text behind 220"),
+	P(LIST, mydestination, "mydestination",
+	  "$myhostname, localhost.$mydomain, localhost", 0, 0, NULL,
+	  "domains whose users are this host's"),
+	P(LIST, relay_domains, "relay_domains", "", 0, 0, NULL,
+	  "domains that strangers may send on to"),
+	P(LIST, mynetworks, "mynetworks", "127.0.0.0/8 [::1]/128", 0, 0, NULL,
+	  "clients that may relay"),
+	P(LIST, virtual_alias_maps, "virtual_alias_maps", "", 0, 0, NULL,
+	  "address rewriting; mx-deliver does it"),
+	P(LIST, virtual_alias_domains, "virtual_alias_domains",
+	  "$virtual_alias_maps", 0, 0, NULL, "domains of aliases only"),
+	P(LIST, virtual_mailbox_maps, "virtual_mailbox_maps", "", 0, 0, NULL,
+	  "virtual users; mx-deliver asks it"),
+	P(LIST, virtual_mailbox_domains, "virtual_mailbox_domains",
+	  "$virtual_mailbox_maps", 0, 0, NULL, "domains of virtual users"),
+	P(LIST, sender_login_maps, "smtpd_sender_login_maps", "", 0, 0, NULL,
+	  "who owns a sender address: login names"),
+	P(LIST, discard_ehlo, "smtpd_discard_ehlo_keywords", "", 0, 0, NULL,
+	  "words not offered after EHLO"),
+	P(LIST, forbidden_commands, "smtpd_forbidden_commands",
+	  "CONNECT GET POST", 0, 0, NULL, "words that end the session"),
+	P(STR, client_restrictions, "smtpd_client_restrictions", "", 0, 0, NULL,
+	  "rules for the client"),
+	P(STR, helo_restrictions, "smtpd_helo_restrictions", "", 0, 0, NULL,
+	  "rules for the HELO name"),
+	P(STR, sender_restrictions, "smtpd_sender_restrictions", "", 0, 0, NULL,
+	  "rules for the sender"),
+	P(STR, relay_restrictions, "smtpd_relay_restrictions",
+	  "permit_mynetworks, permit_sasl_authenticated, "
+	  "reject_unauth_destination",
+	  0, 0, NULL, "rules of who may send where"),
+	P(STR, recipient_restrictions, "smtpd_recipient_restrictions", "", 0, 0,
+	  NULL, "rules for each recipient"),
+	P(STR, data_restrictions, "smtpd_data_restrictions", "", 0, 0, NULL,
+	  "rules at DATA and BDAT"),
+	P(LIST, restriction_classes, "smtpd_restriction_classes", "", 0, 0,
+	  NULL, "parameters that are named lists of rules"),
+	P(STR, myhostname, "myhostname", "", 0, 0, NULL,
+	  "this host's full name"),
+	P(STR, mydomain, "mydomain", "", 0, 0, NULL, "its domain"),
+	P(STR, myorigin, "myorigin", "$myhostname", 0, 0, NULL,
+	  "domain of addresses without one"),
+	P(BOOL, relay_before_recipient,
+	  "smtpd_relay_before_recipient_restrictions", "yes", 0, 0, NULL,
+	  "relay rules before recipient rules"),
+	P(BOOL, delay_reject, "smtpd_delay_reject", "yes", 0, 0, NULL,
+	  "client, HELO and sender rules wait for RCPT"),
+	P(BOOL, helo_required, "smtpd_helo_required", "no", 0, 0, NULL,
+	  "HELO or EHLO before MAIL"),
+	P(BOOL, disable_vrfy, "disable_vrfy_command", "no", 0, 0, NULL,
+	  "VRFY is answered with 502"),
+	P(BOOL, forbid_unauth_pipe, "smtpd_forbid_unauth_pipelining", "yes", 0,
+	  0, NULL, "close when commands come too early"),
+	P(BOOL, peername_lookup, "smtpd_peername_lookup", "yes", 0, 0, NULL,
+	  "look the client's name up in DNS"),
+	P(BOOL, sasl_enable, "smtpd_sasl_auth_enable", "no", 0, 0, NULL,
+	  "offer AUTH"),
+	P(BOOL, tls_auth_only, "smtpd_tls_auth_only", "yes", 0, 0, NULL,
+	  "AUTH under TLS only"),
+	P(BOOL, tls_received_header, "smtpd_tls_received_header", "yes", 0, 0,
+	  NULL, "TLS facts in the Received field"),
+	P(BOOL, tls_ask_ccert, "smtpd_tls_ask_ccert", "no", 0, 0, NULL,
+	  "ask for a client certificate"),
+	P(CHOICE, forbid_bare_lf, "smtpd_forbid_bare_newline", "normalize", 0,
+	  0, "normalize|yes|reject|no", "what a line end without CR means"),
+	P(CHOICE, tls_level, "smtpd_tls_security_level", "may", 0, 0,
+	  "none|may|encrypt", "STARTTLS: not at all, offered, required"),
+	P(SIZE, message_size_limit, "message_size_limit", "10240000", 0, 0,
+	  NULL, "largest message; 0: no limit"),
+	P(INT, recipient_limit, "smtpd_recipient_limit", "1000", 1, 1000000,
+	  NULL, "recipients in one transaction"),
+	P(INT, line_length_limit, "line_length_limit", "2048", 512, 100000,
+	  NULL, "longest command line"),
+	P(TIME, timeout, "smtpd_timeout", "300s", 0, 0, "s",
+	  "time for a command, and for a reply to be taken"),
+	P(INT, soft_error_limit, "smtpd_soft_error_limit", "10", 0, 1000000,
+	  NULL, "errors before replies are delayed"),
+	P(INT, hard_error_limit, "smtpd_hard_error_limit", "20", 1, 1000000,
+	  NULL, "errors before the session ends"),
+	P(TIME, error_sleep, "smtpd_error_sleep_time", "1s", 0, 0, "s",
+	  "delay of a reply after soft_error_limit errors"),
+	P(INT, junk_command_limit, "smtpd_junk_command_limit", "100", 1,
+	  1000000, NULL, "NOOP, VRFY, RSET, EHLO without mail"),
+	P(INT, min_data_rate, "smtpd_min_data_rate", "500", 1, 1000000, NULL,
+	  "bytes a second that a client must reach"),
+	P(INT, tls_loglevel, "smtpd_tls_loglevel", "1", 0, 4, NULL,
+	  "1: a line for each handshake"),
+	P(TIME, policy_timeout, "smtpd_policy_service_timeout", "100s", 0, 0,
+	  "s", "time for a policy server"),
+	P(STR, tls_cert_file, "smtpd_tls_cert_file", "", 0, 0, NULL,
+	  "certificate chain, PEM"),
+	P(STR, tls_key_file, "smtpd_tls_key_file", "$smtpd_tls_cert_file", 0, 0,
+	  NULL, "its private key, PEM"),
+	P(LIST, tls_chain_files, "smtpd_tls_chain_files", "", 0, 0, NULL,
+	  "keys, each followed by its certificates"),
+	P(STR, tls_protocols, "smtpd_tls_protocols", ">=TLSv1.2", 0, 0, NULL,
+	  "TLS versions; 1.2 is the floor"),
+	P(STR, tls_ciphers, "smtpd_tls_ciphers", "medium", 0, 0, NULL,
+	  "medium, high, or an OpenSSL list"),
+	P(STR, tls_ca_file, "smtpd_tls_CAfile", "", 0, 0, NULL,
+	  "CAs of client certificates"),
+	P(STR, sasl_service, "smtpd_sasl_service", "smtp", 0, 0, NULL,
+	  "service name for the auth server"),
+	P(INT, process_limit, "default_process_limit", "100", 1, 5000, NULL,
+	  "most sessions at once"),
+	P(INT, max_use, "max_use", "100", 1, 1000000, NULL,
+	  "sessions before a worker is replaced"),
+	P(TIME, max_idle, "max_idle", "100s", 0, 0, "s",
+	  "inetd wait: end after so long without a client"),
+	P(INT, client_limit, "smtpd_client_connection_count_limit", "50", 0,
+	  100000, NULL, "sessions of one client at once; 0: no limit"),
+};
+
+#define NROWS ARRAY_LEN(rows)
+
+/* Where a mode's default is another one.  RFC 6409 for submission. */
+static const struct {
+	const char *mode, *name, *def;
+} mode_defaults[] = {
+	{ "submission", "smtpd_sasl_auth_enable", "yes" },
+	{ "submission", "smtpd_relay_restrictions",
+	  "permit_sasl_authenticated, reject" },
+	{ "submission", "smtpd_sender_restrictions",
+	  "reject_sender_login_mismatch" },
+};
+
+static struct conf_params shown;
+const struct param_rows conf_params_shown = { rows, NROWS, &shown };
+
+/* The state in use; replaced as a whole. */
+static struct conf *confs;
+
+static const char *
+mode_default(const struct server_mode *m, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(mode_defaults); i++)
+		/* submissions has the defaults of submission. */
+		if (strncmp(m->name, mode_defaults[i].mode,
+			    strlen(mode_defaults[i].mode)) == 0 &&
+		    strcmp(mode_defaults[i].name, name) == 0)
+			return mode_defaults[i].def;
+	return NULL;
+}
+
+/* Reads the file as this mode sees it.  What the host is called was found
+ * out at start and stands above an empty value in the file. */
+static struct config *
+load_params(struct conf *c, struct err *e)
+{
+	static struct site scratch;
+	struct param mine[NROWS];
+	struct param_rows sets[2] = { { site_params.rows, site_params.count,
+					&scratch },
+				      { mine, NROWS, &c->p } };
+	struct strs over = STRS_INIT;
+	struct config *file;
+
+	memcpy(mine, rows, sizeof(mine));
+	for (size_t i = 0; i < NROWS; i++) {
+		const char *def = mode_default(c->mode, mine[i].name);
+
+		if (def != NULL)
+			mine[i].def = def;
+	}
+	strs_addf(&over, "myhostname=%s", site.myhostname);
+	strs_addf(&over, "mydomain=%s", site.mydomain);
+	for (size_t i = 0; i < prog.overrides.n; i++)
+		strs_add(&over, prog.overrides.v[i]);
+	file = config_open(prog.config_path, &over, c->mode->name, e);
+	if (file != NULL && param_load(file, sets, 2, e) != 0) {
+		config_free(file);
+		file = NULL;
+	}
+	strs_free(&over);
+	return file;
+}
+
+static int
+load_endpoint(struct server *s, const char *name, const char *text, int *n_r,
+	      struct err *e)
+{
+	struct endpoint ep;
+
+	if (endpoint_parse(&ep, span_of(text), site.run_directory, e) != 0)
+		return err_prefix(e, "%s", name);
+	*n_r = server_endpoint(s, &ep);
+	endpoint_free(&ep);
+	return 0;
+}
+
+static int
+load_lists(struct conf *c, struct err *e)
+{
+	const struct {
+		const char *name;
+		const struct strs *words;
+		bool parents;
+		struct match_list **list;
+	} lists[] = {
+		{ "mydestination", &c->p.mydestination, false,
+		  &c->mydestination },
+		{ "relay_domains", &c->p.relay_domains, true,
+		  &c->relay_domains },
+		{ "virtual_alias_domains", &c->p.virtual_alias_domains, false,
+		  &c->virtual_alias_domains },
+		{ "virtual_mailbox_domains", &c->p.virtual_mailbox_domains,
+		  false, &c->virtual_mailbox_domains },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		*lists[i].list =
+		    match_domains(lists[i].words, lists[i].parents, e);
+		if (*lists[i].list == NULL)
+			return err_prefix(e, "%s", lists[i].name);
+	}
+	c->mynetworks = match_networks(&c->p.mynetworks, e);
+	if (c->mynetworks == NULL)
+		return err_prefix(e, "mynetworks");
+	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
+	return 0;
+}
+
+static int
+load_tls(struct conf *c, struct server *s, struct err *e)
+{
+	char *context = NULL;
+	struct tls_server_conf t = { .cert_file = c->p.tls_cert_file,
+				     .key_file = c->p.tls_key_file,
+				     .chain_files = c->p.tls_chain_files,
+				     .protocols = c->p.tls_protocols,
+				     .ciphers = c->p.tls_ciphers,
+				     .ca_file = c->p.tls_ca_file,
+				     .ask_client_cert = c->p.tls_ask_ccert,
+				     .alpn = "smtp" };
+	bool wanted = c->p.tls_level != TLS_LEVEL_NONE || c->mode->tls;
+
+	if (c->p.tls_cert_file[0] == '\0' && t.chain_files.n == 0) {
+		/* A mode of TLS alone that nobody uses is no reason to stop;
+		 * its sessions are refused. */
+		if (c->p.tls_level == TLS_LEVEL_ENCRYPT)
+			return err_set(e, ST_CONFIG,
+				       "smtpd_tls_security_level = encrypt "
+				       "needs smtpd_tls_cert_file");
+		return 0;
+	}
+	if (!wanted)
+		return 0;
+	context = mem_printf("mx-recv/%s", c->mode->name);
+	t.session_context = context;
+	c->tls = tls_server_new(&t, s, e);
+	free(context);
+	if (c->tls == NULL)
+		return err_prefix(e, "smtpd_tls_cert_file");
+	return 0;
+}
+
+static int
+load_one(struct conf *c, struct server *s, struct err *e)
+{
+	struct config *file = load_params(c, e);
+	char *const text[STAGES] = {
+		c->p.client_restrictions,    c->p.helo_restrictions,
+		c->p.sender_restrictions,    c->p.relay_restrictions,
+		c->p.recipient_restrictions, c->p.data_restrictions,
+	};
+	int r = file == NULL ? -1 : 0;
+
+	if (r == 0 && (load_endpoint(s, "delivery", c->p.delivery, &c->delivery,
+				     e) != 0 ||
+		       load_endpoint(s, "auth_socket", c->p.auth_socket,
+				     &c->auth, e) != 0 ||
+		       load_lists(c, e) != 0 || load_tls(c, s, e) != 0))
+		r = -1;
+	for (int i = 0; i < STAGES && r == 0; i++) {
+		c->rules[i] = restrict_parse(file, s, &c->p, text[i], e);
+		if (c->rules[i] == NULL)
+			r = err_prefix(e, "smtpd_%s_restrictions",
+				       restrict_stage_name(i));
+	}
+	config_free(file);
+	return r;
+}
+
+int
+conf_load(struct server *s, struct err *e)
+{
+	struct conf *fresh = mem_alloc(NMODES, sizeof(*fresh));
+
+	for (size_t i = 0; i < NMODES; i++) {
+		fresh[i].mode = &conf_modes[i];
+		if (load_one(&fresh[i], s, e) != 0)
+			/* The little that was made stays: reloads are rare.*/
+			return -1;
+	}
+	/* Workers of before have their own copy; the monitor's handlers may
+	 * still serve them from the old one, so it is not freed. */
+	confs = fresh;
+	return 0;
+}
+
+const struct conf *
+conf_of(const struct server_mode *m)
+{
+	for (size_t i = 0; i < NMODES; i++)
+		if (confs[i].mode == m)
+			return &confs[i];
+	log_panic("conf_of: unknown mode");
+}
+
+void
+conf_worker(struct server *s)
+{
+	for (size_t i = 0; i < NMODES; i++)
+		if (confs[i].tls != NULL)
+			tls_server_worker(confs[i].tls, s);
+}

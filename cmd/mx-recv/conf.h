@@ -1,0 +1,79 @@
+/*
+ * conf.h - what mx-recv is told: parameters, and what is made of them once in
+ * the monitor (tables, lists, certificates, restriction lists).
+ */
+#ifndef RECV_CONF_H
+#define RECV_CONF_H
+
+#include "param.h"
+#include "server.h"
+#include "table.h"
+#include "tls.h"
+
+enum { FORBID_LF_NORMALIZE, FORBID_LF_YES, FORBID_LF_REJECT, FORBID_LF_NO };
+enum { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
+
+/* The lists of rules, in the order in which they are asked. */
+enum stage {
+	STAGE_CLIENT,
+	STAGE_HELO,
+	STAGE_SENDER,
+	STAGE_RELAY,
+	STAGE_RECIPIENT,
+	STAGE_DATA,
+	STAGES
+};
+
+struct conf_params {
+	char *delivery, *auth_socket, *banner;
+	struct strs mydestination, relay_domains, mynetworks;
+	struct strs virtual_alias_domains, virtual_alias_maps;
+	struct strs virtual_mailbox_domains, virtual_mailbox_maps;
+	struct strs sender_login_maps, discard_ehlo, forbidden_commands;
+	char *client_restrictions, *helo_restrictions, *sender_restrictions;
+	char *relay_restrictions, *recipient_restrictions, *data_restrictions;
+	struct strs restriction_classes;
+	char *myhostname, *mydomain, *myorigin;
+	bool relay_before_recipient, delay_reject, helo_required;
+	bool disable_vrfy, forbid_unauth_pipe, peername_lookup;
+	bool sasl_enable, tls_auth_only, tls_received_header, tls_ask_ccert;
+	int forbid_bare_lf, tls_level;
+	int64_t message_size_limit, recipient_limit, line_length_limit;
+	int64_t timeout, soft_error_limit, hard_error_limit, error_sleep;
+	int64_t junk_command_limit, min_data_rate, tls_loglevel;
+	int64_t policy_timeout;
+	char *tls_cert_file, *tls_key_file, *tls_protocols, *tls_ciphers;
+	char *tls_ca_file, *sasl_service;
+	struct strs tls_chain_files;
+	int64_t process_limit, max_use, max_idle, client_limit;
+};
+
+struct rules; /* restrict.h */
+
+/* Everything of one listener profile. */
+struct conf {
+	const struct server_mode *mode;
+	struct conf_params p;
+	struct match_list *mydestination, *relay_domains, *mynetworks;
+	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
+	struct tables sender_login_maps;
+	struct rules *rules[STAGES];
+	struct tls_server *tls; /* NULL: no certificate */
+	int delivery;           /* numbers for server_connect */
+	int auth;
+};
+
+extern const struct server_mode conf_modes[];
+extern const size_t conf_nmodes;
+/* The set that --parameters and --check-config show: mode smtp's. */
+extern const struct param_rows conf_params_shown;
+
+/* Reads the configuration for every mode and opens what it names; in the
+ * monitor.  The former state stays when this fails. */
+int conf_load(struct server *s, struct err *e) MX_MUST_CHECK;
+/* The one of this mode; after conf_load. */
+const struct conf *conf_of(const struct server_mode *m);
+/* In a worker, before its first session. */
+void conf_worker(struct server *s);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * link.h - the link to mx-deliver (or any ESMTP or LMTP server): one a worker,
+ * kept over sessions.  Its answers are the answers (DESIGN 3.2, 4).
+ */
+#ifndef RECV_LINK_H
+#define RECV_LINK_H
+
+#include "session.h"
+
+/* Passes s->rcpt_text on (with MAIL before it, the first time) and returns
+ * what the other side said, or 451. */
+struct reply link_rcpt(struct session *s, struct span parms);
+/* Before the first byte of the message.  False: r is the reply instead. */
+bool link_data(struct session *s, struct reply *r);
+/* Stored (LF) bytes of the message; trouble is told by link_finish. */
+void link_write(struct session *s, struct span stored);
+/* The message is whole: the other side's verdict. */
+struct reply link_finish(struct session *s);
+/* Nothing of an open transaction may be delivered. */
+void link_abort(struct session *s);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * main.c - mx-recv: the SMTP and submission server.  It parses, decides who
+ * may send where, and passes mail on as it reads; it stores nothing.
+ * RFC 5321, 6409, 3207, 4954.
+ */
+#include "conf.h"
+#include "dns_link.h"
+#include "log.h"
+#include "opt.h"
+#include "sandbox.h"
+#include "session.h"
+#include "site.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static struct options {
+	struct server_options server;
+} options;
+
+static const struct opt rows[] = { SERVER_OPT_ROWS(struct options, server) };
+static struct param_rows params[2];
+
+static const struct program program = {
+	.name = "mx-recv",
+	.synopsis = "mx-recv [--mode smtp|submission|submissions] "
+		    "[--listen ENDPOINT]...",
+	.meaning = "SMTP and submission server",
+	.opts = rows,
+	.nopts = ARRAY_LEN(rows),
+	.options = &options,
+	.params = params,
+	.nparams = ARRAY_LEN(params),
+};
+
+static int
+before_drop(struct server *s, bool reload, struct err *e)
+{
+	(void)reload;
+	/* What localtime reads is read before the sandbox closes. */
+	tzset();
+	return dns_link_start(s, e) == 0 ? conf_load(s, e) : -1;
+}
+
+static int
+after_drop(struct server *s, struct err *e)
+{
+	(void)e;
+	conf_worker(s);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct server_spec spec = {
+		.program = &program,
+		.modes = conf_modes,
+		.nmodes = conf_nmodes,
+		.sandbox = SANDBOX_STDIO,
+		.busy_text = "421 4.3.2 All server ports are busy\r\n",
+		.before_drop = before_drop,
+		.after_drop = after_drop,
+		.session = session_run,
+	};
+	const struct conf_params *p = conf_params_shown.base;
+	int at;
+
+	params[0] = site_params;
+	params[1] = conf_params_shown;
+	at = prog_start(&program, argc, argv, NULL);
+	if (at < argc)
+		return prog_usage("%s: no operand is expected", argv[at]);
+	spec.user = site.net_user;
+	options.server.max_workers = p->process_limit;
+	options.server.max_use = p->max_use;
+	options.server.max_idle = p->max_idle;
+	options.server.client_limit = p->client_limit;
+	options.server.unix_mode = 0666;
+	log_open(site.syslog_name, "smtpd", (enum log_format)site.log_format);
+	return server_run(&spec, &options.server, NULL);
+}

@@ -1,0 +1,481 @@
+/*
+ * session.c - the loop: reads a line, finds the command's row, checks, calls,
+ * writes the one reply.  THREATS 5 to 8, 12, 13, 31, 32.
+ */
+#include "session.h"
+
+#include "cmd.h"
+#include "dns_link.h"
+#include "link.h"
+#include "log.h"
+#include "mem.h"
+#include "restrict.h"
+#include "status.h"
+#include "table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LINE_MAX_AUTH 12288 /* RFC 4954 4 */
+#define SKIP_MAX 1000000    /* of an endless line, before we close */
+
+struct reply
+reply_make(int code, const char *esc, const char *fmt, ...)
+{
+	struct reply r = { .code = code, .esc = esc };
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&r.text, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+struct reply
+reply_syntax(const char *syntax)
+{
+	return reply_make(501, "5.5.4", "Syntax: %s", syntax);
+}
+
+bool
+session_is_local(const struct session *s)
+{
+	return !s->conn->has_peer;
+}
+
+bool
+session_in_mynetworks(const struct session *s)
+{
+	struct err e = ERR_INIT;
+
+	return s->conn->has_peer &&
+	       match_lookup(s->conf->mynetworks, span_of(s->conn->addr), &e) ==
+		   TABLE_FOUND;
+}
+
+void
+session_end_mail(struct session *s)
+{
+	link_abort(s);
+	s->in_mail = false;
+	addr_free(&s->sender);
+	addr_free(&s->rcpt);
+	buf_clear(&s->sender_text);
+	buf_clear(&s->sender_parms);
+	buf_clear(&s->rcpt_text);
+	buf_clear(&s->first_rcpt);
+	buf_free(&s->piece);
+	s->utf8 = s->body8 = s->bdat = false;
+	s->link_lost = s->logged = false;
+	s->drop = DROP_NO;
+	s->rcpts = 0;
+	s->queue_id[0] = '\0';
+	s->claimed = 0;
+	s->data_start = s->data_bytes = 0;
+	restrict_forget(s);
+}
+
+void
+session_forget(struct session *s)
+{
+	session_end_mail(s);
+	free(s->helo);
+	free(s->auth_user);
+	free(s->auth_method);
+	s->helo = s->auth_user = s->auth_method = NULL;
+	s->esmtp = false;
+}
+
+/* Codes and text of a reply as lines; a LF in the text begins another. */
+static void
+write_reply(struct session *s, const struct reply *r)
+{
+	struct span rest = buf_span(&r->text), line;
+
+	if (r->code == 0)
+		return;
+	s->s.out_deadline = clock_deadline(s->conf->p.timeout);
+	if (rest.n == 0)
+		rest = SPAN("");
+	while (span_split(&rest, '\n', &line)) {
+		stream_printf(&s->s, "%d%c", r->code,
+			      rest.p != NULL ? '-' : ' ');
+		if (r->esc != NULL && r->esc[0] != '\0')
+			stream_printf(&s->s, "%s ", r->esc);
+		stream_write(&s->s, line.p, line.n);
+		stream_write(&s->s, "\r\n", 2);
+	}
+	if (log_verbose > 0)
+		log_debug("> %s: %d %s", s->who, r->code, buf_str(&r->text));
+}
+
+static bool
+flush(struct session *s)
+{
+	return stream_flush(&s->s, clock_deadline(s->conf->p.timeout)) == IO_OK;
+}
+
+/* Writes a reply, and then those of what it leads to.  False: end. */
+static bool
+answer(struct session *s, struct reply r, bool *good_r)
+{
+	for (;;) {
+		struct reply (*then)(struct session *) = r.then;
+		bool end = r.close;
+
+		if (r.code >= 400) {
+			s->errors++;
+			/* Slow down who guesses (smtpd_soft_error_limit). */
+			if (s->errors > s->conf->p.soft_error_limit && !end)
+				usleep((useconds_t)s->conf->p.error_sleep *
+				       1000);
+			*good_r = false;
+		}
+		write_reply(s, &r);
+		buf_free(&r.text);
+		if (end) {
+			(void)flush(s);
+			return false;
+		}
+		if (then == NULL)
+			return true;
+		if (!flush(s))
+			return false;
+		r = then(s);
+	}
+}
+
+/* How a session ends that the client or the clock ended. */
+static struct reply
+lost(struct session *s, enum io_result r)
+{
+	struct reply none = { .close = true };
+
+	if (r == IO_TIMEOUT && server_stopping(s->server)) {
+		return (struct reply){
+			.code = 421,
+			.esc = "4.3.2",
+			.close = true,
+			.text = reply_make(0, NULL, "%s Service shutting down",
+					   s->conf->p.myhostname)
+				    .text
+		};
+	}
+	log_info("%s after %s from %s",
+		 r == IO_TIMEOUT ? "timeout" : "lost connection", s->last_cmd,
+		 s->who);
+	if (r != IO_TIMEOUT)
+		return none;
+	none = reply_make(421, "4.4.2", "%s Error: timeout exceeded",
+			  s->conf->p.myhostname);
+	none.close = true;
+	return none;
+}
+
+bool
+session_line(struct session *s, size_t max, struct span *line_r,
+	     struct reply *r)
+{
+	enum io_result io;
+
+	if (span_chr(stream_buffered(&s->s), '\n') < 0 && !flush(s)) {
+		*r = lost(s, IO_EOF);
+		return false;
+	}
+	s->deadline = clock_deadline(s->conf->p.timeout);
+	io = stream_line(&s->s, max, line_r, s->deadline);
+	if (io == IO_TOOLONG) {
+		/* THREATS 7: the tail is never a command. */
+		io = stream_skip_line(&s->s, SKIP_MAX, s->deadline);
+		*r = reply_make(500, "5.5.2", "Error: line too long");
+		if (io == IO_TOOLONG)
+			r->close = true;
+		else if (io != IO_OK)
+			goto gone;
+		return false;
+	}
+	if (io == IO_OK) {
+		if (line_r->n > 0 && line_r->p[line_r->n - 1] == '\r')
+			line_r->n--;
+		else if (s->conf->p.forbid_bare_lf == FORBID_LF_REJECT) {
+			*r = reply_make(521, "5.5.2",
+					"%s Error: bare <LF> received",
+					s->conf->p.myhostname);
+			r->close = true;
+			return false;
+		}
+		return true;
+	}
+gone:
+	buf_free(&r->text);
+	*r = lost(s, io);
+	return false;
+}
+
+bool
+session_fill(struct session *s)
+{
+	deadline_t slow;
+	size_t before = stream_buffered(&s->s).n;
+
+	/* THREATS 31: a message may take smtpd_timeout and what its size needs
+	 * at smtpd_min_data_rate, however its bytes are spread. */
+	slow = s->data_start + s->conf->p.timeout +
+	       s->data_bytes * 1000 / s->conf->p.min_data_rate;
+	s->deadline = slow;
+	enum io_result r = stream_fill(&s->s, s->deadline);
+
+	if (r != IO_OK) {
+		log_info("%s after %s (%lld bytes) from %s",
+			 r == IO_TIMEOUT ? "timeout" : "lost connection",
+			 s->last_cmd, (long long)s->data_bytes, s->who);
+		return false;
+	}
+	s->data_bytes += (int64_t)(stream_buffered(&s->s).n - before);
+	return true;
+}
+
+static const struct command *
+find_command(struct span word)
+{
+	for (size_t i = 0; i < session_ncommands; i++)
+		if (span_iis(word, session_commands[i].word))
+			return &session_commands[i];
+	return NULL;
+}
+
+/* THREATS 12: HTTP, a header line: somebody else's protocol. */
+static bool
+is_foreign(const struct session *s, struct span word)
+{
+	return strs_ihas(&s->conf->p.forbidden_commands, word) ||
+	       (word.n > 0 && word.p[word.n - 1] == ':') ||
+	       (word.n > 0 && !ascii_isalpha(word.p[0]));
+}
+
+/* May the command run now?  True, or false and the reply. */
+static bool
+check_state(struct session *s, const struct command *c, struct reply *r)
+{
+	bool need_tls = s->conf->p.tls_level == TLS_LEVEL_ENCRYPT && !s->tls &&
+			!session_is_local(s);
+
+	if (need_tls && !(c->states & WHEN_PRE_TLS)) {
+		*r = reply_make(530, "5.7.0",
+				"Must issue a STARTTLS command first");
+		return false;
+	}
+	if ((c->states & WHEN_HELLO) && s->helo == NULL) {
+		*r = reply_make(503, "5.5.1", "Error: send HELO/EHLO first");
+		return false;
+	}
+	if ((c->states & WHEN_NO_MAIL) && s->in_mail) {
+		*r = reply_make(503, "5.5.1",
+				strcmp(c->word, "MAIL") == 0
+				    ? "Error: nested MAIL command"
+				    : "Error: MAIL transaction in progress");
+		return false;
+	}
+	if ((c->states & WHEN_MAIL) && !s->in_mail) {
+		*r = reply_make(503, "5.5.1", "Error: need MAIL command");
+		return false;
+	}
+	return true;
+}
+
+/* Too early: the client speaks without having seen our reply. */
+static bool
+check_pipelining(struct session *s, const struct command *c, struct reply *r)
+{
+	if (session_is_local(s) && server_single(s->server))
+		return true;
+	if ((s->esmtp && !(c->flags & CMD_LAST)) ||
+	    stream_buffered(&s->s).n == 0 || s->unauth_pipelining)
+		return true;
+	if (strcmp(c->word, "STARTTLS") == 0)
+		return true; /* it has an answer of its own */
+	s->unauth_pipelining = true;
+	struct span more = stream_buffered(&s->s);
+
+	log_info("improper command pipelining after %s from %s: %.*s", c->word,
+		 s->who, SPAN_ARG(span_sub(more, 0, 100)));
+	if (!s->conf->p.forbid_unauth_pipe)
+		return true;
+	*r = reply_make(554, "5.5.0", "Error: SMTP protocol synchronization");
+	r->close = true;
+	return false;
+}
+
+/* One command line to one reply. */
+static struct reply
+dispatch(struct session *s, struct span line, const struct command **c_r)
+{
+	struct span rest = line, word;
+	const struct command *c;
+	struct reply r;
+
+	*c_r = NULL;
+	if (log_verbose > 0)
+		log_debug("< %s: %.*s", s->who, SPAN_ARG(line));
+	if (!span_word(&rest, " \t", &word))
+		return reply_make(500, "5.5.2", "Error: bad syntax");
+	c = find_command(word);
+	if (c == NULL) {
+		s->unknown_cmds++;
+		if (is_foreign(s, word)) {
+			log_warn("non-SMTP command from %s: %.*s", s->who,
+				 SPAN_ARG(span_sub(line, 0, 100)));
+			r = reply_make(221, "2.7.0",
+				       "Error: I can break rules, too. "
+				       "Goodbye.");
+			r.close = true;
+			return r;
+		}
+		return reply_make(500, "5.5.2",
+				  "Error: command not recognized");
+	}
+	*c_r = c;
+	s->last_cmd = c->word;
+	/* THREATS 6: no control byte in any command. */
+	if (memchr(line.p, '\0', line.n) != NULL ||
+	    memchr(line.p, '\r', line.n) != NULL)
+		return reply_make(500, "5.5.2", "Error: bad syntax");
+	if (!(c->flags & CMD_LONG) &&
+	    line.n + 2 > (size_t)s->conf->p.line_length_limit)
+		return reply_make(500, "5.5.2", "Error: line too long");
+	if ((c->flags & CMD_JUNK) && s->junk++ > s->conf->p.junk_command_limit)
+		s->errors++;
+	if (!check_pipelining(s, c, &r) || !check_state(s, c, &r))
+		return r;
+	return c->fn(s, span_trim(rest));
+}
+
+static bool
+too_many_errors(struct session *s)
+{
+	struct reply r;
+	bool good;
+
+	if (s->errors < s->conf->p.hard_error_limit)
+		return false;
+	log_info("too many errors after %s from %s", s->last_cmd, s->who);
+	r = reply_make(421, "4.7.0", "%s Error: too many errors",
+		       s->conf->p.myhostname);
+	r.close = true;
+	(void)answer(s, r, &good);
+	return true;
+}
+
+static void
+serve(struct session *s)
+{
+	struct span line;
+
+	for (;;) {
+		const struct command *c = NULL;
+		struct reply r = { 0 };
+		bool good = true, more;
+
+		io_stoppable = !s->in_mail;
+		bool got = session_line(s, LINE_MAX_AUTH, &line, &r);
+
+		io_stoppable = false;
+		if (got)
+			r = dispatch(s, line, &c);
+		more = answer(s, r, &good);
+		if (c != NULL) {
+			s->tried[c - session_commands]++;
+			s->done[c - session_commands] += good;
+		}
+		if (!more || too_many_errors(s))
+			return;
+		if (server_stopping(s->server) && !s->in_mail) {
+			(void)answer(s, lost(s, IO_TIMEOUT), &good);
+			return;
+		}
+	}
+}
+
+static void
+log_disconnect(struct session *s)
+{
+	struct buf b = BUF_INIT;
+	int done = 0, tried = s->unknown_cmds;
+
+	for (size_t i = 0; i < session_ncommands; i++) {
+		struct span word = span_of(session_commands[i].word);
+
+		if (s->tried[i] == 0)
+			continue;
+		buf_addc(&b, ' ');
+		for (size_t k = 0; k < word.n; k++)
+			buf_addc(&b, ascii_tolower(word.p[k]));
+		buf_addf(&b, "=%d", s->done[i]);
+		if (s->done[i] != s->tried[i])
+			buf_addf(&b, "/%d", s->tried[i]);
+		done += s->done[i];
+		tried += s->tried[i];
+	}
+	if (s->unknown_cmds > 0)
+		buf_addf(&b, " unknown=0/%d", s->unknown_cmds);
+	buf_addf(&b, " commands=%d", done);
+	if (done != tried)
+		buf_addf(&b, "/%d", tried);
+	log_info("disconnect from %s%s", s->who, buf_str(&b));
+	buf_free(&b);
+}
+
+static void
+greet(struct session *s)
+{
+	struct reply r = { 0 };
+	bool good;
+
+	if (s->conn->too_many) {
+		log_warn("Connection concurrency limit exceeded: %d from %s "
+			 "for service %s",
+			 s->conn->count, s->who, s->conf->mode->name);
+		r = reply_make(421, "4.7.0",
+			       "%s Error: too many connections from %s",
+			       s->conf->p.myhostname, s->conn->addr);
+		r.close = true;
+	} else if (s->conf->mode->tls && (r = cmd_tls_handshake(s)).close)
+		;
+	else if (!restrict_connect(s, &r))
+		r = reply_make(220, NULL, "%s", s->conf->p.banner);
+	if (answer(s, r, &good))
+		serve(s);
+}
+
+void
+session_run(struct server *server, struct server_conn *conn)
+{
+	struct session s = { .server = server,
+			     .conn = conn,
+			     .conf = conf_of(conn->mode),
+			     .client_name = "unknown",
+			     .last_cmd = "CONNECT" };
+
+	s.done = mem_alloc(session_ncommands, sizeof(int));
+	s.tried = mem_alloc(session_ncommands, sizeof(int));
+	stream_init(&s.s, conn->fd_in, conn->fd_out);
+	s.s.out_deadline = clock_deadline(s.conf->p.timeout);
+	dns_link_client_name(&s);
+	snprintf(s.who, sizeof(s.who), "%.100s[%s]", s.client_name, conn->addr);
+	log_info("connect from %s", s.who);
+	greet(&s);
+	session_forget(&s);
+	log_disconnect(&s);
+	/* The descriptors go with the stream. */
+	stream_close(&s.s);
+	conn->fd_in = conn->fd_out = -1;
+	buf_free(&s.sender_text);
+	buf_free(&s.sender_parms);
+	buf_free(&s.rcpt_text);
+	buf_free(&s.first_rcpt);
+	free(s.name_mem);
+	free(s.reverse_name);
+	free(s.done);
+	free(s.tried);
+}

@@ -1,0 +1,108 @@
+/*
+ * session.h - one SMTP session: its state, replies, and the table of
+ * commands.  Handlers return a reply; only the loop in session.c writes.
+ * RFC 5321, 2920, 2034.
+ */
+#ifndef RECV_SESSION_H
+#define RECV_SESSION_H
+
+#include "addr.h"
+#include "conf.h"
+#include "wire.h"
+
+struct session;
+
+struct reply {
+	int code;        /* 0: say nothing */
+	const char *esc; /* "5.5.1", or NULL: none */
+	struct buf text; /* lines joined with LF; freed by the loop */
+	bool close;      /* after it the session ends */
+	/* After the reply was sent: TLS handshake, reading the message, next
+	 * step of AUTH; its reply is handled the same way. */
+	struct reply (*then)(struct session *);
+};
+
+struct reply reply_make(int code, const char *esc, const char *fmt, ...)
+    MX_PRINTF(3, 4);
+
+/* States in which a command may be given. */
+#define WHEN_ANY 1u      /* always */
+#define WHEN_HELLO 2u    /* after HELO or EHLO */
+#define WHEN_NO_MAIL 4u  /* outside a transaction */
+#define WHEN_MAIL 8u     /* in one */
+#define WHEN_PRE_TLS 16u /* also where TLS is required and not there yet */
+/* What a command does. */
+#define CMD_LAST 1u /* nothing may follow it unseen (RFC 2920 3.1) */
+#define CMD_JUNK 2u /* counts against smtpd_junk_command_limit */
+#define CMD_LONG 4u /* its line may be 12288 bytes (RFC 4954 4) */
+
+struct command {
+	const char *word;
+	unsigned states, flags;
+	struct reply (*fn)(struct session *s, struct span args);
+};
+extern const struct command session_commands[];
+extern const size_t session_ncommands;
+
+struct session {
+	struct server *server;
+	struct server_conn *conn;
+	const struct conf *conf;
+	struct stream s;
+	deadline_t deadline; /* of the present request */
+
+	const char *client_name; /* confirmed, or "unknown" */
+	char *name_mem, *reverse_name;
+	char who[200]; /* "name[addr]" for logs and replies */
+
+	char *helo; /* NULL: none yet */
+	bool esmtp, tls;
+	bool unauth_pipelining; /* seen in this session */
+	char *auth_user, *auth_method;
+	bool auth_tried; /* the mechanism list was asked for */
+
+	int errors, junk;
+	int *done, *tried; /* by command, for the last log line */
+	int unknown_cmds;
+	const char *last_cmd; /* "lost connection after" */
+
+	/* The transaction: cleared by session_end_mail alone. */
+	bool in_mail;
+	struct addr sender;
+	struct buf sender_text; /* as on the wire, without < > */
+	struct buf sender_parms;
+	bool utf8, body8;
+	int rcpts;
+	struct addr rcpt; /* the one in question */
+	struct buf rcpt_text, first_rcpt;
+	bool link_lost;    /* recipients were taken there, and it is gone */
+	bool logged;       /* the client= line */
+	char queue_id[32]; /* "" : none yet (NOQUEUE) */
+
+	/* The message, while it is read. */
+	struct wire_in wire;
+	struct buf piece;
+	bool bdat; /* a BDAT came in this transaction */
+	enum { DROP_NO, DROP_SIZE, DROP_LINK } drop; /* read and forget */
+	uint64_t claimed;                            /* SIZE= of MAIL */
+	int64_t data_start, data_bytes;
+};
+
+void session_run(struct server *server, struct server_conn *conn);
+/* The one function that ends a transaction, whatever ended it. */
+void session_end_mail(struct session *s);
+/* Forgets HELO and login too: STARTTLS (RFC 3207 4.2). */
+void session_forget(struct session *s);
+/* Reads what is there, for a message; sets the deadline that goes with the
+ * amount read.  False: the connection is gone. */
+bool session_fill(struct session *s);
+/* A line from the client in answer to a challenge; false: gone. */
+bool session_line(struct session *s, size_t max, struct span *line_r,
+		  struct reply *r);
+/* Replies that several commands need. */
+struct reply reply_syntax(const char *syntax);
+/* The client is on this host, on a socket that names no network. */
+bool session_is_local(const struct session *s);
+bool session_in_mynetworks(const struct session *s);
+
+#endif
