@@ -1,0 +1,139 @@
+"""tests/bench/run: mx and its peers in paired runs, medians.
+
+  smtp   messages/s from SMTP to Maildir at each number of sessions, one
+         connection a message, and CPU per message
+  calls  flushes, system calls and context switches per message
+  exec   each program, exec to exit, on one 10 KB message
+"""
+import argparse, os, re, shutil, statistics, subprocess, sys, tempfile, time
+import exectime
+from servers import BUILD, SERVERS, USERS
+
+ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
+                             formatter_class=argparse.RawDescriptionHelpFormatter)
+ap.add_argument("what", nargs="*", choices=["smtp", "calls", "exec", []], help="all of them by default")
+ap.add_argument("--sessions", default="1,10,50")
+ap.add_argument("--msgs", type=int, default=1000, help="messages a run")
+ap.add_argument("--size", type=int, default=4096)
+ap.add_argument("--runs", type=int, default=3, help="runs of each server in turns")
+ap.add_argument("--servers", default="postfix,mx")
+ap.add_argument("--dir", help="work below this folder (its file system is what is measured)")
+a = ap.parse_args()
+what = a.what or ["smtp", "calls", "exec"]
+
+
+def load(server, sessions, msgs):
+    """One run; messages/s by the last file's time, CPU ms a message, p50."""
+    server.fresh()
+    os.sync()
+    c0, t0 = server.group.cpu(), time.time()
+    p = subprocess.run([BUILD + "/bench/smtpload", "-s", str(sessions), "-m", str(msgs), "-l", str(a.size),
+                        "-u", str(USERS), "127.0.0.1", str(server.port)], stdout=subprocess.PIPE, text=True)
+    end = time.time() + 60
+    n, last = server.delivered()
+    while n < msgs and time.time() < end:
+        time.sleep(0.1)
+        n, last = server.delivered()
+    time.sleep(0.3)
+    c1 = server.group.cpu()
+    f = dict(re.findall(r"(\w+)=([\d.]+)", p.stdout))
+    if p.returncode or n != msgs:
+        print(f"# {server.name}: a run with a failed message is no run: {p.stdout.strip()} delivered={n}")
+        return None
+    return dict(rate=msgs / (last - t0), accepted=float(f["rate"]), p50=float(f["p50"]),
+                cpu=(c1 - c0) * 1000 / msgs if c0 is not None else float("nan"))
+
+
+def median(rows, key):
+    v = [r[key] for r in rows if r]
+    return statistics.median(v) if v else float("nan")
+
+
+def smtp(servers):
+    print(f"\nSMTP to Maildir, a connection a message, {a.size} bytes, {a.msgs} messages a run, "
+          f"median (min-max) of {a.runs} runs in turns")
+    print(f"{'sessions':>8} {'server':14} {'delivered/s':>24} {'accepted/s':>11} {'p50 ms':>7} {'CPU ms':>7}  ratio")
+    for s in map(int, a.sessions.split(",")):
+        rows = {x.name: [] for x in servers}
+        for x in servers:
+            load(x, s, min(200, a.msgs))  # warm: processes, tables, caches
+        for _ in range(a.runs):
+            for x in servers:
+                rows[x.name].append(load(x, s, a.msgs))
+        first = rows[servers[0].name]
+        for x in servers:
+            r = rows[x.name]
+            rates = [i["rate"] for i in r if i] or [float("nan")]
+            paired = [i["rate"] / j["rate"] for i, j in zip(r, first) if i and j]
+            print(f"{s:8} {x.name:14} {median(r, 'rate'):10.0f} ({min(rates):5.0f}-{max(rates):5.0f}) "
+                  f"{median(r, 'accepted'):11.0f} {median(r, 'p50'):7.2f} {median(r, 'cpu'):7.2f}  "
+                  + (f"{statistics.median(paired):.2f} x, CPU {median(r, 'cpu') / median(first, 'cpu'):.2f}"
+                     if x is not servers[0] and paired else ""), flush=True)
+
+
+def switches(pids):
+    n = 0
+    for p in pids:
+        try:
+            with open(f"/proc/{p}/status") as f:
+                n += sum(int(x) for x in re.findall(r"ctxt_switches:\s+(\d+)", f.read()))
+        except OSError:
+            pass
+    return n
+
+
+def calls(servers):
+    msgs = 100
+    print(f"\nper message, one session, {msgs} messages (strace -c -f of all processes)")
+    for x in servers:
+        load(x, 1, 50)
+        c0 = switches(x.pids())
+        load(x, 1, msgs)
+        c1 = switches(x.pids())
+        out = x.dir + "/strace"
+        argv = ["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", out]
+        for p in x.pids():
+            argv += ["-p", str(p)]
+        st = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+        time.sleep(1.5)
+        load(x, 1, msgs)
+        st.send_signal(2)
+        st.wait()
+        n = {m[1]: int(m[0]) for m in re.findall(r"^\s*(\d+)\s+(\w+)$", open(out).read(), re.M)}
+        total = n.pop("total", sum(n.values()))
+        top = sorted(n.items(), key=lambda i: -i[1])[:12]
+        flush = n.get("fsync", 0) + n.get("fdatasync", 0) + n.get("sync", 0) + n.get("syncfs", 0)
+        print(f"{x.name:14} flushes {flush / msgs:.2f}  system calls {total / msgs:.0f}  "
+              f"context switches {(c1 - c0) / msgs:.0f}  forks {(n.get('clone', 0) + n.get('fork', 0) + n.get('vfork', 0) + n.get('clone3', 0)) / msgs:.2f}  "
+              f"execs {n.get('execve', 0) / msgs:.2f}")
+        print("               " + ", ".join(f"{k} {v / msgs:.1f}" for k, v in top), flush=True)
+
+
+def with_servers(fn):
+    top = tempfile.mkdtemp(prefix="mxbench.", dir=a.dir)
+    os.chmod(top, 0o755)
+    servers = []
+    try:
+        for name in a.servers.split(","):
+            servers.append(SERVERS[name](top))
+            servers[-1].start()
+        fn(servers)
+    finally:
+        for x in servers:
+            x.stop()
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def main():
+    if os.geteuid() != 0 and "smtp" in what:
+        sys.exit("tests/bench/run: Postfix takes root to start; as another user: tests/bench/run exec")
+    print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {time.strftime('%F %T')}")
+    if "smtp" in what:
+        with_servers(smtp)
+    if "calls" in what:
+        with_servers(calls)
+    if "exec" in what:
+        exectime.run(a.runs)
+
+
+main()

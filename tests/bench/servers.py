@@ -1,0 +1,272 @@
+"""Starts mx and its peers in folders of their own, on free loopback ports, and
+ends them by process id; tells what CPU their processes used."""
+import glob, os, pwd, random, shutil, signal, socket, subprocess, time
+
+BUILD = os.environ["MX_BUILD"]
+USERS = 100
+MAIL_UID = 65534  # nobody: whose the benchmark's mailboxes are
+
+
+def free_port():
+    while True:
+        p = random.randint(10240, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", p))
+                return p
+            except OSError:
+                pass
+
+
+def wait_port(port, proc=None, secs=15):
+    end = time.time() + secs
+    while time.time() < end:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1):
+                return
+        except OSError:
+            if proc and proc.poll() is not None:
+                break
+            time.sleep(0.1)
+    raise SystemExit(f"bench: nothing listens on 127.0.0.1:{port}")
+
+
+class Group:
+    """A cgroup for one server: every process of it, exited ones too."""
+
+    def __init__(self, name):
+        self.dir = None
+        for base, v2 in (("/sys/fs/cgroup/cpuacct", False), ("/sys/fs/cgroup", True)):
+            if v2 and not os.path.exists(base + "/cgroup.controllers"):
+                continue
+            try:
+                d = f"{base}/mxbench-{os.getpid()}-{name}"
+                os.mkdir(d)
+                self.dir, self.v2 = d, v2
+                break
+            except OSError:
+                pass
+
+    def enter(self):
+        if self.dir:
+            with open(self.dir + "/cgroup.procs", "w") as f:
+                f.write(str(os.getpid()))
+
+    def pids(self):
+        if not self.dir:
+            return []
+        with open(self.dir + "/cgroup.procs") as f:
+            return [int(x) for x in f]
+
+    def cpu(self):
+        """Seconds, or None where there are no cgroups."""
+        if not self.dir:
+            return None
+        if not self.v2:
+            with open(self.dir + "/cpuacct.usage") as f:
+                return int(f.read()) / 1e9
+        with open(self.dir + "/cpu.stat") as f:
+            return int(f.readline().split()[1]) / 1e6
+
+    def remove(self):
+        for _ in range(50):
+            if not self.dir or not self.pids():
+                break
+            time.sleep(0.1)
+        if self.dir:
+            try:
+                os.rmdir(self.dir)
+            except OSError:
+                pass
+
+
+class Server:
+    name = ""
+
+    def __init__(self, top):
+        self.dir = f"{top}/{self.name}"
+        os.makedirs(self.dir)
+        os.chmod(self.dir, 0o755)
+        self.port = free_port()
+        self.group = Group(self.name)
+        self.procs = []
+        self.mail = self.dir + "/mail"
+        os.mkdir(self.mail)
+        self.fresh()
+
+    def fresh(self):
+        """Empty mailboxes.  The old ones are moved away, not deleted: on ext4
+        a create after many deletions is slow for minutes."""
+        if os.listdir(self.mail):
+            n = len(glob.glob(self.dir + "/old*"))
+            os.rename(self.mail, f"{self.dir}/old{n}")
+            os.mkdir(self.mail)
+        os.chmod(self.mail, 0o755)
+        for i in range(USERS):
+            for d in ("", "/tmp", "/new", "/cur"):
+                p = f"{self.mail}/u{i:03d}{d}"
+                os.mkdir(p)
+                if os.geteuid() == 0:
+                    os.chown(p, MAIL_UID, MAIL_UID)
+
+    def write(self, name, text):
+        with open(f"{self.dir}/{name}", "w") as f:
+            f.write(text)
+        return f"{self.dir}/{name}"
+
+    def spawn(self, *argv, **env):
+        log = open(f"{self.dir}/log.{len(self.procs)}", "w")
+        p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                             preexec_fn=self.group.enter, env={**os.environ, **env})
+        self.procs.append(p)
+        return p
+
+    def delivered(self):
+        """How many files, and when the last one came."""
+        n, last = 0, 0.0
+        for d in glob.glob(self.mail + "/*/new"):
+            with os.scandir(d) as it:
+                for e in it:
+                    n += 1
+                    last = max(last, e.stat().st_ctime)
+        return n, last
+
+    def pids(self):
+        return self.group.pids() or [p.pid for p in self.procs]
+
+    def stop(self):
+        for p in self.procs:
+            p.terminate()
+        for p in self.procs:
+            try:
+                p.wait(25)
+            except subprocess.TimeoutExpired:
+                p.kill()
+        self.group.remove()
+
+
+class Mx(Server):
+    name = "mx"
+
+    def start(self):
+        self.write("vmaps", "".join(f"u{i:03d}@mx.test u{i:03d}/\n" for i in range(USERS)))
+        os.mkdir(self.dir + "/run")
+        os.mkdir(self.dir + "/spool")
+        conf = f"""
+myhostname = mx.test
+mydestination = local.test, localhost
+run_directory = {self.dir}/run
+queue_directory = {self.dir}/spool
+data_directory = {self.dir}/data
+virtual_mailbox_domains = mx.test
+virtual_mailbox_base = {self.mail}
+virtual_mailbox_maps = hash:{self.dir}/vmaps
+virtual_uid_maps = static:{MAIL_UID}
+virtual_gid_maps = static:{MAIL_UID}
+mail_uid = {MAIL_UID}
+mail_gid = {MAIL_UID}
+alias_maps =
+delivery = unix:{self.dir}/run/deliver
+"""
+        if os.geteuid() == 0:
+            who = pwd.getpwuid(MAIL_UID).pw_name
+            conf += "".join(f"{u} = {who}\n" for u in ("net_user", "mail_owner", "filter_user", "auth_user", "sign_user"))
+            os.chown(self.dir + "/spool", MAIL_UID, MAIL_UID)
+            os.chown(self.dir + "/run", MAIL_UID, MAIL_UID)
+        path = self.write("mx.conf", conf)
+        b = BUILD + "/bin/"
+        self.spawn(b + "mx-deliver", "-c", path, "--lmtp", "--listen", f"unix:{self.dir}/run/deliver")
+        for _ in range(100):
+            if os.path.exists(self.dir + "/run/deliver"):
+                break
+            time.sleep(0.1)
+        p = self.spawn(b + "mx-recv", "-c", path, "--mode", "smtp", "--listen", f"127.0.0.1:{self.port}")
+        wait_port(self.port, p)
+
+
+class Postfix(Server):
+    name = "postfix"
+    peername = "no"
+
+    def start(self):
+        conf = self.dir + "/conf"
+        for d in ("conf", "queue", "data"):
+            os.mkdir(f"{self.dir}/{d}")
+        shutil.chown(self.dir + "/data", "postfix")
+        with open(conf + "/vmaps", "w") as f:
+            f.writelines(f"u{i:03d}@mx.test u{i:03d}/\n" for i in range(USERS))
+        with open(conf + "/main.cf", "w") as f:
+            f.write(f"""compatibility_level = 3.6
+queue_directory = {self.dir}/queue
+data_directory = {self.dir}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.test
+mydestination = local.test, localhost
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+biff = no
+alias_maps =
+alias_database =
+disable_dns_lookups = yes
+smtpd_peername_lookup = {self.peername}
+virtual_mailbox_domains = mx.test
+virtual_mailbox_base = {self.mail}
+virtual_mailbox_maps = hash:{conf}/vmaps
+virtual_uid_maps = static:{MAIL_UID}
+virtual_gid_maps = static:{MAIL_UID}
+""")
+        with open(conf + "/master.cf", "w") as f:
+            f.write(f"""127.0.0.1:{self.port} inet n - y - - smtpd
+pickup unix n - y 60 1 pickup
+cleanup unix n - y - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - y 1000? 1 tlsmgr
+rewrite unix - - y - - trivial-rewrite
+bounce unix - - y - 0 bounce
+defer unix - - y - 0 bounce
+trace unix - - y - 0 bounce
+verify unix - - y - 1 verify
+flush unix n - y 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - y - - smtp
+relay unix - - y - - smtp
+showq unix n - y - - showq
+error unix - - y - - error
+retry unix - - y - - error
+discard unix - - y - - discard
+local unix - n n - - local
+virtual unix - n n - - virtual
+lmtp unix - - y - - lmtp
+anvil unix - - y - 1 anvil
+scache unix - - y - 1 scache
+""")
+        subprocess.run(["postmap", "-c", conf, f"hash:{conf}/vmaps"], check=True)
+        subprocess.run(["postfix", "-c", conf, "start"], check=True, preexec_fn=self.group.enter,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(self.dir + "/queue/pid/master.pid") as f:
+            self.master = int(f.read())
+        wait_port(self.port)
+
+    def pids(self):
+        return self.group.pids() or [self.master]
+
+    def stop(self):
+        subprocess.run(["postfix", "-c", self.dir + "/conf", "stop"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            os.kill(self.master, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        self.group.remove()
+
+
+class PostfixNames(Postfix):
+    name = "postfix+names"  # with its peer-name lookup
+    peername = "yes"
+
+
+SERVERS = {c.name: c for c in (Postfix, PostfixNames, Mx)}
