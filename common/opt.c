@@ -29,6 +29,8 @@ static bool prog_wants_help, prog_wants_version, prog_wants_parameters,
 static const struct opt standard[] = {
 	{ 'c', "config", "FILE", OPT_STR, 0, "configuration file" },
 	{ 'o', NULL, "NAME=VALUE", OPT_LIST, 0, "set a parameter" },
+	{ 'O', NULL, "NAME=VALUE", OPT_LIST, 0,
+	  "the same, where -o is sendmail's" },
 	{ 'v', "verbose", NULL, OPT_COUNT, 0, "say more" },
 	{ 0, "json", NULL, OPT_FLAG, 0, "print results as JSON" },
 	{ 0, "resolver", "HOST[:PORT]", OPT_STR, 0, "ask this DNS resolver" },
@@ -47,7 +49,7 @@ opt_standard(const struct opt *o, const char *arg)
 {
 	const char *name = o->name != NULL ? o->name : "";
 
-	if (o->letter == 'o')
+	if (o->letter == 'o' || o->letter == 'O')
 		strs_add(&prog.overrides, arg);
 	else if (o->letter == 'v')
 		log_verbose++;

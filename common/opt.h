@@ -18,11 +18,11 @@ enum opt_type {
 };
 
 struct opt {
-	char letter;	     /* 0: none */
-	const char *name;    /* long name or NULL */
-	const char *arg;     /* name of the argument for --help, or NULL */
+	char letter;      /* 0: none */
+	const char *name; /* long name or NULL */
+	const char *arg;  /* name of the argument for --help, or NULL */
 	enum opt_type type;
-	size_t offset;	     /* into the program's options struct */
+	size_t offset;       /* into the program's options struct */
 	const char *meaning; /* one line */
 };
 
@@ -55,7 +55,7 @@ struct prog_state {
 	struct config *config; /* NULL before prog_config */
 	struct strs overrides;
 	const char *config_path; /* -c, or NULL */
-	const char *service;	 /* listener name for NAME/param lines */
+	const char *service;     /* listener name for NAME/param lines */
 	bool json;
 };
 extern struct prog_state prog;
