@@ -19,7 +19,6 @@
 struct prog_state prog;
 
 static const char *prog_name = "mx";
-static const char *prog_resolver;
 static const char *prog_set;
 static const char *prog_lookup;
 static bool prog_wants_help, prog_wants_version, prog_wants_parameters,
@@ -58,7 +57,7 @@ opt_standard(const struct opt *o, const char *arg)
 	else if (strcmp(name, "json") == 0)
 		prog.json = true;
 	else if (strcmp(name, "resolver") == 0)
-		prog_resolver = arg;
+		prog.resolver = arg;
 	else if (strcmp(name, "parameters") == 0)
 		prog_wants_parameters = true;
 	else if (strcmp(name, "check-config") == 0)
@@ -323,9 +322,9 @@ prog_configure(const struct program *p)
 		exit(0);
 	}
 	prog_host();
-	if (prog_resolver != NULL) {
+	if (prog.resolver != NULL) {
 		free(site.resolver);
-		site.resolver = mem_strdup(prog_resolver);
+		site.resolver = mem_strdup(prog.resolver);
 	}
 }
 

@@ -57,6 +57,7 @@ struct prog_state {
 	const char *config_path; /* -c, or NULL */
 	const char *service;     /* listener name for NAME/param lines */
 	bool json;
+	const char *resolver; /* --resolver, or NULL */
 };
 extern struct prog_state prog;
 

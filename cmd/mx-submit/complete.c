@@ -5,7 +5,6 @@
  */
 #include "submit.h"
 #include "clock.h"
-#include "date.h"
 #include "escape.h"
 #include "mem.h"
 #include "random.h"
@@ -199,10 +198,13 @@ add_missing(struct submission *s, const struct msg *m, const char *name)
 	buf_clear(&v);
 	buf_addf(&f, "%sDate", prefix);
 	if (msg_find(m, buf_str(&f), 0) == NULL) {
-		struct date d;
+		time_t now = clock_now();
+		struct tm tm;
+		char text[64];
 
-		date_from_unix_local(&d, clock_now());
-		date_print(&v, &d);
+		localtime_r(&now, &tm);
+		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S %z", &tm);
+		buf_adds(&v, text);
 		add_field_text(&s->head, buf_str(&f), buf_span(&v));
 	}
 	buf_clear(&f);

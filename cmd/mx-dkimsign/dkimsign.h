@@ -1,0 +1,60 @@
+/*
+ * dkimsign.h - what the files of mx-dkimsign share.
+ */
+#ifndef MX_DKIMSIGN_H
+#define MX_DKIMSIGN_H
+
+#include "dkim.h"
+#include "envelope.h"
+#include "opt.h"
+
+struct sign_options {
+	const char *domain, *canon, *headers, *auid;
+	struct strs selectors, keys;
+	const char *time, *expire; /* numbers: checked in sign_prepare */
+	bool header_only;
+	const char *key_table, *signing_table, *trusted_hosts;
+	bool genkey, testkey;
+	const char *bits, *algorithm, *directory;
+};
+extern struct sign_options opts;
+
+/* One signature to make. */
+struct signer {
+	char *domain, *selector;
+	EVP_PKEY *key;
+	enum dkim_alg alg;
+};
+struct sign_plan {
+	struct signer *v;
+	size_t n, cap;
+	enum dkim_canon head, body;
+	const char *headers; /* -H, or NULL: the default list */
+	const char *auid;
+	int64_t time, expire; /* expire 0: none */
+	bool header_only;
+};
+
+/* sign.c: the whole message with its new fields on stdout. */
+int sign_message(struct sign_plan *plan, const struct msg *m, struct err *e);
+/* From's addr-spec; ST_DATA without one. */
+int sign_from(const struct msg *m, struct buf *local, struct buf *domain,
+	      struct err *e);
+int plan_add(struct sign_plan *plan, const char *domain, const char *selector,
+	     const char *keyfile, struct err *e);
+void plan_free(struct sign_plan *plan);
+
+/* keytable.c: OpenDKIM's files.  Adds what the tables say for this sender;
+ * nothing when no line matches. */
+int keytable_plan(struct sign_plan *plan, const char *signing_table,
+		  const char *key_table, struct span local, struct span domain,
+		  struct err *e);
+/* Is the client (address, name) in the file? */
+int keytable_trusted(const char *file, const char *addr, const char *name,
+		     bool *yes, struct err *e);
+
+/* genkey.c, testkey.c: status of the program. */
+int genkey(void);
+int testkey(void);
+
+#endif

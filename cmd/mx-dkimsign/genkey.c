@@ -1,0 +1,147 @@
+/*
+ * genkey.c - makes a key pair and its DNS record, as opendkim-genkey does.
+ * RFC 6376 3.6.1; RFC 8463.
+ */
+#include "dkimsign.h"
+#include "mem.h"
+#include "num.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Never overwrites: a lost key is lost mail. */
+static int
+write_new(const char *path, mode_t mode, struct span text, struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	int r = 0;
+
+	if (fd < 0)
+		return err_sys(e, "%s", path);
+	if (write(fd, text.p, text.n) != (ssize_t)text.n || fsync(fd) != 0)
+		r = err_sys(e, "%s", path);
+	if (close(fd) != 0 && r == 0)
+		r = err_sys(e, "%s", path);
+	if (r != 0)
+		(void)unlink(path);
+	return r;
+}
+
+/* A TXT record of a zone file, strings of at most 250 bytes. */
+static void
+zone_record(struct buf *out, const char *selector, const char *domain,
+	    const char *kind, struct span p)
+{
+	buf_addf(out, "%s._domainkey\tIN\tTXT\t( \"v=DKIM1; h=sha256; k=%s; \"",
+		 selector, kind);
+	for (size_t at = 0; at < p.n; at += 240)
+		buf_addf(out, "\n\t  \"%s%.*s\"",
+			 at ? "" : "p=", SPAN_ARG(span_sub(p, at, at + 240)));
+	buf_addf(out, " )  ; ----- DKIM key %s for %s\n", selector, domain);
+}
+
+static int
+save(EVP_PKEY *key, const char *kind, struct err *e)
+{
+	const char *dir = opts.directory ? opts.directory : ".";
+	char *priv = mem_printf("%s/%s.private", dir, opts.selectors.v[0]);
+	char *txt = mem_printf("%s/%s.txt", dir, opts.selectors.v[0]);
+	struct buf p = BUF_INIT, record = BUF_INIT;
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem = NULL;
+	long n;
+	int r = dkim_public(key, &p, e);
+
+	if (bio == NULL ||
+	    PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		r = err_set(e, ST_SOFTWARE, "the key cannot be written");
+	n = BIO_get_mem_data(bio, &pem);
+	if (r == 0)
+		r = write_new(priv, 0600, span_make(pem, (size_t)n), e);
+	if (r == 0) {
+		zone_record(&record, opts.selectors.v[0], opts.domain, kind,
+			    buf_span(&p));
+		r = write_new(txt, 0644, buf_span(&record), e);
+		if (r != 0)
+			(void)unlink(priv);
+	}
+	if (r == 0)
+		printf("%s", buf_str(&record));
+	BIO_free(bio);
+	buf_free(&p);
+	buf_free(&record);
+	free(priv);
+	free(txt);
+	return r;
+}
+
+int
+genkey(void)
+{
+	struct err e = ERR_INIT;
+	bool ed = opts.algorithm != NULL &&
+		  strncmp(opts.algorithm, "ed25519", 7) == 0;
+	int bits = 2048, r;
+	EVP_PKEY *key;
+
+	if (opts.domain == NULL || opts.selectors.n != 1)
+		return prog_usage(
+		    "--genkey needs -d DOMAIN and one -s SELECTOR");
+	if (opts.algorithm != NULL && !ed &&
+	    strncmp(opts.algorithm, "rsa", 3) != 0)
+		return prog_usage("-a %s: expected rsa or ed25519",
+				  opts.algorithm);
+	if (opts.bits != NULL &&
+	    !num_int(span_of(opts.bits), 1024, 8192, &bits))
+		return prog_usage("-b %s: expected 1024 to 8192 bits",
+				  opts.bits);
+	key = ed ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+		 : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits);
+	if (key == NULL) {
+		err_set(&e, ST_SOFTWARE, "the key cannot be made");
+		return prog_fail(&e);
+	}
+	r = save(key, ed ? "ed25519" : "rsa", &e);
+	EVP_PKEY_free(key);
+	return r == 0 ? ST_OK : prog_fail(&e);
+}
+
+/*
+ * Does DNS hold this key?  mx-dnscheck asks (so that signing does not link a
+ * resolver): 0 yes; 1 another, none or revoked; 75 trouble.
+ */
+int
+testkey(void)
+{
+	struct err e = ERR_INIT;
+	struct buf p = BUF_INIT;
+	struct strs argv = STRS_INIT;
+	enum dkim_alg alg;
+	EVP_PKEY *key;
+
+	if (opts.domain == NULL || opts.selectors.n != 1 || opts.keys.n != 1)
+		return prog_usage("--testkey needs -d, -s and -k");
+	key = dkim_load_key(opts.keys.v[0], &alg, &e);
+	if (key == NULL || dkim_public(key, &p, &e) != 0)
+		return prog_fail(&e);
+	strs_add(&argv, "mx-dnscheck");
+	strs_add(&argv, "dkimkey");
+	if (prog.config_path != NULL)
+		strs_addf(&argv, "--config=%s", prog.config_path);
+	if (prog.resolver != NULL)
+		strs_addf(&argv, "--resolver=%s", prog.resolver);
+	strs_add(&argv, "--");
+	strs_addf(&argv, "%s._domainkey.%s", opts.selectors.v[0], opts.domain);
+	strs_add(&argv, buf_str(&p));
+	execvp(argv.v[0], argv.v);
+	err_sys(&e, "cannot run mx-dnscheck");
+	e.status = ST_TEMPFAIL;
+	return prog_fail(&e);
+}

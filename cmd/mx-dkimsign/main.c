@@ -1,0 +1,278 @@
+/*
+ * main.c - mx-dkimsign: a filter that signs, and the maker of its keys.
+ */
+#include "dkimsign.h"
+#include "clock.h"
+#include "io.h"
+#include "mem.h"
+#include "num.h"
+#include "site.h"
+#include "status.h"
+#include "table.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct sign_options opts;
+
+static struct {
+	struct strs dkim_domain;
+	char *dkim_selector, *dkim_key_file, *dkim_key_table,
+	    *dkim_signing_table, *dkim_trusted_hosts, *dkim_canonicalization;
+} conf;
+
+#define O(LETTER, NAME, ARG, TYPE, MEMBER, MEANING)                            \
+	{                                                                      \
+		LETTER, NAME, ARG, OPT_##TYPE,                                 \
+		    offsetof(struct sign_options, MEMBER), MEANING             \
+	}
+
+static const struct opt options[] = {
+	O('d', "domain", "DOMAIN", STR, domain, "signing domain"),
+	O('s', "selector", "SELECTOR", LIST, selectors,
+	  "selector (one a key, or one for all)"),
+	O('k', "key", "KEYFILE", LIST, keys, "private key in PEM; repeatable"),
+	O('c', "canonicalization", "CANON", STR, canon,
+	  "header/body: relaxed or simple; relaxed/relaxed"),
+	O('H', "headers", "NAME:NAME", STR, headers,
+	  "sign these fields instead of the default list"),
+	O('i', "auid", "AUID", STR, auid, "i= of the signature"),
+	O('t', "time", "EPOCH", STR, time, "t= (now)"),
+	O('x', "expire", "SECONDS", STR, expire, "x= is so long behind t="),
+	O(0, "header-only", NULL, FLAG, header_only,
+	  "print the new fields alone"),
+	O(0, "key-table", "FILE", STR, key_table, "OpenDKIM's KeyTable"),
+	O(0, "signing-table", "FILE", STR, signing_table,
+	  "OpenDKIM's SigningTable"),
+	O(0, "trusted-hosts", "FILE", STR, trusted_hosts,
+	  "sign for these clients and for logins only"),
+	O(0, "genkey", NULL, FLAG, genkey, "make a key pair and its record"),
+	O('b', "bits", "BITS", STR, bits, "size of an RSA key (2048)"),
+	O('a', "algorithm", "ALG", STR, algorithm, "rsa or ed25519"),
+	O('D', "directory", "DIR", STR, directory, "where keys are put"),
+	O(0, "testkey", NULL, FLAG, testkey, "does DNS hold this key?"),
+};
+
+#define ROW(TYPE, MEMBER, DEF, MEANING)                                        \
+	PARAM_ROW(__typeof__(conf), TYPE, MEMBER, #MEMBER, DEF, 0, 0, NULL,    \
+		  MEANING)
+
+static const struct param rows[] = {
+	ROW(LIST, dkim_domain, "",
+	    "domains to sign for (their subdomains too) without tables"),
+	ROW(STR, dkim_selector, "", "selector of dkim_key_file"),
+	ROW(STR, dkim_key_file, "", "private key in PEM"),
+	ROW(STR, dkim_key_table, "", "OpenDKIM's KeyTable"),
+	ROW(STR, dkim_signing_table, "", "OpenDKIM's SigningTable"),
+	ROW(STR, dkim_trusted_hosts, "",
+	    "OpenDKIM's TrustedHosts: sign for these and for logins only"),
+	ROW(STR, dkim_canonicalization, "relaxed/relaxed",
+	    "header and body canonicalization"),
+};
+
+/* -s and -k pair up; a single -s serves all keys. */
+static int
+plan_options(struct sign_plan *plan, struct err *e)
+{
+	for (size_t i = 0; i < opts.keys.n; i++) {
+		size_t s = opts.selectors.n == 1 ? 0 : i;
+
+		if (plan_add(plan, opts.domain, opts.selectors.v[s],
+			     opts.keys.v[i], e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A domain of dkim_domain, or below one: signed as that domain. */
+static int
+plan_conf(struct sign_plan *plan, struct span from, struct err *e)
+{
+	for (size_t i = 0; i < conf.dkim_domain.n; i++) {
+		struct span d = span_of(conf.dkim_domain.v[i]);
+
+		if (!span_ieq(from, d) &&
+		    !(from.n > d.n && span_iends(from, d) &&
+		      from.p[from.n - d.n - 1] == '.'))
+			continue;
+		return plan_add(plan, conf.dkim_domain.v[i], conf.dkim_selector,
+				conf.dkim_key_file, e);
+	}
+	return 0;
+}
+
+/* Signed are our own hosts' messages and our users' (opendkim's rule). */
+static int
+may_sign(bool *yes, struct err *e)
+{
+	const char *file =
+	    opts.trusted_hosts ? opts.trusted_hosts : conf.dkim_trusted_hosts;
+	struct envelope env;
+	int r = 0;
+
+	*yes = true;
+	envelope_from_env(&env);
+	if (file[0] != '\0' && env.client_addr != NULL &&
+	    env.client_addr[0] != '\0' &&
+	    (env.auth_user == NULL || env.auth_user[0] == '\0'))
+		r = keytable_trusted(file, env.client_addr, env.client_name,
+				     yes, e);
+	envelope_free(&env);
+	return r;
+}
+
+static int
+plan_all(struct sign_plan *plan, const struct msg *m, struct err *e)
+{
+	const char *st =
+	    opts.signing_table ? opts.signing_table : conf.dkim_signing_table;
+	const char *kt = opts.key_table ? opts.key_table : conf.dkim_key_table;
+	struct buf local = BUF_INIT, domain = BUF_INIT;
+	bool tables = opts.domain == NULL && st[0] != '\0' && kt[0] != '\0';
+	bool named = opts.domain == NULL && !tables && conf.dkim_domain.n > 0;
+	bool yes;
+	int r;
+
+	if (may_sign(&yes, e) != 0)
+		return -1;
+	/* Nothing to do: the message passes as it is, From or not. */
+	if (!yes || (opts.domain == NULL && !tables && !named))
+		return 0;
+	r = sign_from(m, &local, &domain, e);
+	/* A From without an address belongs to nobody's domain. */
+	if (r != 0 && (e == NULL || e->status == 0))
+		r = opts.domain != NULL ? plan_options(plan, e) : 0;
+	else if (r == 0 && opts.domain != NULL)
+		r = plan_options(plan, e);
+	else if (r == 0 && tables)
+		r = keytable_plan(plan, st, kt, buf_span(&local),
+				  buf_span(&domain), e);
+	else if (r == 0)
+		r = plan_conf(plan, buf_span(&domain), e);
+	buf_free(&local);
+	buf_free(&domain);
+	return r;
+}
+
+static bool
+list_names(const char *list, const char *name)
+{
+	struct span s = span_of(list), w;
+
+	while (span_split(&s, ':', &w)) {
+		if (span_iis(span_trim(w), name))
+			return true;
+	}
+	return false;
+}
+
+/* i= must be of d= or below it (RFC 6376 3.5). */
+static bool
+auid_inside(const char *auid, const char *domain)
+{
+	struct span a = span_of(auid), d = span_of(domain);
+	ssize_t at = span_rchr(a, '@');
+
+	if (at < 0)
+		return false;
+	a = span_from(a, (size_t)at + 1);
+	return span_ieq(a, d) ||
+	       (a.n > d.n && span_iends(a, d) && a.p[a.n - d.n - 1] == '.');
+}
+
+/* Options that cannot be: 64, nothing written. */
+static int
+check_options(struct sign_plan *plan)
+{
+	const char *canon =
+	    opts.canon ? opts.canon : conf.dkim_canonicalization;
+
+	plan->time = clock_now();
+	plan->headers = opts.headers;
+	plan->auid = opts.auid;
+	plan->header_only = opts.header_only;
+	if (opts.algorithm != NULL)
+		return prog_usage("-a is for --genkey: the key says how it "
+				  "signs (rsa-sha1 is not made)");
+	if (!dkim_canon_parse(span_of(canon), &plan->head, &plan->body))
+		return prog_usage("-c %s: expected relaxed or simple, as in "
+				  "relaxed/simple",
+				  canon);
+	if (opts.time != NULL &&
+	    !num_i64(span_of(opts.time), 0, INT64_MAX / 2, &plan->time))
+		return prog_usage("-t %s: expected seconds since 1970",
+				  opts.time);
+	if (opts.expire != NULL &&
+	    !num_i64(span_of(opts.expire), 1, INT32_MAX, &plan->expire))
+		return prog_usage("-x %s: expected seconds", opts.expire);
+	if (opts.headers != NULL && !list_names(opts.headers, "From"))
+		return prog_usage("-H must name From (RFC 6376 5.4)");
+	if (opts.domain == NULL)
+		return opts.keys.n + opts.selectors.n > 0
+			   ? prog_usage("-s and -k need -d DOMAIN")
+			   : ST_OK;
+	if (opts.keys.n == 0 || opts.selectors.n == 0 ||
+	    (opts.selectors.n != 1 && opts.selectors.n != opts.keys.n))
+		return prog_usage("-d needs -k KEYFILE and -s SELECTOR, as "
+				  "many -s as -k or a single one");
+	if (opts.auid != NULL && !auid_inside(opts.auid, opts.domain))
+		return prog_usage("-i %s is not inside -d %s", opts.auid,
+				  opts.domain);
+	return ST_OK;
+}
+
+static int
+sign(void)
+{
+	struct sign_plan plan = { 0 };
+	struct msg_load load;
+	struct msg m;
+	struct err e = ERR_INIT;
+	int r = check_options(&plan);
+
+	if (r != ST_OK)
+		return r;
+	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
+		return prog_fail(&e);
+	msg_index(&m, load.bytes, 0);
+	r = plan_all(&plan, &m, &e);
+	if (r == 0)
+		r = sign_message(&plan, &m, &e);
+	plan_free(&plan);
+	msg_done(&m);
+	msg_unload(&load);
+	return r == 0 ? ST_OK : prog_fail(&e);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct param_rows sets[] = { site_params,
+					   { rows, ARRAY_LEN(rows), &conf } };
+	const struct program p = {
+		.name = "mx-dkimsign",
+		.synopsis =
+		    "mx-dkimsign -d DOMAIN -s SELECTOR -k KEYFILE < msg > msg\n"
+		    "       mx-dkimsign --key-table FILE --signing-table FILE "
+		    "[--trusted-hosts FILE] < msg > msg\n"
+		    "       mx-dkimsign --genkey -d DOMAIN -s SELECTOR "
+		    "[-b BITS] [-a ALG] [-D DIR]\n"
+		    "       mx-dkimsign --testkey -d DOMAIN -s SELECTOR "
+		    "-k KEYFILE",
+		.meaning = "sign a message, make and test keys",
+		.opts = options,
+		.nopts = ARRAY_LEN(options),
+		.options = &opts,
+		.params = sets,
+		.nparams = ARRAY_LEN(sets),
+	};
+	int at = prog_start(&p, argc, argv, NULL);
+
+	if (at < argc)
+		return prog_usage("%s: unexpected: the message is read from "
+				  "standard input",
+				  argv[at]);
+	if (opts.genkey)
+		return genkey();
+	return opts.testkey ? testkey() : sign();
+}

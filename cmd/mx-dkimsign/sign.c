@@ -1,0 +1,287 @@
+/*
+ * sign.c - makes DKIM-Signature fields; the message stays as it is.
+ * RFC 6376 5; RFC 8463.
+ */
+#include "dkimsign.h"
+#include "addr.h"
+#include "clock.h"
+#include "escape.h"
+#include "io.h"
+#include "mem.h"
+#include "status.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FOLD_AT 78
+
+/* 5.4.1, RFC 8058: listed once more than they occur, so that none can be
+ * added behind the signature. */
+static const char *const default_names[] = {
+	"From",
+	"To",
+	"Cc",
+	"Subject",
+	"Date",
+	"Reply-To",
+	"Message-ID",
+	"In-Reply-To",
+	"References",
+	"MIME-Version",
+	"Content-Type",
+	"Content-Transfer-Encoding",
+	"Content-ID",
+	"Content-Description",
+	"Content-Disposition",
+	"Content-Language",
+	"List-Id",
+	"List-Help",
+	"List-Unsubscribe",
+	"List-Unsubscribe-Post",
+	"List-Subscribe",
+	"List-Post",
+	"List-Owner",
+	"List-Archive",
+};
+
+int
+sign_from(const struct msg *m, struct buf *local, struct buf *domain,
+	  struct err *e)
+{
+	const struct msg_field *f = msg_find(m, "From", 0);
+	struct addr_list l;
+	int r = -1;
+
+	if (f == NULL)
+		return err_set(e, ST_DATA, "the message has no From field");
+	addr_list_parse(&l, f->value, 0);
+	for (size_t i = 0; i < l.n; i++) {
+		if (l.v[i].kind != ADDR_MAILBOX || l.v[i].domain.n == 0)
+			continue;
+		buf_addspan(local, l.v[i].local);
+		for (size_t k = 0; k < l.v[i].domain.n; k++)
+			buf_addc(domain, ascii_tolower(l.v[i].domain.p[k]));
+		r = 0;
+		break;
+	}
+	addr_list_free(&l);
+	return r;
+}
+
+void
+plan_free(struct sign_plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		free(plan->v[i].domain);
+		free(plan->v[i].selector);
+		EVP_PKEY_free(plan->v[i].key);
+	}
+	free(plan->v);
+	plan->v = NULL;
+	plan->n = plan->cap = 0;
+}
+
+int
+plan_add(struct sign_plan *plan, const char *domain, const char *selector,
+	 const char *keyfile, struct err *e)
+{
+	enum dkim_alg alg;
+	EVP_PKEY *key = dkim_load_key(keyfile, &alg, e);
+
+	if (key == NULL)
+		return -1;
+	plan->v = mem_grow(plan->v, &plan->cap, plan->n + 1, sizeof(*plan->v));
+	plan->v[plan->n++] = (struct signer){ mem_strdup(domain),
+					      mem_strdup(selector), key, alg };
+	return 0;
+}
+
+static void
+default_list(struct buf *out, const struct msg *m)
+{
+	for (size_t i = 0; i < ARRAY_LEN(default_names); i++) {
+		size_t n = 0;
+
+		while (msg_find(m, default_names[i], n) != NULL)
+			n++;
+		for (size_t k = 0; k <= n; k++)
+			buf_addf(out, "%s%s", out->n ? ":" : "",
+				 default_names[i]);
+	}
+}
+
+/* Appends a piece; on a new line when this one is full. */
+static void
+fold(struct buf *b, size_t *line, struct span piece, bool blank)
+{
+	if (b->n - *line + piece.n + 1 > FOLD_AT && b->n > *line) {
+		buf_addc(b, '\n');
+		*line = b->n;
+		buf_addc(b, '\t');
+	} else if (blank) {
+		buf_addc(b, ' ');
+	}
+	buf_addspan(b, piece);
+}
+
+static void fold_tag(struct buf *b, size_t *line, const char *fmt, ...)
+    MX_PRINTF(3, 4);
+
+static void
+fold_tag(struct buf *b, size_t *line, const char *fmt, ...)
+{
+	struct buf tag = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&tag, fmt, ap);
+	va_end(ap);
+	fold(b, line, buf_span(&tag), true);
+	buf_free(&tag);
+}
+
+/* Long base64 in pieces that fit a line. */
+static void
+fold_base64(struct buf *b, size_t *line, struct span s)
+{
+	while (s.n > 0) {
+		size_t used = b->n - *line;
+		size_t room = used < FOLD_AT - 4 ? FOLD_AT - used : FOLD_AT - 8;
+		struct span piece = span_sub(s, 0, room);
+
+		if (used >= FOLD_AT - 4) {
+			buf_addc(b, '\n');
+			*line = b->n;
+			buf_addc(b, '\t');
+		}
+		buf_addspan(b, piece);
+		s = span_from(s, piece.n);
+	}
+}
+
+static void
+fold_names(struct buf *b, size_t *line, struct span names)
+{
+	struct span name;
+	bool first = true;
+
+	while (span_split(&names, ':', &name)) {
+		struct buf piece = BUF_INIT;
+
+		buf_addf(&piece, "%s%.*s%s", first ? "h=" : "", SPAN_ARG(name),
+			 names.p != NULL ? ":" : ";");
+		fold(b, line, buf_span(&piece), first);
+		first = false;
+		buf_free(&piece);
+	}
+}
+
+/* One field, LF folds, without its last line end. */
+static int
+make_signature(const struct sign_plan *plan, const struct signer *s,
+	       const struct msg *m, struct span names, struct span bh,
+	       struct buf *field, struct err *e)
+{
+	struct buf data = BUF_INIT, sig = BUF_INIT, b64 = BUF_INIT;
+	struct msg_field f;
+	size_t line = field->n, start = field->n;
+	int r;
+
+	buf_adds(field, "DKIM-Signature:");
+	fold_tag(field, &line, "v=1;");
+	fold_tag(field, &line, "a=%s;", dkim_alg_name(s->alg));
+	fold_tag(field, &line, "c=%s/%s;", dkim_canon_name(plan->head),
+		 dkim_canon_name(plan->body));
+	fold_tag(field, &line, "d=%s;", s->domain);
+	fold_tag(field, &line, "s=%s;", s->selector);
+	if (plan->auid != NULL)
+		fold_tag(field, &line, "i=%s;", plan->auid);
+	fold_tag(field, &line, "t=%" PRId64 ";", plan->time);
+	if (plan->expire > 0)
+		fold_tag(field, &line, "x=%" PRId64 ";",
+			 plan->time + plan->expire);
+	fold_names(field, &line, names);
+	fold_tag(field, &line, "bh=%.*s;", SPAN_ARG(bh));
+	fold_tag(field, &line, "b=");
+	f.all = span_from(buf_span(field), start);
+	f.name = SPAN("DKIM-Signature");
+	f.value = span_from(f.all, f.name.n + 1);
+	dkim_data(&data, m, names, plan->head, &f);
+	r = dkim_sign(s->key, s->alg, buf_span(&data), &sig, e);
+	if (r == 0) {
+		base64_encode(&b64, buf_span(&sig));
+		fold_base64(field, &line, buf_span(&b64));
+	}
+	buf_free(&data);
+	buf_free(&sig);
+	buf_free(&b64);
+	return r;
+}
+
+/* Adds the field with the message's line ends. */
+static void
+add_lines(struct buf *out, struct span field, bool crlf)
+{
+	struct span line;
+
+	while (span_split(&field, '\n', &line)) {
+		buf_addspan(out, line);
+		buf_adds(out, crlf ? "\r\n" : "\n");
+	}
+}
+
+static int
+write_out(struct span s, struct err *e)
+{
+	if (io_write(STDOUT_FILENO, s.p, s.n, DEADLINE_NEVER) != IO_OK) {
+		err_sys(e, "standard output");
+		if (e != NULL)
+			e->status = ST_IOERR;
+		return -1;
+	}
+	return 0;
+}
+
+int
+sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
+{
+	struct buf fields = BUF_INIT, one = BUF_INIT, names = BUF_INIT,
+		   bh = BUF_INIT;
+	struct dkim_body body;
+	unsigned char hash[32];
+	size_t from = (size_t)(m->header.p - m->whole.p);
+	int r = 0;
+
+	if (plan->headers != NULL)
+		buf_adds(&names, plan->headers);
+	else
+		default_list(&names, m);
+	dkim_body_init(&body, plan->body, -1);
+	dkim_body_add(&body, m->body);
+	dkim_body_done(&body, hash);
+	base64_encode(&bh, span_make((const char *)hash, sizeof(hash)));
+	/* RSA first: old verifiers stop at what they do not know. */
+	for (int pass = 0; r == 0 && pass < 2; pass++) {
+		for (size_t i = 0; r == 0 && i < plan->n; i++) {
+			if ((plan->v[i].alg == DKIM_RSA_SHA256) != (pass == 0))
+				continue;
+			buf_clear(&one);
+			r = make_signature(plan, &plan->v[i], m,
+					   buf_span(&names), buf_span(&bh),
+					   &one, e);
+			add_lines(&fields, buf_span(&one), m->crlf);
+		}
+	}
+	if (r == 0 && !plan->header_only)
+		r = write_out(span_sub(m->whole, 0, from), e);
+	if (r == 0)
+		r = write_out(buf_span(&fields), e);
+	if (r == 0 && !plan->header_only)
+		r = write_out(span_from(m->whole, from), e);
+	buf_free(&fields);
+	buf_free(&one);
+	buf_free(&names);
+	buf_free(&bh);
+	return r;
+}

@@ -1,0 +1,268 @@
+/*
+ * dkim.c - tag lists and canonical headers; see dkim.h.
+ * Layer: mail.  RFC 6376 3.2, 3.4, 3.7.
+ */
+#include "dkim.h"
+#include "mem.h"
+
+#include <stdlib.h>
+
+static bool
+is_fws(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* 3.2: tag-name is ALPHA *(ALPHA / DIGIT / "_"); tag-value VALCHAR and FWS. */
+static bool
+tag_ok(struct span name, struct span value)
+{
+	if (name.n == 0 || !ascii_isalpha(name.p[0]))
+		return false;
+	for (size_t i = 1; i < name.n; i++) {
+		if (!ascii_isalnum(name.p[i]) && name.p[i] != '_')
+			return false;
+	}
+	for (size_t i = 0; i < value.n; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+
+		if ((c < 0x21 && !is_fws((char)c)) || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+bool
+dkim_tags_parse(struct dkim_tags *t, struct span s, const char **why_r)
+{
+	struct span piece;
+
+	t->n = 0;
+	while (span_split(&s, ';', &piece)) {
+		ssize_t eq = span_chr(piece, '=');
+		struct span name, value;
+
+		piece = span_trim(piece);
+		/* One semicolon at the end is allowed, no empty tag before. */
+		if (piece.n == 0 && span_trim(s).n == 0)
+			break;
+		eq = span_chr(piece, '=');
+		name = span_trim(span_sub(piece, 0, eq < 0 ? 0 : (size_t)eq));
+		value = eq < 0 ? SPAN("")
+			       : span_trim(span_from(piece, (size_t)eq + 1));
+		if (eq < 0 || !tag_ok(name, value)) {
+			*why_r = "malformed tag list";
+			return false;
+		}
+		for (size_t i = 0; i < t->n; i++) {
+			if (span_eq(t->v[i].name, name)) {
+				*why_r = "repeated tag";
+				return false;
+			}
+		}
+		if (t->n == DKIM_TAGS) {
+			*why_r = "too many tags";
+			return false;
+		}
+		t->v[t->n].name = name;
+		t->v[t->n++].value = value;
+	}
+	return true;
+}
+
+struct span
+dkim_tag(const struct dkim_tags *t, const char *name)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (span_is(t->v[i].name, name))
+			return t->v[i].value;
+	}
+	return span_make(NULL, 0);
+}
+
+void
+dkim_strip(struct buf *out, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (!is_fws(s.p[i]))
+			buf_addc(out, s.p[i]);
+	}
+}
+
+static bool
+canon_word(struct span s, enum dkim_canon *r)
+{
+	if (span_iis(s, "simple"))
+		*r = DKIM_SIMPLE;
+	else if (span_iis(s, "relaxed"))
+		*r = DKIM_RELAXED;
+	else
+		return false;
+	return true;
+}
+
+bool
+dkim_canon_parse(struct span s, enum dkim_canon *head_r,
+		 enum dkim_canon *body_r)
+{
+	ssize_t slash = span_chr(s, '/');
+
+	*head_r = *body_r = DKIM_SIMPLE;
+	if (s.n == 0)
+		return true;
+	if (slash < 0)
+		return canon_word(span_trim(s), head_r);
+	return canon_word(span_trim(span_sub(s, 0, (size_t)slash)), head_r) &&
+	       canon_word(span_trim(span_from(s, (size_t)slash + 1)), body_r);
+}
+
+const char *
+dkim_canon_name(enum dkim_canon c)
+{
+	return c == DKIM_RELAXED ? "relaxed" : "simple";
+}
+
+static const char *const alg_names[] = { "rsa-sha256", "ed25519-sha256",
+					 "rsa-sha1" };
+
+bool
+dkim_alg_parse(struct span s, enum dkim_alg *r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(alg_names); i++) {
+		if (span_iis(s, alg_names[i])) {
+			*r = (enum dkim_alg)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+dkim_alg_name(enum dkim_alg a)
+{
+	return alg_names[a];
+}
+
+/* Line ends become CRLF; nothing else changes (3.4.1). */
+static void
+header_simple(struct buf *out, struct span all)
+{
+	struct span line;
+
+	if (all.n > 0 && all.p[all.n - 1] == '\n')
+		all.n--;
+	while (span_split(&all, '\n', &line)) {
+		if (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		buf_addspan(out, line);
+		buf_adds(out, "\r\n");
+	}
+}
+
+/* 3.4.2: name in lower case, unfolded, runs of WSP one SP, none at the ends.*/
+static void
+header_relaxed(struct buf *out, struct span name, struct span value)
+{
+	bool ws = false, any = false;
+
+	for (size_t i = 0; i < name.n; i++)
+		buf_addc(out, ascii_tolower(name.p[i]));
+	buf_addc(out, ':');
+	for (size_t i = 0; i < value.n; i++) {
+		char c = value.p[i];
+
+		if (is_fws(c)) {
+			ws = true;
+			continue;
+		}
+		if (ws && any)
+			buf_addc(out, ' ');
+		ws = false;
+		any = true;
+		buf_addc(out, c);
+	}
+	buf_adds(out, "\r\n");
+}
+
+void
+dkim_header(struct buf *out, enum dkim_canon canon, const struct msg_field *f)
+{
+	if (canon == DKIM_RELAXED)
+		header_relaxed(out, f->name, f->value);
+	else
+		header_simple(out, f->all);
+}
+
+/* Where the value of b= stands inside a signature field's text: 3.7. */
+static bool
+find_b(struct span text, size_t *from, size_t *to)
+{
+	ssize_t colon = span_chr(text, ':');
+	size_t at = colon < 0 ? 0 : (size_t)colon + 1;
+
+	while (at < text.n) {
+		struct span rest = span_from(text, at);
+		ssize_t semi = span_chr(rest, ';');
+		struct span tag =
+		    span_sub(rest, 0, semi < 0 ? rest.n : (size_t)semi);
+		ssize_t eq = span_chr(tag, '=');
+
+		if (eq > 0 &&
+		    span_is(span_trim(span_sub(tag, 0, (size_t)eq)), "b")) {
+			*from = at + (size_t)eq + 1;
+			*to = at + tag.n;
+			return true;
+		}
+		at += tag.n + 1;
+	}
+	return false;
+}
+
+/* The signature field itself: without the value of b= and the last CRLF. */
+static void
+add_signature(struct buf *out, enum dkim_canon canon,
+	      const struct msg_field *sig)
+{
+	struct buf text = BUF_INIT;
+	struct msg_field f;
+	size_t from, to, tail;
+
+	buf_addspan(&text, sig->all);
+	while (text.n > 0 && is_fws(text.p[text.n - 1]) &&
+	       (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
+		buf_cut(&text, text.n - 1);
+	if (find_b(buf_span(&text), &from, &to)) {
+		tail = text.n - to;
+		memmove(text.p + from, text.p + to, tail);
+		buf_cut(&text, from + tail);
+	}
+	f.all = buf_span(&text);
+	f.name = sig->name;
+	f.value = span_from(f.all, (size_t)(span_chr(f.all, ':') + 1));
+	dkim_header(out, canon, &f);
+	buf_cut(out, out->n - 2);
+	buf_free(&text);
+}
+
+void
+dkim_data(struct buf *out, const struct msg *m, struct span names,
+	  enum dkim_canon canon, const struct msg_field *sig)
+{
+	bool *used = mem_alloc(m->n + 1, sizeof(*used));
+	struct span name;
+
+	while (span_split(&names, ':', &name)) {
+		name = span_trim(name);
+		/* 5.4.2: instances are taken from the bottom up. */
+		for (size_t i = m->n; name.n > 0 && i-- > 0;) {
+			if (used[i] || !span_ieq(m->v[i].name, name) ||
+			    &m->v[i] == sig)
+				continue;
+			used[i] = true;
+			dkim_header(out, canon, &m->v[i]);
+			break;
+		}
+	}
+	free(used);
+	add_signature(out, canon, sig);
+}
