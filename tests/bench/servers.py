@@ -166,6 +166,7 @@ virtual_gid_maps = static:{MAIL_UID}
 mail_uid = {MAIL_UID}
 mail_gid = {MAIL_UID}
 alias_maps =
+smtpd_peername_lookup = no
 delivery = unix:{self.dir}/run/deliver
 """
         if os.geteuid() == 0:
