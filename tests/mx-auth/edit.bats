@@ -62,6 +62,11 @@ teardown() { common_teardown; }
   [ "$(wc -l < "$T/users")" -eq 20 ]
 }
 
+@test "an edit is on the disk when it is done: the file and its name" {
+  fault fsync:0:count "$T" mx-auth add --hash '{PLAIN}p' joe
+  [ "$(fault_count)" -eq 2 ]
+}
+
 @test "any failing call: an error, and the old file or the new one" {
   local n
   for n in $(seq 1 60); do

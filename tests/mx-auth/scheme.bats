@@ -62,7 +62,8 @@ U
 
 @test "a broken or unknown hash is trouble, not a wrong password" {
   local h
-  for h in '{NOPE}x' '{SHA256}short' '{SHA512-CRYPT}$5$x$y' '{BLF-CRYPT}$2y$99$zz' '{SSHA}!!' 'plaintext'; do
+  for h in '{NOPE}x' '{SHA256}short' '{SHA512-CRYPT}$5$x$y' '{BLF-CRYPT}$2y$99$zz' '{SSHA}!!' 'plaintext' \
+    '{PLAIN-MD5}9dd4e461268c8034f5c8564e155c67a600'; do
     printf 'u:%s\n' "$h" > "$T/users"
     run auth_try u x
     [ "$status" -eq 75 ] || { echo "$h: $output"; false; }
