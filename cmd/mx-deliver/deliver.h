@@ -18,7 +18,8 @@ enum route_kind {
 	ROUTE_DEFERRED /* why: a table is away, transport retry: */
 };
 
-struct dest; /* a place on this host; see local.h */
+struct dest;    /* a place on this host; see local.h */
+struct targets; /* see route.h */
 
 struct route {
 	enum route_kind kind;
@@ -26,13 +27,14 @@ struct route {
 			      "lmtp": also the log's relay word */
 	char *nexthop;     /* REMOTE: "example.org", "[host]:25", "unix:PATH" */
 	struct dest *dest; /* LOCAL */
-	struct err why;    /* FAILED, DEFERRED */
+	struct targets *forward; /* LOCAL: aliases gave these instead */
+	struct err why;          /* FAILED, DEFERRED */
 };
 
 /*
- * Where does this recipient of a queue entry go?  Alias expansion was done
- * when the entry was made.  env->transport overrides.  May ask tables and
- * mx-auth, so it may block some seconds.
+ * Where does this recipient of a queue entry go?  Aliases are expanded unless
+ * that was done when the entry was made.  env->transport overrides.  May ask
+ * tables and mx-auth, so it may block some seconds.
  */
 void route_find(struct route *r, const struct queuefile_env *env,
 		const struct queuefile_rcpt *rcpt);
@@ -58,7 +60,8 @@ void deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 
 /*
  * Writes a new queue entry: `head` (may be empty) and then size bytes of fd
- * from offset `at`; durable when it returns 0, and the runner was kicked.
+ * from offset `at`; durable when it returns 0.  The recipients are expanded
+ * when the runner routes them.
  * For bounces, redirects, forwards.  env->id NULL or "": a new one is made,
  * and left in id_r (64 bytes, may be NULL).
  */

@@ -21,7 +21,7 @@
 
 /* A kept Maildir is opened again after so long: it may have been replaced. */
 #define KEEP_MS 5000
-#define OUT_MAX (256 << 10)
+#define OUT_MAX 60000
 #define ERR_MAX 4096
 #define MBOX_LOCK_MS 60000
 

@@ -33,7 +33,7 @@ struct command {
 };
 struct command_result {
 	int status;      /* ST_* */
-	struct buf out;  /* of stdout, at most 256 KB */
+	struct buf out;  /* of stdout, at most 60 KB */
 	struct buf errs; /* of stderr, its last 4 KB */
 };
 

@@ -22,6 +22,40 @@ struct dest {
 	bool shell;   /* a command of the administrator or the user */
 };
 
+/* What a delivery knows of the message: header fields on top, environment of
+ * commands and filters. */
+struct facts {
+	const char *id;       /* queue ID */
+	const char *sender;   /* "" is the null sender */
+	const char *addr;     /* the recipient now */
+	const char *original; /* as it came, or NULL */
+	const char *client_addr, *client_name, *helo, *login, *tls;
+	struct span extra; /* fields below ours, e.g. Received; may be empty */
+};
+
+/* A delivery into a Maildir that is written as the message arrives. */
+struct local {
+	const struct dest *dest;
+	const struct facts *facts;
+	struct hand *hand;
+	struct deposit *out; /* or NULL: not open */
+	bool script;         /* the user has a Sieve script */
+};
+int local_begin(struct local *l, const struct dest *d, const struct facts *f,
+		struct err *e) MX_MUST_CHECK;
+int local_write(struct local *l, const void *p, size_t n,
+		struct err *e) MX_MUST_CHECK;
+/* Sieve where there is a script, then the one commit. */
+void local_finish(struct local *l, struct outcome *out);
+void local_abort(struct local *l);
+
+/* The whole of it from a descriptor: size bytes from `at`. */
+void local_deliver(const struct dest *d, const struct facts *f, int fd,
+		   uint64_t at, uint64_t size, struct outcome *out);
+/* Outcome from a failure. */
+void outcome_fail(struct outcome *out, const struct err *e);
+void outcome_done(struct outcome *out, const char *text);
+
 void dest_free(struct dest *d);
 struct dest *dest_copy(const struct dest *d);
 

@@ -422,12 +422,3 @@ virtual_dest(const char *addr, struct dest **d, struct err *e)
 	buf_free(&v);
 	return r;
 }
-
-void
-route_free(struct route *r)
-{
-	free(r->transport);
-	free(r->nexthop);
-	dest_free(r->dest);
-	*r = (struct route){ .kind = ROUTE_FAILED };
-}

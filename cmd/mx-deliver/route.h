@@ -38,8 +38,9 @@ int route_expand(const char *addr, struct targets *t,
 /* Is addr's domain one of ours (mydestination, virtual_*)? */
 enum table_result route_is_local(struct span domain,
 				 struct err *e) MX_MUST_CHECK;
-/* The words of queue recipients' "other" lines: how a place that is no
- * address is kept in a queue entry, and read back. */
-void route_dump_dest(struct strs *other, const struct target *t);
+/* Adds a target to a queue entry as a recipient that needs no more expansion;
+ * a command or file is kept in a line of its own. */
+struct queuefile_rcpt *route_to_queue(struct queuefile_env *env,
+				      const struct target *t);
 
 #endif

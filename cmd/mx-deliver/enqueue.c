@@ -1,0 +1,311 @@
+/*
+ * enqueue.c - new queue entries, and queue recipients that are delivered
+ * here.
+ */
+#include "enqueue.h"
+#include "conf.h"
+#include "local.h"
+#include "log.h"
+#include "mem.h"
+#include "route_int.h"
+#include "site.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int
+deliver_queue_dir(struct err *e)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = queuefile_dir(site.queue_directory, e);
+	return fd;
+}
+
+int
+deliver_queue_copy(struct queuefile_writer *w, struct queuefile_env *env,
+		   struct span head, int fd, uint64_t at, uint64_t size,
+		   struct err *e)
+{
+	int dirfd = deliver_queue_dir(e);
+	char id[64], b[65536];
+
+	if (dirfd < 0)
+		return -1;
+	if (env->id == NULL || env->id[0] == '\0') {
+		queuefile_id_new(id, sizeof(id));
+		free(env->id);
+		env->id = mem_strdup(id);
+	}
+	if (queuefile_create(w, dirfd, env, e) != 0)
+		return -1;
+	int r = queuefile_write(w, head.p, head.n, e);
+	while (r == 0 && size > 0) {
+		ssize_t n =
+		    pread(fd, b, size < sizeof(b) ? (size_t)size : sizeof(b),
+			  (off_t)at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			r = n < 0 ? err_sys(e, "reading the message")
+				  : err_set(e, ST_TEMPFAIL,
+					    "the message ends early");
+		else
+			r = queuefile_write(w, b, (size_t)n, e);
+		at += n > 0 ? (uint64_t)n : 0;
+		size -= n > 0 ? (uint64_t)n : 0;
+	}
+	if (r == 0)
+		return queuefile_commit(w, e);
+	queuefile_abort(w);
+	return -1;
+}
+
+int
+deliver_enqueue(struct queuefile_env *env, struct span head, int fd,
+		uint64_t at, uint64_t size, char *id_r, struct err *e)
+{
+	struct queuefile_writer w;
+	int r = deliver_queue_copy(&w, env, head, fd, at, size, e);
+
+	if (r == 0 && id_r != NULL)
+		snprintf(id_r, sizeof(w.id), "%s", w.id);
+	return r;
+}
+
+struct queuefile_rcpt *
+route_to_queue(struct queuefile_env *env, const struct target *t)
+{
+	struct queuefile_rcpt *r = queuefile_env_add(env, t->addr);
+
+	if (t->dest != NULL && t->dest->user == NULL)
+		strs_addf(&r->other, "place: %s%s%s",
+			  t->dest->kind == DEST_COMMAND ? "|" : "",
+			  t->dest->path,
+			  t->dest->kind == DEST_MAILDIR ? "/" : "");
+	else
+		strs_add(&r->other, "place: mailbox");
+	return r;
+}
+
+/* What an earlier route_to_queue said, or NULL. */
+static const char *
+kept_place(const struct queuefile_rcpt *rcpt)
+{
+	for (size_t i = 0; i < rcpt->other.n; i++)
+		if (span_starts(span_of(rcpt->other.v[i]), SPAN("place: ")))
+			return rcpt->other.v[i] + strlen("place: ");
+	return NULL;
+}
+
+static void
+fail(struct route *r, enum route_kind kind, int status, const char *esc,
+     const char *text)
+{
+	r->kind = kind;
+	err_esc(&r->why, status, esc, "%s", text);
+}
+
+static void
+take_dest(struct route *r, enum table_result t, struct dest *d,
+	  const char *where)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "unknown user in %s", where);
+	r->kind = ROUTE_LOCAL;
+	r->dest = d;
+	if (t == TABLE_NONE)
+		fail(r, ROUTE_FAILED, ST_NOUSER, "5.1.1", text);
+	else if (t == TABLE_TRY_AGAIN)
+		r->kind = ROUTE_DEFERRED;
+}
+
+/* An address that needs no more expansion. */
+static void
+route_final(struct route *r, const char *addr)
+{
+	struct span s = span_of(addr);
+	ssize_t at = span_rchr(s, '@');
+	struct span domain = at < 0 ? SPAN("") : span_from(s, (size_t)at + 1);
+	struct span local = at < 0 ? s : span_sub(s, 0, (size_t)at);
+	struct dest *d = NULL;
+	struct buf low = BUF_INIT;
+	enum addr_class c;
+	struct hop h;
+
+	if (route_hop(addr, domain, &c, &h, &r->why) == TABLE_TRY_AGAIN) {
+		r->kind = ROUTE_DEFERRED;
+		return;
+	}
+	for (size_t i = 0; i < local.n; i++)
+		buf_addc(&low, ascii_tolower(local.p[i]));
+	const char *next = h.nexthop[0] ? h.nexthop : "undeliverable";
+	r->kind = ROUTE_REMOTE;
+	if (strcmp(h.transport, "local") == 0)
+		take_dest(r, user_dest(buf_span(&low), &d, &r->why), d,
+			  "local recipient table");
+	else if (strcmp(h.transport, "virtual") == 0)
+		take_dest(r, virtual_dest(addr, &d, &r->why), d,
+			  "virtual mailbox table");
+	else if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0)
+		fail(r, ROUTE_FAILED, ST_NOUSER, "5.1.1",
+		     "unknown user in virtual alias table");
+	else if (strcmp(h.transport, "error") == 0)
+		fail(r, ROUTE_FAILED, ST_UNAVAILABLE, "5.0.0", next);
+	else if (strcmp(h.transport, "retry") == 0)
+		fail(r, ROUTE_DEFERRED, ST_TEMPFAIL, "4.0.0", next);
+	else if (strcmp(h.transport, "discard") == 0)
+		r->kind = ROUTE_DISCARD;
+	r->transport = h.transport;
+	r->nexthop = h.nexthop;
+	buf_free(&low);
+}
+
+/* Expands now; one target that is the address itself needs no detour. */
+static void
+route_expanding(struct route *r, const char *addr)
+{
+	struct targets t;
+
+	if (route_expand(addr, &t, &r->why) != 0) {
+		r->kind = status_is_temp(r->why.status) ? ROUTE_DEFERRED
+							: ROUTE_FAILED;
+		return;
+	}
+	if (t.n == 1 && t.v[0].sender == NULL && t.v[0].dest != NULL) {
+		r->kind = ROUTE_LOCAL;
+		r->dest = t.v[0].dest;
+		t.v[0].dest = NULL;
+		targets_free(&t);
+	} else if (t.n == 1 && t.v[0].sender == NULL &&
+		   span_ieq(span_of(t.v[0].addr), span_of(addr))) {
+		targets_free(&t);
+		route_final(r, addr);
+		return;
+	} else {
+		r->kind = ROUTE_LOCAL;
+		r->forward = mem_alloc(1, sizeof(t));
+		*r->forward = t;
+	}
+	r->transport = mem_strdup(r->dest != NULL ? r->dest->relay : "local");
+	r->nexthop = mem_strdup("");
+}
+
+void
+route_find(struct route *r, const struct queuefile_env *env,
+	   const struct queuefile_rcpt *rcpt)
+{
+	const char *place = kept_place(rcpt);
+
+	*r = (struct route){ .kind = ROUTE_REMOTE };
+	if (env->transport != NULL && env->transport[0] != '\0') {
+		struct hop h = { mem_strdup("smtp"), mem_strdup("") };
+		hop_set(&h, env->transport);
+		r->transport = h.transport;
+		r->nexthop = h.nexthop;
+	} else if (place == NULL) {
+		route_expanding(r, rcpt->addr);
+	} else if (strcmp(place, "mailbox") == 0) {
+		route_final(r, rcpt->addr);
+	} else {
+		bool command = place[0] == '|';
+		r->dest = dest_of_alias(place + command, command, &r->why);
+		r->kind = r->dest != NULL ? ROUTE_LOCAL : ROUTE_DEFERRED;
+		r->transport = mem_strdup("local");
+		r->nexthop = mem_strdup("");
+	}
+}
+
+void
+route_free(struct route *r)
+{
+	free(r->transport);
+	free(r->nexthop);
+	dest_free(r->dest);
+	if (r->forward != NULL)
+		targets_free(r->forward);
+	free(r->forward);
+	*r = (struct route){ .kind = ROUTE_FAILED };
+}
+
+/* New entries for what an alias gave, one for each sender. */
+static void
+forward(const struct route *r, const struct queuefile *q, size_t i,
+	struct outcome *out)
+{
+	const struct queuefile_rcpt *from = &q->env.rcpt[i];
+	const struct targets *t = r->forward;
+	struct queuefile_writer w[16];
+	struct err e = ERR_INIT;
+	size_t n = 0, done = 0;
+	int r2 = 0;
+	bool *used = mem_alloc(t->n, sizeof(*used));
+
+	while (r2 == 0 && done < t->n && n < ARRAY_LEN(w)) {
+		struct queuefile_env env = { .flags = q->env.flags };
+		const char *sender = NULL;
+
+		env.id = mem_strdup(q->env.id);
+		for (size_t k = 0; k < t->n; k++) {
+			const char *s = t->v[k].sender != NULL ? t->v[k].sender
+							       : q->env.sender;
+			if (used[k] || (sender != NULL && strcmp(s, sender)))
+				continue;
+			sender = s;
+			struct queuefile_rcpt *to =
+			    route_to_queue(&env, &t->v[k]);
+			to->original =
+			    mem_strdup(from->original != NULL ? from->original
+							      : from->addr);
+			if (from->notify != NULL)
+				to->notify = mem_strdup(from->notify);
+			used[k] = true;
+			done++;
+		}
+		env.sender = mem_strdup(sender != NULL ? sender : "");
+		r2 = deliver_queue_copy(&w[n], &env, SPAN(""), q->fd, q->msg_at,
+					q->msg_size, &e);
+		n += r2 == 0;
+		queuefile_env_free(&env);
+	}
+	for (size_t k = 0; r2 != 0 && k < n; k++)
+		queuefile_undo(&w[k]);
+	free(used);
+	if (r2 == 0)
+		outcome_done(out, "forwarded to the alias's addresses");
+	else
+		outcome_fail(out, &e);
+}
+
+void
+deliver_local(const struct route *r, const struct queuefile *q, size_t i,
+	      struct outcome *out)
+{
+	const struct queuefile_rcpt *to = &q->env.rcpt[i];
+	const struct queuefile_env *env = &q->env;
+	struct facts f = { .id = q->id,
+			   .sender = env->sender != NULL ? env->sender : "",
+			   .addr = to->addr,
+			   .original =
+			       to->original != NULL ? to->original : to->addr,
+			   .client_addr = env->client_addr,
+			   .client_name = env->client_name,
+			   .helo = env->helo,
+			   .login = env->login,
+			   .tls = env->tls,
+			   .extra = SPAN("") };
+
+	if (r->kind == ROUTE_DISCARD)
+		outcome_done(out, r->nexthop != NULL && r->nexthop[0]
+				      ? r->nexthop
+				      : "discarded");
+	else if (r->forward != NULL)
+		forward(r, q, i, out);
+	else
+		local_deliver(r->dest, &f, q->fd, q->msg_at, q->msg_size, out);
+}

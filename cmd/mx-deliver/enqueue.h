@@ -1,0 +1,14 @@
+/*
+ * enqueue.h - new queue entries of this part.
+ */
+#ifndef MX_DELIVER_ENQUEUE_H
+#define MX_DELIVER_ENQUEUE_H
+
+#include "deliver.h"
+
+/* As deliver_enqueue, committed, and *w may be taken back. */
+int deliver_queue_copy(struct queuefile_writer *w, struct queuefile_env *env,
+		       struct span head, int fd, uint64_t at, uint64_t size,
+		       struct err *e) MX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * hand.c - asking for deliveries with another user's rights: the client.
+ * One request, one answer, over a SOCK_SEQPACKET pair; see hand_wire.h.
+ */
+#include "hand.h"
+#include "become.h"
+#include "conf.h"
+#include "hand_wire.h"
+#include "io.h"
+#include "mem.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define HANDS_MAX 16
+#define IDLE_MS 60000
+
+struct hand {
+	int sock;  /* -1: our own rights */
+	bool dead; /* the child ended; freed when nobody uses it */
+	uid_t uid;
+	gid_t gid;
+	int64_t used;
+	struct handwork own;
+	struct deposit remote; /* writes through the passed descriptor */
+	bool active;
+};
+
+static struct hand *hands[HANDS_MAX];
+
+static void
+hand_free(struct hand *h)
+{
+	if (h->sock >= 0)
+		close(h->sock);
+	deposit_abort(&h->remote);
+	handwork_done(&h->own);
+	free(h);
+}
+
+static void
+forget(struct hand *h)
+{
+	for (size_t i = 0; i < HANDS_MAX; i++) {
+		if (hands[i] != h)
+			continue;
+		hands[i] = NULL;
+		hand_free(h);
+	}
+}
+
+void
+hand_idle(void)
+{
+	for (size_t i = 0; i < HANDS_MAX; i++)
+		if (hands[i] != NULL && !hands[i]->active &&
+		    (hands[i]->dead || clock_mono() - hands[i]->used > IDLE_MS))
+			forget(hands[i]);
+}
+
+static struct hand *
+make(int sock, uid_t uid, gid_t gid)
+{
+	struct hand *h = mem_alloc(1, sizeof(*h));
+	size_t slot = 0;
+
+	*h = (struct hand){ .sock = sock, .uid = uid, .gid = gid };
+	handwork_init(&h->own);
+	deposit_adopt(&h->remote, -1);
+	/* the longest unused one makes room */
+	for (size_t i = 0; i < HANDS_MAX; i++) {
+		if (hands[i] == NULL) {
+			slot = i;
+			break;
+		}
+		if (hands[slot]->active ||
+		    (!hands[i]->active && hands[i]->used < hands[slot]->used))
+			slot = i;
+	}
+	if (hands[slot] != NULL)
+		hand_free(hands[slot]);
+	hands[slot] = h;
+	return h;
+}
+
+struct hand *
+hand_get(const struct dest *d, struct err *e)
+{
+	bool own = !d->has_ids || !become_possible() || d->uid == geteuid();
+	uid_t uid = own ? geteuid() : d->uid;
+	gid_t gid = own ? getegid() : d->gid;
+	int sock = -1;
+
+	for (size_t i = 0; i < HANDS_MAX; i++)
+		if (hands[i] != NULL && hands[i]->uid == uid &&
+		    hands[i]->gid == gid && !hands[i]->active &&
+		    !hands[i]->dead) {
+			hands[i]->used = clock_mono();
+			return hands[i];
+		}
+	if (!own) {
+		sock = become_connect(uid, gid, e);
+		if (sock < 0)
+			return NULL;
+	}
+	struct hand *h = make(sock, uid, gid);
+	h->used = clock_mono();
+	return h;
+}
+
+/* Sends the request, waits for the answer; the child's own failure becomes
+ * e.  A lost child is never asked again. */
+static int
+ask(struct hand *h, struct buf *request, int fd, struct buf *answer, int *fd_r,
+    int64_t ms, struct err *e)
+{
+	static char in[HAND_MAX];
+	int got_fd = -1;
+	ssize_t n = -1;
+
+	if (!h->dead && io_send_fd(h->sock, request->p, request->n, fd) == 0 &&
+	    io_wait(h->sock, false, clock_deadline(ms)) == IO_OK)
+		n = io_recv_fd(h->sock, in, sizeof(in), &got_fd);
+	buf_free(request);
+	if (n <= 0) {
+		err_set(e, ST_TEMPFAIL,
+			"the process with uid %ld's rights ended",
+			(long)h->uid);
+		h->dead = true;
+		return -1;
+	}
+	struct span rest = span_make(in, (size_t)n);
+	if (fd_r != NULL)
+		*fd_r = got_fd;
+	else if (got_fd >= 0)
+		close(got_fd);
+	if (wire_get_verdict(&rest, e) != 0)
+		return -1;
+	if (answer != NULL)
+		buf_addspan(answer, rest);
+	return 0;
+}
+
+static int
+open_remote(struct hand *h, const struct dest *d, bool *script_r, struct err *e)
+{
+	struct buf q = BUF_INIT, a = BUF_INIT;
+	struct span rest;
+	uint64_t script = 0;
+	int fd = -1;
+
+	wire_put_u64(&q, HAND_OPEN);
+	wire_put_str(&q, d->path);
+	wire_put_u64(&q, (uint64_t)conf.maildir_fsync);
+	wire_put_str(&q, d->sieve);
+	if (ask(h, &q, -1, &a, &fd, HAND_MS, e) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	rest = buf_span(&a);
+	bool ok = wire_get_u64(&rest, &script) && fd >= 0;
+	buf_free(&a);
+	if (!ok)
+		return err_set(e, ST_TEMPFAIL, "malformed answer");
+	*script_r = script != 0;
+	deposit_adopt(&h->remote, fd);
+	return 0;
+}
+
+int
+hand_open(struct hand *h, const struct dest *d, struct deposit **out,
+	  bool *script_r, struct err *e)
+{
+	int r = h->sock < 0
+		    ? handwork_open(&h->own, d->path,
+				    (enum deposit_sync)conf.maildir_fsync,
+				    d->sieve, script_r, e)
+		    : open_remote(h, d, script_r, e);
+
+	if (r != 0)
+		return r;
+	h->active = true;
+	*out = h->sock < 0 ? &h->own.d : &h->remote;
+	return 0;
+}
+
+int
+hand_commit(struct hand *h, const struct places *p, struct err *e)
+{
+	struct buf q = BUF_INIT;
+
+	h->active = false;
+	h->used = clock_mono();
+	if (h->sock < 0)
+		return handwork_commit(&h->own, h->own.d.size, h->own.d.vsize,
+				       p, e);
+	if (deposit_flush(&h->remote, e) != 0) {
+		h->active = true;
+		hand_abort(h);
+		return -1;
+	}
+	wire_put_u64(&q, HAND_COMMIT);
+	wire_put_u64(&q, h->remote.size);
+	wire_put_u64(&q, h->remote.vsize);
+	wire_put_places(&q, p);
+	deposit_abort(&h->remote);
+	return ask(h, &q, -1, NULL, NULL, HAND_MS, e);
+}
+
+void
+hand_abort(struct hand *h)
+{
+	struct buf q = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (h == NULL || !h->active)
+		return;
+	h->active = false;
+	if (h->sock < 0) {
+		handwork_abort(&h->own);
+		return;
+	}
+	deposit_abort(&h->remote);
+	wire_put_u64(&q, HAND_ABORT);
+	(void)!ask(h, &q, -1, NULL, NULL, HAND_MS, &e);
+}
+
+int
+hand_mbox(struct hand *h, const char *path, const char *sender,
+	  struct span head, int fd, uint64_t at, uint64_t size, struct err *e)
+{
+	struct buf q = BUF_INIT;
+
+	if (h->sock < 0)
+		return handwork_mbox(path, sender, head, fd, at, size, e);
+	wire_put_u64(&q, HAND_MBOX);
+	wire_put_str(&q, path);
+	wire_put_str(&q, sender);
+	wire_put_span(&q, head);
+	wire_put_u64(&q, at);
+	wire_put_u64(&q, size);
+	return ask(h, &q, fd, NULL, NULL, HAND_MS, e);
+}
+
+int
+hand_run(struct hand *h, const struct command *c, int fd,
+	 struct command_result *r, struct err *e)
+{
+	struct buf q = BUF_INIT, a = BUF_INIT;
+	struct span rest, out, errs;
+	uint64_t status;
+
+	if (h->sock < 0)
+		return handwork_run(c, fd, r, e);
+	*r = (struct command_result){ .out = BUF_INIT, .errs = BUF_INIT };
+	wire_put_u64(&q, HAND_RUN);
+	wire_put_strs(&q, &c->argv);
+	wire_put_strs(&q, &c->env);
+	wire_put_str(&q, c->dir);
+	wire_put_u64(&q, (uint64_t)c->limit_ms);
+	if (ask(h, &q, fd, &a, NULL, c->limit_ms + 10000, e) != 0)
+		return -1;
+	rest = buf_span(&a);
+	bool ok = wire_get_u64(&rest, &status) && wire_get_span(&rest, &out) &&
+		  wire_get_span(&rest, &errs);
+	if (ok) {
+		r->status = (int)status;
+		buf_addspan(&r->out, out);
+		buf_addspan(&r->errs, errs);
+	}
+	buf_free(&a);
+	return ok ? 0 : err_set(e, ST_TEMPFAIL, "malformed answer");
+}

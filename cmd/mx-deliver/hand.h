@@ -1,0 +1,36 @@
+/*
+ * hand.h - deliveries with another user's rights, by asking: each call does
+ * what its namesake in handwork.h does, here when the rights are our own,
+ * else in the kept child that became the user.
+ */
+#ifndef MX_DELIVER_HAND_H
+#define MX_DELIVER_HAND_H
+
+#include "handwork.h"
+
+struct hand;
+
+/* For the owner of a place; a few are kept.  NULL and a sentence. */
+struct hand *hand_get(const struct dest *d, struct err *e);
+/* Forgets children that were idle for a minute. */
+void hand_idle(void);
+
+/* *out is where the message is written (deposit_write), until hand_commit or
+ * hand_abort.  One message at a time. */
+int hand_open(struct hand *h, const struct dest *d, struct deposit **out,
+	      bool *script_r, struct err *e) MX_MUST_CHECK;
+int hand_commit(struct hand *h, const struct places *p,
+		struct err *e) MX_MUST_CHECK;
+void hand_abort(struct hand *h);
+int hand_mbox(struct hand *h, const char *path, const char *sender,
+	      struct span head, int fd, uint64_t at, uint64_t size,
+	      struct err *e) MX_MUST_CHECK;
+int hand_run(struct hand *h, const struct command *c, int fd,
+	     struct command_result *r, struct err *e) MX_MUST_CHECK;
+
+/* The other end: serves requests on fd until it is closed. */
+void hand_serve(int fd);
+/* Tells the client why it cannot be served. */
+void hand_refuse(int fd, const struct err *e);
+
+#endif

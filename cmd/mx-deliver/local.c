@@ -1,0 +1,199 @@
+/*
+ * local.c - delivery of one message to one place on this host.
+ * virtual(8), local(8) of Postfix: fields on top, loop check by Delivered-To,
+ * mailboxes, commands.
+ */
+#include "local.h"
+#include "command.h"
+#include "conf.h"
+#include "hand.h"
+#include "head.h"
+#include "log.h"
+#include "sieve.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void
+outcome_fail(struct outcome *out, const struct err *e)
+{
+	out->why = *e;
+	if (out->why.status == 0)
+		out->why.status = ST_TEMPFAIL;
+	/* A full disk and its like are temporary at a mailbox too. */
+	out->result =
+	    status_is_temp(out->why.status) ? DELIVER_DEFERRED : DELIVER_FAILED;
+	snprintf(out->dsn, sizeof(out->dsn), "%s", err_code(&out->why));
+	/* the class of the code and the verdict never differ */
+	out->dsn[0] = out->result == DELIVER_FAILED ? '5' : '4';
+	snprintf(out->text, sizeof(out->text), "%.190s", out->why.text);
+}
+
+void
+outcome_done(struct outcome *out, const char *text)
+{
+	out->result = DELIVER_DONE;
+	out->why = ERR_INIT;
+	snprintf(out->dsn, sizeof(out->dsn), "2.0.0");
+	snprintf(out->text, sizeof(out->text), "%s", text);
+}
+
+/* A mailbox that cannot be opened or written is trouble of ours, whatever
+ * errno says: permissions, a missing home, a wrong path are mended. */
+static int
+temporary(int r, struct err *e)
+{
+	if (r != 0 && e->status != ST_TEMPFAIL) {
+		e->status = ST_TEMPFAIL;
+		snprintf(e->esc, sizeof(e->esc), "4.2.0");
+	}
+	return r;
+}
+
+int
+local_begin(struct local *l, const struct dest *d, const struct facts *f,
+	    struct err *e)
+{
+	struct buf head = BUF_INIT;
+	int r;
+
+	*l = (struct local){ .dest = d, .facts = f };
+	l->hand = hand_get(d, e);
+	if (l->hand == NULL ||
+	    hand_open(l->hand, d, &l->out, &l->script, e) != 0) {
+		l->out = NULL;
+		return temporary(-1, e);
+	}
+	head_fields(&head, f, "file");
+	r = deposit_write(l->out, head.p, head.n, e);
+	buf_free(&head);
+	if (r != 0)
+		local_abort(l);
+	return temporary(r, e);
+}
+
+int
+local_write(struct local *l, const void *p, size_t n, struct err *e)
+{
+	return temporary(deposit_write(l->out, p, n, e), e);
+}
+
+void
+local_abort(struct local *l)
+{
+	if (l->out != NULL)
+		hand_abort(l->hand);
+	l->out = NULL;
+}
+
+void
+local_finish(struct local *l, struct outcome *out)
+{
+	struct verdict v = { .keep = true };
+	struct err e = ERR_INIT;
+	int r = 0;
+
+	if (l->script) {
+		r = deposit_flush(l->out, &e);
+		if (r == 0)
+			r = sieve_run(l, &v, &e);
+	} else {
+		places_add(&v.places, SPAN(""), NULL, false, false);
+	}
+	if (r == 0 && v.reject != NULL) {
+		r = err_esc(&e, ST_UNAVAILABLE, "5.7.1", "%s", v.reject);
+		local_abort(l);
+	} else if (r == 0 && v.places.n == 0) {
+		outcome_done(out, v.redirected ? "redirected by sieve"
+					       : "discarded by sieve");
+		local_abort(l);
+	} else if (r == 0) {
+		r = temporary(hand_commit(l->hand, &v.places, &e), &e);
+		l->out = NULL;
+		if (r == 0)
+			outcome_done(out, v.words[0] ? v.words
+						     : "delivered to maildir");
+	}
+	if (r != 0) {
+		local_abort(l);
+		verdict_undo(&v);
+		outcome_fail(out, &e);
+	}
+	verdict_free(&v);
+}
+
+static void
+deliver_maildir(const struct dest *d, const struct facts *f, int fd,
+		uint64_t at, uint64_t size, struct outcome *out)
+{
+	struct local l;
+	struct err e = ERR_INIT;
+	char b[65536];
+	int r = local_begin(&l, d, f, &e);
+
+	while (r == 0 && size > 0) {
+		ssize_t got =
+		    pread(fd, b, size < sizeof(b) ? (size_t)size : sizeof(b),
+			  (off_t)at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			r = err_set(&e, ST_TEMPFAIL,
+				    "the queued message cannot be read");
+		else
+			r = local_write(&l, b, (size_t)got, &e);
+		at += got > 0 ? (uint64_t)got : 0;
+		size -= got > 0 ? (uint64_t)got : 0;
+	}
+	if (r == 0) {
+		local_finish(&l, out);
+		return;
+	}
+	local_abort(&l);
+	outcome_fail(out, &e);
+}
+
+static void
+deliver_mbox(const struct dest *d, const struct facts *f, int fd, uint64_t at,
+	     uint64_t size, struct outcome *out)
+{
+	struct hand *h;
+	struct err e = ERR_INIT;
+	struct buf head = BUF_INIT;
+	int r = -1;
+
+	h = hand_get(d, &e);
+	head_fields(&head, f, "file");
+	if (h != NULL)
+		r = hand_mbox(h, d->path, f->sender, buf_span(&head), fd, at,
+			      size, &e);
+	buf_free(&head);
+	if (r == 0)
+		outcome_done(out, d->user != NULL ? "delivered to mailbox"
+						  : "delivered to file");
+	else {
+		(void)temporary(r, &e);
+		outcome_fail(out, &e);
+	}
+}
+
+void
+local_deliver(const struct dest *d, const struct facts *f, int fd, uint64_t at,
+	      uint64_t size, struct outcome *out)
+{
+	struct err e = ERR_INIT;
+
+	if (head_loops(fd, at, size, f->addr)) {
+		err_esc(&e, ST_UNAVAILABLE, "5.4.6",
+			"mail forwarding loop for %s", f->addr);
+		outcome_fail(out, &e);
+	} else if (d->kind == DEST_MAILDIR) {
+		deliver_maildir(d, f, fd, at, size, out);
+	} else if (d->kind == DEST_MBOX) {
+		deliver_mbox(d, f, fd, at, size, out);
+	} else {
+		command_deliver(d, f, fd, at, size, out);
+	}
+}
