@@ -273,6 +273,9 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 		n += r2 == 0;
 		queuefile_env_free(&env);
 	}
+	if (r2 == 0 && done < t->n)
+		r2 = err_set(&e, ST_TEMPFAIL,
+			     "an alias with too many owner- aliases");
 	for (size_t k = 0; r2 != 0 && k < n; k++)
 		queuefile_undo(&w[k]);
 	free(used);

@@ -274,3 +274,37 @@ hand_run(struct hand *h, const struct command *c, int fd,
 	buf_free(&a);
 	return ok ? 0 : err_set(e, ST_TEMPFAIL, "malformed answer");
 }
+
+int
+hand_pipe(struct hand *h, const struct pipeline *p, int fd,
+	  struct pipeline_result *r, struct err *e)
+{
+	struct buf q = BUF_INIT, a = BUF_INIT;
+	struct span rest, errs, actions;
+	uint64_t bad, status;
+
+	if (h->sock < 0)
+		return handwork_pipe(p, fd, r, e);
+	*r = (struct pipeline_result){ .bad = -1, .fd_out = -1 };
+	wire_put_u64(&q, HAND_PIPE);
+	wire_put_u64(&q, p->n);
+	for (size_t i = 0; i < p->n; i++)
+		wire_put_strs(&q, &p->argv[i]);
+	wire_put_strs(&q, &p->env);
+	wire_put_u64(&q, (uint64_t)p->limit_ms);
+	if (ask(h, &q, fd, &a, &r->fd_out, p->limit_ms + 10000, e) != 0)
+		return -1;
+	rest = buf_span(&a);
+	bool ok = wire_get_u64(&rest, &bad) && bad <= p->n &&
+		  wire_get_u64(&rest, &status) && status <= 255 &&
+		  wire_get_span(&rest, &errs) &&
+		  wire_get_span(&rest, &actions) && r->fd_out >= 0;
+	if (ok) {
+		r->bad = (int)bad - 1;
+		r->status = (int)status;
+		buf_addspan(&r->errs, errs);
+		buf_addspan(&r->actions, actions);
+	}
+	buf_free(&a);
+	return ok ? 0 : err_set(e, ST_TEMPFAIL, "malformed answer");
+}

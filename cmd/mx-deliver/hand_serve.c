@@ -14,7 +14,8 @@
 
 struct served {
 	struct handwork work;
-	int fd_out; /* passed with the answer; not ours to close then */
+	int fd_out;     /* passed with the answer */
+	bool close_out; /* and closed here after that */
 };
 
 static int
@@ -108,6 +109,44 @@ serve_run(struct span q, int fd, struct buf *a, struct err *e)
 }
 
 static int
+serve_pipe(struct served *s, struct span q, int fd, struct buf *a,
+	   struct err *e)
+{
+	struct pipeline p = { .env = STRS_INIT };
+	struct pipeline_result res = { .fd_out = -1 };
+	uint64_t n, ms = 0;
+	bool ok = wire_get_u64(&q, &n) && n > 0 && n <= 32;
+	int r = -1;
+
+	p.argv = mem_alloc(ok ? (size_t)n : 1, sizeof(*p.argv));
+	for (; ok && p.n < n; p.n++)
+		ok = wire_get_strs(&q, &p.argv[p.n]) && p.argv[p.n].n > 0;
+	ok = ok && wire_get_strs(&q, &p.env) && wire_get_u64(&q, &ms) &&
+	     ms <= INT64_MAX;
+	if (!ok) {
+		err_set(e, ST_PROTOCOL, "malformed request");
+	} else {
+		p.limit_ms = (int64_t)ms;
+		r = handwork_pipe(&p, fd, &res, e);
+	}
+	if (r == 0) {
+		wire_put_u64(a, (uint64_t)(res.bad + 1));
+		wire_put_u64(a, (uint64_t)res.status);
+		wire_put_span(a, buf_span(&res.errs));
+		wire_put_span(a, buf_span(&res.actions));
+		s->fd_out = res.fd_out;
+		s->close_out = true;
+	}
+	for (size_t i = 0; i < p.n; i++)
+		strs_free(&p.argv[i]);
+	free(p.argv);
+	strs_free(&p.env);
+	buf_free(&res.errs);
+	buf_free(&res.actions);
+	return r;
+}
+
+static int
 serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 {
 	uint64_t op;
@@ -126,6 +165,8 @@ serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 		return serve_mbox(q, fd, e);
 	case HAND_RUN:
 		return serve_run(q, fd, a, e);
+	case HAND_PIPE:
+		return serve_pipe(s, q, fd, a, e);
 	default:
 		return err_set(e, ST_PROTOCOL, "unknown request");
 	}
@@ -149,11 +190,14 @@ hand_serve(int sock)
 		if (n <= 0)
 			break;
 		s.fd_out = -1;
+		s.close_out = false;
 		int r =
 		    serve_one(&s, span_make(in, (size_t)n), fd, &values, &e);
 		wire_put_verdict(&answer, r, &e);
 		buf_addspan(&answer, buf_span(&values));
 		r = io_send_fd(sock, answer.p, answer.n, s.fd_out);
+		if (s.close_out)
+			close(s.fd_out);
 		buf_free(&answer);
 		buf_free(&values);
 		if (fd >= 0)

@@ -12,7 +12,7 @@
 #define HAND_MAX 150000
 #define HAND_MS 120000
 
-enum { HAND_OPEN = 1, HAND_COMMIT, HAND_ABORT, HAND_MBOX, HAND_RUN };
+enum { HAND_OPEN = 1, HAND_COMMIT, HAND_ABORT, HAND_MBOX, HAND_RUN, HAND_PIPE };
 
 void wire_put_u64(struct buf *b, uint64_t v);
 void wire_put_span(struct buf *b, struct span s);

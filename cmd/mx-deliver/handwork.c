@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -305,4 +306,35 @@ handwork_run(const struct command *c, int fd, struct command_result *r,
 	close(out[0]);
 	close(errs[0]);
 	return pid > 0 ? 0 : -1;
+}
+
+int
+handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
+	      struct err *e)
+{
+	struct proc_stage *s = mem_alloc(p->n > 0 ? p->n : 1, sizeof(*s));
+
+	*r = (struct pipeline_result){ .bad = -1, .fd_out = -1 };
+	for (size_t i = 0; i < p->n; i++)
+		s[i].argv = p->argv[i];
+	r->fd_out = memfd_create("filtered", MFD_CLOEXEC);
+	if (r->fd_out < 0) {
+		free(s);
+		return err_sys(e, "memory for the filtered message");
+	}
+	r->bad = proc_pipe(s, p->n, fd, r->fd_out, p->env.v,
+			   clock_deadline(p->limit_ms));
+	if (r->bad >= 0) {
+		r->status = s[r->bad].status;
+		buf_addspan(&r->errs, buf_span(&s[r->bad].errs));
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		/* a request of the hop is bounded */
+		if (r->actions.n + s[i].actions.n < OUT_MAX)
+			buf_addspan(&r->actions, buf_span(&s[i].actions));
+		s[i].argv = STRS_INIT;
+		proc_stage_free(&s[i]);
+	}
+	free(s);
+	return 0;
 }

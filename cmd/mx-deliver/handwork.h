@@ -37,6 +37,22 @@ struct command_result {
 	struct buf errs; /* of stderr, its last 4 KB */
 };
 
+/* Stages of a filter over real pipes, the message as the first one's stdin;
+ * what the last one writes is in fd_out, a new descriptor without a name. */
+struct pipeline {
+	struct strs *argv; /* one list a stage */
+	size_t n;
+	struct strs env;
+	int64_t limit_ms;
+};
+struct pipeline_result {
+	int bad;            /* index of the failing stage, or -1 */
+	int status;         /* its ST_* */
+	struct buf errs;    /* its stderr, the last 4 KB */
+	struct buf actions; /* all stages' fd 3, in order */
+	int fd_out;
+};
+
 struct handwork {
 	/* the Maildir of the last delivery is kept open */
 	char *path;
@@ -63,5 +79,7 @@ int handwork_mbox(const char *path, const char *sender, struct span head,
 /* Runs it; stdin is fd.  -1: it could not be run at all. */
 int handwork_run(const struct command *c, int fd, struct command_result *r,
 		 struct err *e) MX_MUST_CHECK;
+int handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
+		  struct err *e) MX_MUST_CHECK;
 
 #endif

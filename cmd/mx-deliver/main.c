@@ -19,6 +19,9 @@ struct options options;
 	}
 
 static const struct opt opts[] = {
+	OPT(0, "lmtp", NULL, FLAG, lmtp,
+	    "serve ESMTP and LMTP: XFORWARD on deliver, logins on submit"),
+	SERVER_OPT_ROWS(struct options, server),
 	OPT(0, "maildir", "DIR[/.FOLDER]", STR, maildir,
 	    "deposit stdin there; no configuration is read"),
 	OPT(0, "mbox", "FILE", STR, mbox,
@@ -33,9 +36,11 @@ static struct param_rows params[2]; /* filled in main */
 
 static struct program program = {
 	.name = "mx-deliver",
-	.synopsis = "mx-deliver --maildir DIR[/.FOLDER] | --mbox FILE < msg\n"
-		    "       mx-deliver [-f SENDER] RECIPIENT... < msg\n"
-		    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n",
+	.synopsis =
+	    "mx-deliver --lmtp [--listen ENDPOINT]... [--mode MODE]\n"
+	    "       mx-deliver --maildir DIR[/.FOLDER] | --mbox FILE < msg\n"
+	    "       mx-deliver [-f SENDER] RECIPIENT... < msg\n"
+	    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n",
 	.meaning = "delivers mail: to mailboxes, or into the queue",
 	.opts = opts,
 	.nopts = ARRAY_LEN(opts),
@@ -78,5 +83,8 @@ main(int argc, char **argv)
 		return bare_maildir(options.maildir);
 	if (options.mbox != NULL)
 		return bare_mbox(options.mbox, options.sender);
+	log_open(site.syslog_name, "deliver", (enum log_format)site.log_format);
+	if (options.lmtp)
+		return serve_run(&program);
 	return prog_usage("a recipient is missing: see mx-deliver --help");
 }

@@ -1,0 +1,253 @@
+/*
+ * filters.c - inbound_filter and outbound_filter.
+ * DESIGN 3.3: the first failing stage from the left decides: 69 and 77 are
+ * 5xx with its last line on stderr, 65 is 5xx with fixed text, else 451.
+ */
+#include "filters.h"
+#include "command.h"
+#include "conf.h"
+#include "envelope.h"
+#include "escape.h"
+#include "hand.h"
+#include "log.h"
+#include "mem.h"
+#include "proc.h"
+#include "site.h"
+#include "status.h"
+#include "users.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STAGES_MAX 32
+
+bool
+filters_is_ours(const struct client *c)
+{
+	static struct match_list *networks;
+
+	if (c->submit || (c->login != NULL && c->login[0] != '\0'))
+		return true;
+	if (c->addr == NULL || c->addr[0] == '\0')
+		return false;
+	if (networks == NULL)
+		networks = match_networks(&site.mynetworks, NULL);
+	/* a table that is away: the stricter way */
+	return match_lookup(networks, span_of(c->addr), NULL) == TABLE_FOUND;
+}
+
+static const char *
+filter_of(const struct client *c)
+{
+	return filters_is_ours(c) ? conf.outbound_filter : conf.inbound_filter;
+}
+
+bool
+filters_wanted(const struct client *c)
+{
+	if (conf.inbound_filter[0] == '\0' && conf.outbound_filter[0] == '\0')
+		return false;
+	return filter_of(c)[0] != '\0';
+}
+
+/* One of our own programs is found beside this one. */
+static void
+find_own(struct strs *argv)
+{
+	if (argv->n == 0 || strncmp(argv->v[0], "mx-", 3) != 0)
+		return;
+	char *path = command_own(argv->v[0]);
+	free(argv->v[0]);
+	argv->v[0] = path;
+}
+
+static int
+add_stage(struct strs *v, size_t *n, struct span words, struct err *e)
+{
+	if (*n >= STAGES_MAX)
+		return err_set(e, ST_CONFIG, "a filter has more than %d stages",
+			       STAGES_MAX);
+	if (proc_words(&v[*n], words, e) != 0)
+		return -1;
+	if (v[*n].n == 0)
+		return err_set(e, ST_CONFIG,
+			       "a filter has an empty stage: expected "
+			       "\"COMMAND | COMMAND\"");
+	find_own(&v[*n]);
+	++*n;
+	return 0;
+}
+
+int
+filters_stages(const char *text, struct strs **argv_r, size_t *n_r,
+	       struct err *e)
+{
+	struct strs *v = mem_alloc(STAGES_MAX + 1, sizeof(*v));
+	struct span s = span_of(text);
+	size_t n = 0, from = 0;
+	char quote = '\0';
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i <= s.n; i++) {
+		char c = i < s.n ? s.p[i] : '|';
+		if (i == s.n)
+			quote = '\0';
+		if (quote != '\0') {
+			quote = c == quote ? '\0' : quote;
+		} else if (c == '\'' || c == '"') {
+			quote = c;
+		} else if (c == '\\') {
+			i++;
+		} else if (c == '|') {
+			r = add_stage(v, &n, span_sub(s, from, i), e);
+			from = i + 1;
+		}
+	}
+	*argv_r = v;
+	*n_r = n;
+	return r;
+}
+
+static void
+stages_free(struct strs *v, size_t n)
+{
+	/* a stage that failed to parse is behind the last */
+	for (size_t i = 0; v != NULL && i <= n && i < STAGES_MAX; i++)
+		strs_free(&v[i]);
+	free(v);
+}
+
+static char *
+dup_or_null(const char *s)
+{
+	return s != NULL ? mem_strdup(s) : NULL;
+}
+
+static void
+make_env(struct strs *out, const struct trans *t)
+{
+	const struct client *c = t->client;
+	struct envelope env = { .sender = mem_strdup(t->sender),
+				.client_addr = dup_or_null(c->addr),
+				.client_name = dup_or_null(c->name),
+				.helo = dup_or_null(c->helo),
+				.auth_user = dup_or_null(c->login),
+				.tls = dup_or_null(c->tls),
+				.queue_id = mem_strdup(t->id) };
+
+	for (size_t i = 0; i < t->nrcpt; i++)
+		strs_add(&env.recipients, t->rcpt[i].addr);
+	command_env_base(out);
+	envelope_to_env(&env, out);
+	envelope_free(&env);
+}
+
+/* The verdict of the failing stage. */
+static int
+refuse(const struct pipeline_result *r, const char *stage, struct err *e)
+{
+	struct span said = span_trim(buf_span(&r->errs));
+	ssize_t lf = span_rchr(said, '\n');
+	struct buf line = BUF_INIT;
+
+	if (lf >= 0)
+		said = span_from(said, (size_t)lf + 1);
+	escape_line(&line, said, 200);
+	log_warn("filter stage %s: status %d (%s): %s", stage, r->status,
+		 status_words(r->status), buf_str(&line));
+	if (r->status == ST_UNAVAILABLE || r->status == ST_NOPERM)
+		err_esc(e, ST_UNAVAILABLE, "5.7.1", "%s",
+			line.n > 0 ? buf_str(&line) : "Message refused");
+	else if (r->status == ST_DATA)
+		err_esc(e, ST_DATA, "5.6.0", "Message content rejected");
+	else
+		err_esc(e, ST_TEMPFAIL, "4.3.0",
+			"Message filter failed, try again later");
+	buf_free(&line);
+	return -1;
+}
+
+static int
+take_actions(struct trans *t, struct span lines, struct err *e)
+{
+	struct span line, word, arg;
+
+	while (span_split(&lines, '\n', &line)) {
+		line = span_rtrim(line);
+		if (line.n == 0 || !span_split(&line, '\t', &word))
+			continue;
+		arg = SPAN("");
+		if (line.p != NULL)
+			(void)!span_split(&line, '\t', &arg);
+		if (span_is(word, "hold") || span_is(word, "quarantine"))
+			t->hold = true;
+		else if (span_is(word, "discard"))
+			t->discard = true;
+		else if (span_is(word, "bcc") && arg.n > 0 &&
+			 !span_has_ctl(arg) && t->bcc.n < 100)
+			strs_addspan(&t->bcc, arg);
+		else if (span_is(word, "reject") || span_is(word, "ereject")) {
+			struct buf b = BUF_INIT;
+			escape_line(&b, arg, 200);
+			err_esc(e, ST_UNAVAILABLE, "5.7.1", "%s", buf_str(&b));
+			buf_free(&b);
+			return -1;
+		} else if (!span_is(word, "keep"))
+			log_warn("%s: filter action \"%.*s\" is not known "
+				 "here: left out",
+				 t->id, SPAN_ARG(span_sub(word, 0, 40)));
+	}
+	return 0;
+}
+
+/* Who filters: filter_user where we can become it, else ourselves. */
+static struct hand *
+filter_hand(struct err *e)
+{
+	struct dest d = { .has_ids = false };
+
+	if (geteuid() != 0 && site.filter_user[0] != '\0') {
+		struct err none = ERR_INIT;
+		d.has_ids =
+		    users_ids(site.filter_user, &d.uid, &d.gid, &none) == 0;
+	}
+	return hand_get(&d, e);
+}
+
+int
+filters_run(struct trans *t, struct spool *s, struct err *e)
+{
+	struct pipeline p = { .limit_ms = conf.filter_time_limit };
+	struct pipeline_result res = { .fd_out = -1 };
+	struct hand *h;
+	int r;
+
+	if (!filters_wanted(t->client))
+		return 0;
+	r = filters_stages(filter_of(t->client), &p.argv, &p.n, e);
+	make_env(&p.env, t);
+	h = r == 0 ? filter_hand(e) : NULL;
+	if (h == NULL || hand_pipe(h, &p, s->fd, &res, e) != 0) {
+		r = -1;
+		e->status = ST_TEMPFAIL;
+	} else if (res.bad >= 0) {
+		r = refuse(&res, p.argv[res.bad].v[0], e);
+	} else {
+		r = take_actions(t, buf_span(&res.actions), e);
+	}
+	if (r == 0) {
+		r = spool_adopt(s, res.fd_out, e);
+		res.fd_out = -1;
+		/* the last stage ended well and wrote nothing */
+		if (r == 0 && s->size == 0)
+			r = err_esc(e, ST_DATA, "5.6.0",
+				    "Message content rejected");
+	}
+	if (res.fd_out >= 0)
+		close(res.fd_out);
+	buf_free(&res.errs);
+	buf_free(&res.actions);
+	stages_free(p.argv, p.n);
+	strs_free(&p.env);
+	return r;
+}

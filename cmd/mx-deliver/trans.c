@@ -1,0 +1,468 @@
+/*
+ * trans.c - one message on its way in.
+ * Law 1: trans_end says 0 only for what is on stable storage.  Law 3: with
+ * one recipient that ends in one Maildir it is written once, there.
+ */
+#include "trans.h"
+#include "conf.h"
+#include "enqueue.h"
+#include "filters.h"
+#include "hand.h"
+#include "log.h"
+#include "mem.h"
+#include "received.h"
+#include "site.h"
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void
+client_free(struct client *c)
+{
+	free(c->name);
+	free(c->addr);
+	free(c->port);
+	free(c->proto);
+	free(c->helo);
+	free(c->ident);
+	free(c->source);
+	free(c->login);
+	free(c->tls);
+	*c = (struct client){ .submit = c->submit };
+}
+
+void
+trans_init(struct trans *t, const struct client *c, bool lmtp)
+{
+	*t = (struct trans){ .client = c, .lmtp = lmtp, .sink = SINK_NONE };
+	spool_init(&t->spool);
+}
+
+static void
+free_rcpt(struct trans_rcpt *r)
+{
+	free(r->addr);
+	free(r->orcpt);
+	free(r->notify);
+	targets_free(&r->t);
+}
+
+void
+trans_reset(struct trans *t)
+{
+	const struct client *c = t->client;
+	bool lmtp = t->lmtp;
+
+	if (t->sink == SINK_DIRECT)
+		local_abort(&t->local);
+	if (t->sink == SINK_QUEUE)
+		queuefile_abort(&t->qw);
+	spool_free(&t->spool);
+	queuefile_env_free(&t->env);
+	head_watch_free(&t->head);
+	buf_free(&t->top);
+	for (size_t i = 0; i < t->nrcpt; i++)
+		free_rcpt(&t->rcpt[i]);
+	free(t->rcpt);
+	free(t->sender);
+	free(t->envid);
+	free(t->ret);
+	strs_free(&t->bcc);
+	trans_init(t, c, lmtp);
+}
+
+int
+trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
+	   struct err *e)
+{
+	struct trans_rcpt r = { .orcpt = orcpt, .notify = notify };
+
+	for (size_t i = 0; i < t->nrcpt; i++) {
+		/* said twice: accepted, delivered once; LMTP counts replies */
+		if (!t->lmtp && strcmp(t->rcpt[i].addr, addr) == 0) {
+			free(orcpt);
+			free(notify);
+			return 0;
+		}
+	}
+	if (route_expand(addr, &r.t, e) != 0) {
+		free(orcpt);
+		free(notify);
+		return -1;
+	}
+	r.addr = mem_strdup(addr);
+	t->rcpt = mem_grow(t->rcpt, &t->cap, t->nrcpt + 1, sizeof(*t->rcpt));
+	t->rcpt[t->nrcpt++] = r;
+	t->ntargets += r.t.n;
+	return 0;
+}
+
+/* A place that can be delivered to before the answer. */
+static bool
+ends_here(const struct trans *t, const struct trans_rcpt *r)
+{
+	const struct target *g = &r->t.v[0];
+
+	return r->t.n == 1 && g->dest != NULL && g->dest->user != NULL &&
+	       g->dest->kind != DEST_COMMAND && g->sender == NULL &&
+	       conf.always_bcc[0] == '\0' && !t->hold && t->bcc.n == 0 &&
+	       (r->notify == NULL || strstr(r->notify, "SUCCESS") == NULL);
+}
+
+static void
+fill_facts(struct trans *t, const struct trans_rcpt *r)
+{
+	const struct client *c = t->client;
+
+	t->facts = (struct facts){ .id = t->id,
+				   .sender = t->sender,
+				   .addr = r->t.v[0].addr,
+				   .original = r->addr,
+				   .client_addr = c->addr,
+				   .client_name = c->name,
+				   .helo = c->helo,
+				   .login = c->login,
+				   .tls = c->tls,
+				   .extra = buf_span(&t->top) };
+}
+
+static char *
+dup_or_null(const char *s)
+{
+	return s != NULL && s[0] != '\0' ? mem_strdup(s) : NULL;
+}
+
+/* The envelope without recipients. */
+static void
+fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
+{
+	const struct client *c = t->client;
+
+	*env = (struct queuefile_env){ .flags = t->flags | QUEUEFILE_FILTERED };
+	env->id = mem_strdup(t->id);
+	env->sender = mem_strdup(sender);
+	env->arrival_us = t->begun_us;
+	env->hold = t->hold;
+	env->envid = dup_or_null(t->envid);
+	env->ret = dup_or_null(t->ret);
+	env->client_addr = dup_or_null(c->addr);
+	env->client_name = dup_or_null(c->name);
+	env->client_port = dup_or_null(c->port);
+	env->helo = dup_or_null(c->helo);
+	env->proto = dup_or_null(c->proto);
+	env->tls = dup_or_null(c->tls);
+	env->login = dup_or_null(c->login);
+	if (!filters_is_ours(c))
+		env->flags |= QUEUEFILE_INBOUND;
+}
+
+static void
+add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
+	   const struct target *g)
+{
+	struct queuefile_rcpt *q = route_to_queue(env, g);
+
+	q->original = mem_strdup(r->addr);
+	q->orcpt = dup_or_null(r->orcpt);
+	q->notify = dup_or_null(r->notify);
+}
+
+/* Do all recipients keep the message's sender? */
+static bool
+one_sender(const struct trans *t)
+{
+	for (size_t i = 0; i < t->nrcpt; i++)
+		for (size_t k = 0; k < t->rcpt[i].t.n; k++)
+			if (t->rcpt[i].t.v[k].sender != NULL)
+				return false;
+	return true;
+}
+
+static void
+add_bcc(const struct trans *t, struct queuefile_env *env)
+{
+	for (size_t i = 0; i < t->bcc.n; i++)
+		(void)queuefile_env_add(env, t->bcc.v[i]);
+	if (conf.always_bcc[0] != '\0')
+		(void)queuefile_env_add(env, conf.always_bcc);
+}
+
+static int
+begin_queue(struct trans *t, struct err *e)
+{
+	int dirfd = deliver_queue_dir(e);
+
+	if (dirfd < 0)
+		return -1;
+	fill_env(t, &t->env, t->sender);
+	for (size_t i = 0; i < t->nrcpt; i++)
+		for (size_t k = 0; k < t->rcpt[i].t.n; k++)
+			add_to_env(&t->env, &t->rcpt[i], &t->rcpt[i].t.v[k]);
+	add_bcc(t, &t->env);
+	if (queuefile_create(&t->qw, dirfd, &t->env, e) != 0)
+		return -1;
+	t->sink = SINK_QUEUE;
+	return queuefile_write(&t->qw, t->top.p, t->top.n, e);
+}
+
+void
+trans_begin(struct trans *t)
+{
+	const char *ident = t->client->ident;
+	int r = 0;
+
+	t->failed = ERR_INIT;
+	t->begun_us = clock_now_us();
+	if (ident != NULL && queuefile_id_ok(span_of(ident)))
+		snprintf(t->id, sizeof(t->id), "%s", ident);
+	else
+		queuefile_id_new(t->id, sizeof(t->id));
+	received_field(&t->top, t);
+	if (filters_wanted(t->client) || !one_sender(t) ||
+	    (t->lmtp && t->nrcpt > 1) ||
+	    (t->nrcpt == 1 && ends_here(t, &t->rcpt[0]) &&
+	     t->rcpt[0].t.v[0].dest->kind == DEST_MBOX)) {
+		t->sink = SINK_SPOOL;
+	} else if (t->nrcpt == 1 && ends_here(t, &t->rcpt[0])) {
+		fill_facts(t, &t->rcpt[0]);
+		r = local_begin(&t->local, t->rcpt[0].t.v[0].dest, &t->facts,
+				&t->failed);
+		t->sink = r == 0 ? SINK_DIRECT : SINK_NONE;
+	} else {
+		r = begin_queue(t, &t->failed);
+	}
+	if (r != 0 && t->failed.status == 0)
+		t->failed.status = ST_TEMPFAIL;
+}
+
+static void
+give_up(struct trans *t)
+{
+	if (t->sink == SINK_DIRECT)
+		local_abort(&t->local);
+	else if (t->sink == SINK_QUEUE)
+		queuefile_abort(&t->qw);
+	spool_free(&t->spool);
+	t->sink = SINK_NONE;
+	if (t->failed.status == 0)
+		t->failed.status = ST_TEMPFAIL;
+}
+
+void
+trans_write(struct trans *t, const void *p, size_t n)
+{
+	int r = 0;
+
+	t->size += n;
+	if (conf.message_size_limit > 0 &&
+	    t->size > (uint64_t)conf.message_size_limit &&
+	    t->failed.status == 0) {
+		err_esc(&t->failed, ST_UNAVAILABLE, "5.3.4",
+			"Error: message size exceeds fixed limit of %lld "
+			"bytes",
+			(long long)conf.message_size_limit);
+		give_up(t);
+	}
+	if (t->failed.status != 0)
+		return;
+	if (!t->head.done)
+		head_watch(&t->head, span_make(p, n));
+	if (t->sink == SINK_DIRECT)
+		r = local_write(&t->local, p, n, &t->failed);
+	else if (t->sink == SINK_QUEUE)
+		r = queuefile_write(&t->qw, p, n, &t->failed);
+	else if (t->sink == SINK_SPOOL)
+		r = spool_write(&t->spool, p, n, &t->failed);
+	if (r != 0)
+		give_up(t);
+}
+
+/* One recipient's message is in the spool; -1: temporary trouble. */
+static void
+finish_rcpt(struct trans *t, struct trans_rcpt *r)
+{
+	struct queuefile_env env;
+	struct queuefile_writer w;
+	struct err e = ERR_INIT;
+
+	if (ends_here(t, r)) {
+		fill_facts(t, r);
+		local_deliver(r->t.v[0].dest, &t->facts, t->spool.fd, 0,
+			      t->spool.size, &r->out);
+		return;
+	}
+	fill_env(t, &env, t->sender);
+	for (size_t k = 0; k < r->t.n; k++)
+		add_to_env(&env, r, &r->t.v[k]);
+	add_bcc(t, &env);
+	r->queued = true;
+	if (deliver_queue_copy(&w, &env, buf_span(&t->top), t->spool.fd, 0,
+			       t->spool.size, &e) == 0)
+		outcome_done(&r->out, "queued");
+	else
+		outcome_fail(&r->out, &e);
+	queuefile_env_free(&env);
+}
+
+/* From the spool into queue entries, one for each sender. */
+static int
+finish_queue(struct trans *t, struct err *e)
+{
+	struct strs senders = STRS_INIT;
+	struct queuefile_writer *w;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < t->nrcpt; i++)
+		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
+			const char *s = t->rcpt[i].t.v[k].sender;
+			s = s != NULL ? s : t->sender;
+			if (!strs_has(&senders, span_of(s)))
+				strs_add(&senders, s);
+		}
+	w = mem_alloc(senders.n, sizeof(*w));
+	for (; r == 0 && n < senders.n; n += r == 0) {
+		struct queuefile_env env;
+		fill_env(t, &env, senders.v[n]);
+		for (size_t i = 0; i < t->nrcpt; i++)
+			for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
+				const struct target *g = &t->rcpt[i].t.v[k];
+				const char *s =
+				    g->sender ? g->sender : t->sender;
+				if (strcmp(s, senders.v[n]) == 0)
+					add_to_env(&env, &t->rcpt[i], g);
+			}
+		if (n == 0)
+			add_bcc(t, &env);
+		r = deliver_queue_copy(&w[n], &env, buf_span(&t->top),
+				       t->spool.fd, 0, t->spool.size, e);
+		queuefile_env_free(&env);
+	}
+	for (size_t i = 0; r != 0 && i < n; i++)
+		queuefile_undo(&w[i]);
+	free(w);
+	strs_free(&senders);
+	for (size_t i = 0; i < t->nrcpt; i++)
+		t->rcpt[i].queued = true;
+	return r;
+}
+
+static int
+finish_spool(struct trans *t, struct err *e)
+{
+	if (spool_rewind(&t->spool, e) != 0 ||
+	    filters_run(t, &t->spool, e) != 0)
+		return -1;
+	if (t->discard) {
+		for (size_t i = 0; i < t->nrcpt; i++)
+			outcome_done(&t->rcpt[i].out, "discarded by filter");
+		return 0;
+	}
+	if (!t->lmtp && !(t->nrcpt == 1 && ends_here(t, &t->rcpt[0])))
+		return finish_queue(t, e);
+	for (size_t i = 0; i < t->nrcpt; i++)
+		finish_rcpt(t, &t->rcpt[i]);
+	if (t->lmtp || t->rcpt[0].out.result == DELIVER_DONE)
+		return 0;
+	*e = t->rcpt[0].out.why;
+	return -1;
+}
+
+static int
+check_header(struct trans *t, struct err *e)
+{
+	if (t->head.received > conf.hopcount_limit)
+		return err_esc(e, ST_UNAVAILABLE, "5.4.0",
+			       "Error: too many hops");
+	if (t->sink == SINK_DIRECT && head_watch_loops(&t->head, t->facts.addr))
+		return err_esc(e, ST_UNAVAILABLE, "5.4.6",
+			       "mail forwarding loop for %s", t->facts.addr);
+	return 0;
+}
+
+int
+trans_end(struct trans *t, struct err *e)
+{
+	int r = 0;
+
+	if (t->failed.status != 0) {
+		*e = t->failed;
+		r = -1;
+	} else {
+		r = check_header(t, e);
+	}
+	if (r != 0) {
+		give_up(t);
+	} else if (t->sink == SINK_DIRECT) {
+		local_finish(&t->local, &t->rcpt[0].out);
+		if (t->rcpt[0].out.result != DELIVER_DONE) {
+			*e = t->rcpt[0].out.why;
+			r = -1;
+		}
+	} else if (t->sink == SINK_QUEUE) {
+		r = queuefile_commit(&t->qw, e);
+		for (size_t i = 0; r == 0 && i < t->nrcpt; i++)
+			t->rcpt[i].queued = true;
+		if (r == 0)
+			snprintf(t->id, sizeof(t->id), "%s", t->qw.id);
+	} else {
+		r = finish_spool(t, e);
+	}
+	t->sink = SINK_NONE;
+	for (size_t i = 0; i < t->nrcpt; i++) {
+		struct outcome *o = &t->rcpt[i].out;
+		if (r != 0)
+			outcome_fail(o, e);
+		else if (o->dsn[0] == '\0')
+			outcome_done(o, "queued");
+	}
+	return t->lmtp ? 0 : r;
+}
+
+static void
+log_one(struct trans *t, const struct trans_rcpt *r, int64_t now)
+{
+	const struct outcome *o = &r->out;
+	struct delays dl = { .arrival_us = t->begun_us,
+			     .a = now - t->begun_us };
+	const struct dest *d = r->t.n > 0 ? r->t.v[0].dest : NULL;
+	const char *relay = d != NULL ? d->relay : "none";
+
+	/* a queued recipient's line is the runner's */
+	if (r->queued && o->result == DELIVER_DONE)
+		return;
+	deliver_log(relay, t->id, r->t.n > 0 ? r->t.v[0].addr : r->addr,
+		    r->addr, relay, &dl, o->dsn,
+		    o->result == DELIVER_DONE       ? "sent"
+		    : o->result == DELIVER_DEFERRED ? "deferred"
+						    : "bounced",
+		    o->text);
+}
+
+void
+trans_log(struct trans *t)
+{
+	struct log_event ev;
+	int64_t now = clock_now_us();
+
+	if (t->id[0] == '\0')
+		return;
+	if (t->head.message_id != NULL) {
+		log_role("cleanup");
+		log_event_begin(&ev, t->id);
+		log_event_add(&ev, "message-id", "%s", t->head.message_id);
+		log_event_end(&ev);
+	}
+	log_role("qmgr");
+	log_event_begin(&ev, t->id);
+	log_event_add(&ev, "from", "<%s>", t->sender);
+	log_event_add(&ev, "size", "%llu", (unsigned long long)t->size);
+	log_event_add(&ev, "nrcpt", "%zu", t->nrcpt);
+	log_event_words(&ev, "queue active");
+	log_event_end(&ev);
+	for (size_t i = 0; i < t->nrcpt; i++)
+		log_one(t, &t->rcpt[i], now);
+	log_role("deliver");
+}
