@@ -78,6 +78,11 @@ session_say(struct session *x, const struct reply *r)
 void
 session_reset(struct session *x)
 {
+	/* a queue ID is one message's */
+	if (x->t.id[0] != '\0') {
+		free(x->client.ident);
+		x->client.ident = NULL;
+	}
 	trans_reset(&x->t);
 	x->bdat = false;
 	free(x->wire);
