@@ -1,0 +1,164 @@
+/*
+ * dotlock.c - NAME.lock as Dovecot makes it; see dotlock.h.
+ * Layer: sys.  Dovecot file-dotlock: O_EXCL, "PID:HOST" inside.
+ */
+#include "dotlock.h"
+#include "io.h"
+#include "log.h"
+#include "num.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STALE_S 120
+
+static void
+own_word(char *out, size_t size)
+{
+	char host[65] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
+		snprintf(host, sizeof(host), "localhost");
+	snprintf(out, size, "%ld:%s", (long)getpid(), host);
+}
+
+/* Is the owner that the lock names a dead process of this host? */
+static bool
+owner_dead(int fd)
+{
+	char text[128], own[96];
+	struct span s;
+	const char *host;
+	ssize_t n = pread(fd, text, sizeof(text), 0), colon;
+	int pid;
+
+	if (n <= 0)
+		return false;
+	s = span_trim(span_make(text, (size_t)n));
+	colon = span_chr(s, ':');
+	own_word(own, sizeof(own));
+	host = strchr(own, ':') + 1;
+	if (colon < 0 || !span_is(span_from(s, (size_t)colon + 1), host) ||
+	    !num_int(span_sub(s, 0, (size_t)colon), 2, INT32_MAX, &pid))
+		return false;
+	return kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/* Takes away a lock that nobody holds.  Between look and unlink another
+ * process may do the same and lock anew: compared by inode, the window is the
+ * one Dovecot has too. */
+static void
+break_stale(int dirfd, const char *name)
+{
+	struct stat st, now;
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool stale = false;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0)
+		stale = (st.st_mtime < time(NULL) - STALE_S &&
+			 st.st_ctime < time(NULL) - STALE_S) ||
+			owner_dead(fd);
+	if (stale && fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    now.st_ino == st.st_ino && now.st_dev == st.st_dev) {
+		log_warn("%s: a stale lock is taken away", name);
+		(void)unlinkat(dirfd, name, 0);
+	}
+	close(fd);
+}
+
+int
+dotlock_take(struct dotlock *l, int dirfd, const char *file, deadline_t d,
+	     struct err *e)
+{
+	char own[96];
+
+	l->dirfd = dirfd;
+	snprintf(l->name, sizeof(l->name), "%s.lock", file);
+	for (;;) {
+		l->fd = openat(
+		    dirfd, l->name,
+		    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (l->fd >= 0)
+			break;
+		if (errno != EEXIST) {
+			int r = err_sys(e, "%s: locking", l->name);
+
+			l->name[0] = '\0';
+			return r;
+		}
+		break_stale(dirfd, l->name);
+		if (clock_left(d) == 0) {
+			err_set(e, ST_TEMPFAIL,
+				"%s: another program holds this lock", l->name);
+			l->name[0] = '\0';
+			return -1;
+		}
+		(void)poll(NULL, 0, 10);
+	}
+	own_word(own, sizeof(own));
+	/* Who holds it is a help for others, not the lock itself. */
+	(void)!write(l->fd, own, strlen(own));
+	return 0;
+}
+
+void
+dotlock_drop(struct dotlock *l)
+{
+	struct stat st, now;
+
+	if (l->name[0] == '\0')
+		return;
+	/* Not another's, who took ours for stale. */
+	if (fstat(l->fd, &st) == 0 &&
+	    fstatat(l->dirfd, l->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == now.st_ino && st.st_dev == now.st_dev)
+		(void)unlinkat(l->dirfd, l->name, 0);
+	close(l->fd);
+	l->fd = -1;
+	l->name[0] = '\0';
+}
+
+int
+dotlock_replace(struct dotlock *l, const char *file, struct span content,
+		struct err *e)
+{
+	if (ftruncate(l->fd, 0) != 0 || lseek(l->fd, 0, SEEK_SET) != 0 ||
+	    io_write(l->fd, content.p, content.n, DEADLINE_NEVER) != IO_OK ||
+	    fsync(l->fd) != 0 ||
+	    renameat(l->dirfd, l->name, l->dirfd, file) != 0 ||
+	    fsync(l->dirfd) != 0) {
+		int r = err_sys(e, "%s: writing", file);
+
+		dotlock_drop(l);
+		return r;
+	}
+	close(l->fd);
+	l->fd = -1;
+	l->name[0] = '\0';
+	return 0;
+}
+
+int
+dotlock_read(int dirfd, const char *name, struct buf *b, struct err *e)
+{
+	int fd =
+	    openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int r = 0;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return err_sys(e, "%s: opening", name);
+	if (io_read_all(fd, b, 4 << 20, DEADLINE_NEVER) != IO_OK)
+		r = err_sys(e, "%s: reading", name);
+	close(fd);
+	return r;
+}

@@ -1,0 +1,121 @@
+/*
+ * maildir.c - see maildir.h.
+ * Layer: mail.  maildir(5).
+ */
+#include "maildir.h"
+#include "num.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* The number behind "X=" in ",X=123", which ends at a comma or the end. */
+static uint64_t
+size_of(struct span base, struct span mark)
+{
+	ssize_t at = span_find(base, mark);
+	struct span digits;
+	uint64_t v;
+	size_t used;
+
+	if (at < 0)
+		return MAILDIR_NO_SIZE;
+	digits = span_from(base, (size_t)at + mark.n);
+	if (!num_prefix(digits, INT64_MAX, &v, &used) ||
+	    (used < digits.n && digits.p[used] != ',' && digits.p[used] != '.'))
+		return MAILDIR_NO_SIZE;
+	return v;
+}
+
+static maildir_flags
+flags_of(struct span letters)
+{
+	maildir_flags f = 0;
+
+	for (size_t i = 0; i < letters.n; i++) {
+		if (ascii_isalpha(letters.p[i]))
+			f |= MAILDIR_BIT(letters.p[i]);
+		else if (letters.p[i] == ',')
+			break; /* Dovecot: what stands behind is not flags */
+	}
+	return f;
+}
+
+void
+maildir_name_parse(struct maildir_name *r, struct span file)
+{
+	ssize_t colon = span_rchr(file, ':');
+
+	r->base = file;
+	r->flags = 0;
+	if (colon >= 0) {
+		struct span info = span_from(file, (size_t)colon + 1);
+
+		r->base = span_sub(file, 0, (size_t)colon);
+		if (span_starts(info, SPAN("2,")))
+			r->flags = flags_of(span_from(info, 2));
+	}
+	r->size = size_of(r->base, SPAN(",S="));
+	r->vsize = size_of(r->base, SPAN(",W="));
+}
+
+void
+maildir_name_make(struct buf *b, struct span base, maildir_flags flags)
+{
+	buf_addspan(b, base);
+	buf_adds(b, ":2,");
+	for (char c = 'A'; c <= 'Z'; c++)
+		if (flags & MAILDIR_BIT(c))
+			buf_addc(b, c);
+	for (char c = 'a'; c <= 'z'; c++)
+		if (flags & MAILDIR_BIT(c))
+			buf_addc(b, c);
+}
+
+int64_t
+maildir_name_time(struct span base)
+{
+	uint64_t s, us = 0;
+	size_t used;
+
+	if (!num_prefix(base, INT64_MAX / 4000000, &s, &used))
+		return 0;
+	base = span_from(base, used);
+	if (span_starts(base, SPAN(".M")))
+		(void)!num_prefix(span_from(base, 2), 999999, &us, &used);
+	return (int64_t)(s * 1000000 + us);
+}
+
+int
+maildir_each(int dirfd, const char *sub,
+	     int (*fn)(void *ctx, const char *file, size_t n), void *ctx,
+	     struct err *e)
+{
+	int fd =
+	    openat(dirfd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent *d;
+	DIR *dir;
+	int r = 0;
+
+	if (fd < 0)
+		return err_sys(e, "opening %s/", sub);
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return err_sys(e, "reading %s/", sub);
+	}
+	for (errno = 0; r == 0 && (d = readdir(dir)) != NULL; errno = 0) {
+		if (d->d_name[0] == '.' ||
+		    (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
+			continue;
+		/* a line break would become one in dovecot-uidlist */
+		if (span_has_ctl(span_of(d->d_name)))
+			continue;
+		r = fn(ctx, d->d_name, strlen(d->d_name));
+	}
+	if (r == 0 && errno != 0)
+		r = err_sys(e, "reading %s/", sub);
+	closedir(dir);
+	return r;
+}

@@ -1,0 +1,416 @@
+/*
+ * uidlist.c - dovecot-uidlist: see uidlist.h.
+ * Layer: mail.  Dovecot "Maildir Mailbox Format", IMAP UID mapping.
+ *
+ *   3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1
+ *   25006 W2481 :1276528487.M364837P9451.kurkku,S=1355
+ *
+ * Dovecot appends lines without rewriting the header, so the next UID is the
+ * greater of N and the last UID + 1.
+ */
+#include "uidlist.h"
+#include "escape.h"
+#include "io.h"
+#include "log.h"
+#include "mem.h"
+#include "num.h"
+#include "random.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_NAME "dovecot-uidlist"
+#define VALIDITY_FILE "dovecot-uidvalidity"
+#define FILE_MAX ((size_t)1 << 30)
+
+void
+uidlist_init(struct uidlist *u)
+{
+	*u = (struct uidlist){ .uidnext = 1 };
+	u->index = map_new();
+}
+
+void
+uidlist_done(struct uidlist *u)
+{
+	map_free(u->index, NULL);
+	free(u->v);
+	buf_free(&u->text);
+	buf_free(&u->guid);
+	*u = (struct uidlist){ 0 };
+}
+
+static void
+forget_entries(struct uidlist *u)
+{
+	map_free(u->index, NULL);
+	u->index = map_new();
+	u->n = 0;
+	u->skipped = 0;
+	buf_clear(&u->text);
+}
+
+struct span
+uidlist_base(const struct uidlist *u, size_t i)
+{
+	return span_make(u->text.p + u->v[i].name, u->v[i].name_n);
+}
+
+uint32_t
+uidlist_find(const struct uidlist *u, struct span base)
+{
+	void *at = map_get(u->index, base);
+
+	return at != NULL ? u->v[(uintptr_t)at - 1].uid : 0;
+}
+
+static void
+put(struct uidlist *u, uint32_t uid, struct span ext, struct span base)
+{
+	struct uidlist_entry *x;
+
+	u->v = mem_grow(u->v, &u->cap, u->n + 1, sizeof(*u->v));
+	x = &u->v[u->n++];
+	*x = (struct uidlist_entry){ .uid = uid,
+				     .name_n = (uint32_t)base.n,
+				     .ext_n = (uint32_t)ext.n };
+	x->ext = u->text.n;
+	buf_addspan(&u->text, ext);
+	x->name = u->text.n;
+	buf_addspan(&u->text, base);
+	(void)map_put(u->index, base, (void *)(uintptr_t)u->n);
+}
+
+/* "3 V123 N456 G...": version 1 was "1 123 456". */
+static bool
+parse_header(struct uidlist *u, struct span line)
+{
+	struct span word;
+	uint64_t validity = 0, next = 1;
+	struct buf more = BUF_INIT;
+	bool ok, v1;
+
+	if (!span_word(&line, " ", &word))
+		return false;
+	v1 = span_is(word, "1");
+	ok = v1 || span_is(word, "3");
+	for (int i = 0; ok && span_word(&line, " ", &word); i++) {
+		struct span rest = span_from(word, v1 ? 0 : 1);
+
+		if (v1 ? i == 0 : word.p[0] == 'V')
+			ok = num_u64(rest, UINT32_MAX, &validity);
+		else if (v1 ? i == 1 : word.p[0] == 'N')
+			ok = num_u64(rest, UINT32_MAX, &next);
+		else
+			buf_addf(&more, " %.*s", SPAN_ARG(word));
+	}
+	ok = ok && validity != 0 && next != 0;
+	if (ok) {
+		u->uidvalidity = (uint32_t)validity;
+		u->uidnext = (uint32_t)next;
+		buf_clear(&u->guid);
+		buf_addspan(&u->guid, buf_span(&more));
+	}
+	buf_free(&more);
+	return ok;
+}
+
+/* "UID [Xvalue ]...:BASE", or "UID BASE" of version 1. */
+static bool
+parse_line(struct uidlist *u, struct span line)
+{
+	struct span rest = line, ext, base;
+	struct maildir_name m;
+	uint64_t uid;
+	size_t used;
+	ssize_t colon;
+
+	if (span_has_ctl(line) ||
+	    !num_prefix(line, UINT32_MAX - 1, &uid, &used) || uid == 0 ||
+	    used == line.n || line.p[used] != ' ')
+		return false;
+	rest = span_from(line, used + 1);
+	/* the name may hold ":" too: extensions end with " :" or are none */
+	if (rest.n > 0 && rest.p[0] == ':') {
+		ext = span_sub(rest, 0, 0);
+		base = span_from(rest, 1);
+	} else if ((colon = span_find(rest, SPAN(" :"))) >= 0) {
+		ext = span_sub(rest, 0, (size_t)colon + 1);
+		base = span_from(rest, (size_t)colon + 2);
+	} else {
+		ext = span_sub(rest, 0, 0);
+		base = rest;
+	}
+	maildir_name_parse(&m, base);
+	base = m.base;
+	/* Ascending, and each name once: a line that is not would give a
+	 * message two UIDs, or a UID twice. */
+	if (base.n == 0 || base.n > 255 || span_chr(base, '/') >= 0 ||
+	    (u->n > 0 && uid <= u->v[u->n - 1].uid) ||
+	    map_get(u->index, base) != NULL)
+		return false;
+	put(u, (uint32_t)uid, ext, base);
+	return true;
+}
+
+bool
+uidlist_parse(struct uidlist *u, struct span bytes)
+{
+	ssize_t lf;
+	uint32_t next;
+
+	forget_entries(u);
+	lf = span_chr(bytes, '\n');
+	if (lf < 0 || !parse_header(u, span_sub(bytes, 0, (size_t)lf)))
+		return false;
+	bytes = span_from(bytes, (size_t)lf + 1);
+	/* A last line without its end is one that Dovecot is writing, or that
+	 * a crash cut off. */
+	while ((lf = span_chr(bytes, '\n')) >= 0) {
+		if (!parse_line(u, span_sub(bytes, 0, (size_t)lf)))
+			u->skipped++;
+		bytes = span_from(bytes, (size_t)lf + 1);
+	}
+	next = u->n > 0 ? u->v[u->n - 1].uid + 1 : 1;
+	if (u->uidnext < next)
+		u->uidnext = next;
+	return true;
+}
+
+/* Is it the file we know?  Remembers it if not. */
+static bool
+same_file(struct uidlist *u, const struct stat *st)
+{
+	int64_t ns =
+	    (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	bool same = u->dev == st->st_dev && u->ino == st->st_ino &&
+		    u->size == (uint64_t)st->st_size && u->mtime_ns == ns;
+
+	u->dev = st->st_dev;
+	u->ino = st->st_ino;
+	u->size = (uint64_t)st->st_size;
+	u->mtime_ns = ns;
+	return same;
+}
+
+static int
+load(struct uidlist *u, int fd, struct err *e)
+{
+	uint32_t validity = u->uidvalidity, next = u->uidnext;
+	struct buf bytes = BUF_INIT;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return err_sys(e, "%s", FILE_NAME);
+	if (same_file(u, &st))
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ST_TEMPFAIL, "%s is no file", FILE_NAME);
+	if (io_read_all(fd, &bytes, FILE_MAX, DEADLINE_NEVER) != IO_OK) {
+		buf_free(&bytes);
+		u->ino = 0;
+		return err_sys(e, "%s: reading", FILE_NAME);
+	}
+	if (!uidlist_parse(u, buf_span(&bytes))) {
+		log_warn("%s: not a list of UIDs: it is made anew", FILE_NAME);
+		forget_entries(u);
+		u->uidvalidity = 0;
+	} else if (u->uidvalidity == validity && u->uidnext < next) {
+		u->uidnext = next;
+	}
+	if (u->skipped > 0)
+		log_warn("%s: %zu damaged lines are passed over; their "
+			 "messages get new UIDs",
+			 FILE_NAME, u->skipped);
+	buf_free(&bytes);
+	return 0;
+}
+
+int
+uidlist_read(struct uidlist *u, int dirfd, struct err *e)
+{
+	int fd = openat(dirfd, FILE_NAME,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int r;
+
+	if (fd < 0 && errno != ENOENT)
+		return err_sys(e, "%s: opening", FILE_NAME);
+	if (fd < 0) {
+		/* With the file its validity is lost. */
+		forget_entries(u);
+		u->uidvalidity = 0;
+		u->ino = 0;
+		return 0;
+	}
+	r = load(u, fd, e);
+	close(fd);
+	return r;
+}
+
+uint32_t
+uidlist_add(struct uidlist *u, struct span base)
+{
+	if (span_has_ctl(base) || base.n == 0)
+		log_panic("a message name with control bytes");
+	if (u->uidnext == UINT32_MAX)
+		return 0;
+	put(u, u->uidnext, span_make(NULL, 0), base);
+	return u->uidnext++;
+}
+
+void
+uidlist_filter(struct uidlist *u,
+	       bool (*keep)(void *ctx, uint32_t uid, struct span base),
+	       void *ctx)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < u->n; i++) {
+		struct span base = uidlist_base(u, i);
+
+		if (!keep(ctx, u->v[i].uid, base)) {
+			(void)map_del(u->index, base);
+			continue;
+		}
+		if (to != i) {
+			u->v[to] = u->v[i];
+			(void)map_put(u->index, base,
+				      (void *)(uintptr_t)(to + 1));
+		}
+		to++;
+	}
+	u->n = to;
+}
+
+int
+uidlist_renew(struct uidlist *u, int root, struct err *e)
+{
+	unsigned char id[16];
+	uint32_t validity = uidlist_validity(root, e);
+
+	if (validity == 0)
+		return -1;
+	forget_entries(u);
+	u->uidvalidity = validity;
+	u->uidnext = 1;
+	buf_clear(&u->guid);
+	buf_adds(&u->guid, " G");
+	random_bytes(id, sizeof(id));
+	hex_encode(&u->guid, span_make((const char *)id, sizeof(id)));
+	return 0;
+}
+
+int
+uidlist_lock(struct dotlock *l, int dirfd, deadline_t d, struct err *e)
+{
+	return dotlock_take(l, dirfd, FILE_NAME, d, e);
+}
+
+static int
+write_durably(int dirfd, struct span content, struct stat *st)
+{
+	static const char tmp[] = FILE_NAME ".tmp";
+	int fd =
+	    openat(dirfd, tmp,
+		   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool ok;
+
+	if (fd < 0)
+		return -1;
+	ok = io_write(fd, content.p, content.n, DEADLINE_NEVER) == IO_OK &&
+	     fsync(fd) == 0 && fstat(fd, st) == 0;
+	if (close(fd) != 0)
+		ok = false;
+	if (!ok || renameat(dirfd, tmp, dirfd, FILE_NAME) != 0) {
+		int saved = errno;
+
+		(void)unlinkat(dirfd, tmp, 0);
+		errno = saved;
+		return -1;
+	}
+	return fsync(dirfd);
+}
+
+int
+uidlist_write(struct uidlist *u, int dirfd, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	struct stat st;
+	int r = 0;
+
+	buf_addf(&b, "3 V%lu N%lu%s\n", (unsigned long)u->uidvalidity,
+		 (unsigned long)u->uidnext, buf_str(&u->guid));
+	for (size_t i = 0; i < u->n; i++) {
+		buf_addf(&b, "%lu ", (unsigned long)u->v[i].uid);
+		buf_add(&b, u->text.p + u->v[i].ext, u->v[i].ext_n);
+		buf_addc(&b, ':');
+		buf_addspan(&b, uidlist_base(u, i));
+		buf_addc(&b, '\n');
+	}
+	if (write_durably(dirfd, buf_span(&b), &st) != 0)
+		r = err_sys(e, "%s: writing", FILE_NAME);
+	else
+		(void)same_file(u, &st);
+	buf_free(&b);
+	return r;
+}
+
+/*
+ * The number in dovecot-uidvalidity (hex) is advice; what is true is the name
+ * of the empty file beside it, dovecot-uidvalidity.HEX: renaming that to the
+ * next number can succeed for one process only.
+ */
+uint32_t
+uidlist_validity(int root, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	char old[64], new[64], text[16];
+	uint64_t last, next;
+	int fd;
+
+	for (int i = 0; i < 100; i++) {
+		buf_clear(&b);
+		if (dotlock_read(root, VALIDITY_FILE, &b, e) != 0)
+			break;
+		if (!num_hex(span_trim(buf_span(&b)), UINT32_MAX - 1, &last))
+			last = 0;
+		/* others may have gone on without writing the number */
+		next = (uint64_t)clock_now();
+		if (next <= last + (uint64_t)i)
+			next = last + (uint64_t)i + 1;
+		next &= UINT32_MAX;
+		snprintf(old, sizeof(old), VALIDITY_FILE ".%08lx",
+			 (unsigned long)last);
+		snprintf(new, sizeof(new), VALIDITY_FILE ".%08lx",
+			 (unsigned long)next);
+		fd = openat(root, new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			    0444);
+		if (fd < 0 && errno == EEXIST)
+			continue;
+		if (fd < 0) {
+			err_sys(e, "%s: making it", new);
+			break;
+		}
+		close(fd);
+		(void)unlinkat(root, old, 0);
+		fd = openat(root, VALIDITY_FILE,
+			    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		snprintf(text, sizeof(text), "%08lx", (unsigned long)next);
+		if (fd < 0 || pwrite(fd, text, 8, 0) != 8) {
+			err_sys(e, VALIDITY_FILE ": writing");
+			if (fd >= 0)
+				close(fd);
+			break;
+		}
+		close(fd);
+		buf_free(&b);
+		return (uint32_t)next;
+	}
+	buf_free(&b);
+	return 0;
+}

@@ -1,0 +1,67 @@
+/*
+ * uidlist.h - the UIDs of a mailbox in Dovecot's own file dovecot-uidlist
+ * (version 3; 1 is read), under Dovecot's dotlock, and dovecot-uidvalidity of
+ * the mail root.
+ * Layer: mail.  The reader tolerates, the writer asserts.  A UID is on stable
+ * storage before anyone is told of it.
+ */
+#ifndef MX_UIDLIST_H
+#define MX_UIDLIST_H
+
+#include "dotlock.h"
+#include "err.h"
+#include "maildir.h"
+#include "strs.h"
+
+struct uidlist_entry {
+	uint32_t uid;
+	uint32_t name_n, ext_n;
+	size_t name, ext; /* offsets into text: BASE, and "W12 P9 " */
+};
+struct uidlist {
+	uint32_t uidvalidity;    /* 0: none yet */
+	uint32_t uidnext;        /* at least 1 */
+	struct buf guid;         /* header's other words, "Gxxxx" and unknown */
+	struct uidlist_entry *v; /* ascending uid */
+	size_t n, cap;
+	struct buf text;
+	struct map *index; /* base name -> entry number + 1 */
+	size_t skipped;    /* damaged lines that were passed over */
+	/* which file this is; to see whether it was replaced */
+	uint64_t dev, ino, size;
+	int64_t mtime_ns;
+};
+void uidlist_init(struct uidlist *u);
+void uidlist_done(struct uidlist *u);
+/* Parses bytes (for tests and fuzzing): false when the header is not one;
+ * lines that are none are passed over and counted. */
+bool uidlist_parse(struct uidlist *u, struct span bytes) MX_MUST_CHECK;
+/* Reads dirfd's dovecot-uidlist where it is another file than last time.  A
+ * missing or unreadable header leaves uidvalidity 0 (uidlist_renew then);
+ * -1 only when reading failed.  uidnext never goes down while the validity
+ * stays. */
+int uidlist_read(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+/* The UID of a file (its base name), or 0. */
+uint32_t uidlist_find(const struct uidlist *u, struct span base);
+struct span uidlist_base(const struct uidlist *u, size_t i);
+/* Gives the next UID to a base name; 0 when there is no UID left (then
+ * uidlist_renew).  The span may not hold control bytes. */
+uint32_t uidlist_add(struct uidlist *u, struct span base);
+/* Forgets every entry for which keep is false. */
+void uidlist_filter(struct uidlist *u,
+		    bool (*keep)(void *ctx, uint32_t uid, struct span base),
+		    void *ctx);
+/* Starts over: all entries gone, a new validity (above every other one of
+ * this mail root). */
+int uidlist_renew(struct uidlist *u, int root, struct err *e) MX_MUST_CHECK;
+/* Writes dovecot-uidlist: a new file, fsync, rename, fsync of the directory.
+ * The caller holds the lock. */
+int uidlist_write(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+int uidlist_lock(struct dotlock *l, int dirfd, deadline_t d,
+		 struct err *e) MX_MUST_CHECK;
+
+/* The next UIDVALIDITY of a mail root: at least the time, above all that were
+ * given out (dovecot-uidvalidity).  0 on failure. */
+uint32_t uidlist_validity(int root, struct err *e);
+
+#endif
