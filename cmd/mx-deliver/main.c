@@ -86,5 +86,12 @@ main(int argc, char **argv)
 	log_open(site.syslog_name, "deliver", (enum log_format)site.log_format);
 	if (options.lmtp)
 		return serve_run(&program);
+	if (options.user != NULL && at < argc)
+		return prog_usage("-d %s: an LDA takes no recipients",
+				  options.user);
+	if (options.user != NULL)
+		return lda_run();
+	if (at < argc)
+		return submit_run(argc - at, argv + at);
 	return prog_usage("a recipient is missing: see mx-deliver --help");
 }
