@@ -24,6 +24,29 @@ teardown() { common_teardown; }
   [[ "$output" == *"535 5.7.8"* ]]
 }
 
+# recv PORT AUTH_SOCKET: mx-recv that offers AUTH without TLS
+recv() {
+  printf '%s\n' 'myhostname = mx.test' "auth_socket = $2" 'smtpd_sasl_auth_enable = yes' \
+    'smtpd_tls_auth_only = no' 'net_user = nobody' >> "$T/mx.conf"
+  [ "$(id -u)" -eq 0 ] || sed -i '/^net_user/d' "$T/mx.conf"
+  spawn mx-recv --mode smtp --listen "127.0.0.1:$1"
+  wait_port "$1"
+}
+
+@test "mx-recv asks mx-auth: by its socket, and with no daemon by exec:" {
+  local link port
+  auth_serve
+  for link in "unix:$T/run/auth" exec:mx-auth; do
+    port=$(free_port)
+    recv "$port" "$link"
+    swaks --server "127.0.0.1:$port" --auth PLAIN --auth-user joe@ex.org --auth-password 'p w;"x' --quit-after AUTH
+    swaks --server "127.0.0.1:$port" --auth LOGIN --auth-user joe@ex.org --auth-password 'p w;"x' --quit-after AUTH
+    run swaks --server "127.0.0.1:$port" --auth PLAIN --auth-user joe@ex.org --auth-password wrong --quit-after AUTH
+    [[ "$output" == *"535 5.7.8"* ]]
+    sed -i '/^auth_socket/d' "$T/mx.conf"
+  done
+}
+
 @test "Dovecot's auth service and our client: yes, no, who" {
   need_root
   cat > "$T/dovecot.conf" <<D
