@@ -1,0 +1,147 @@
+/*
+ * main.c - mx-dnscheck: what DNS says of mail.  A subcommand is a row.
+ */
+#include "dnscheck.h"
+#include "clock.h"
+#include "io.h"
+#include "num.h"
+#include "site.h"
+#include "status.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct check_options opts;
+struct check_params params;
+
+#define O(NAME, ARG, MEMBER, MEANING)                                          \
+	{                                                                      \
+		0, NAME, ARG, OPT_STR, offsetof(struct check_options, MEMBER), \
+		    MEANING                                                    \
+	}
+
+static const struct opt spf_options[] = {
+	O("ip", "IP", ip, "the client's address"),
+	O("sender", "ADDRESS", sender, "MAIL FROM; '' is the null sender"),
+	O("helo", "NAME", helo, "what the client said in HELO"),
+};
+static const struct opt dkim_options[] = {
+	O("time", "EPOCH", time, "verify as of then"),
+};
+static const struct opt dmarc_options[] = {
+	O("from", "DOMAIN", from, "domain of the From field"),
+	O("spf", "RESULT:DOMAIN", spf, "what SPF said; none: is no result"),
+	O("dkim", "RESULT:DOMAIN[,...]", dkim, "what DKIM said"),
+};
+static const struct opt auth_options[] = {
+	O("authserv-id", "ID", authserv_id, "our name in the field"),
+	O("time", "EPOCH", time, "verify as of then"),
+	O("sender", "ADDRESS", sender, "MAIL FROM (MX_SENDER)"),
+	O("helo", "NAME", helo, "HELO (MX_HELO)"),
+	O("client-addr", "IP", client_addr, "the client (MX_CLIENT_ADDR)"),
+	O("client-name", "NAME", client_name, "its name (MX_CLIENT_NAME)"),
+	O("auth-user", "NAME", auth_user, "login (MX_AUTH_USER)"),
+};
+
+static const struct subcommand subs[] = {
+	{ "spf", "spf --ip IP --sender ADDR --helo NAME",
+	  "check_host() of RFC 7208", spf_options, ARRAY_LEN(spf_options),
+	  cmd_spf },
+	{ "dkim", "dkim < msg", "verify DKIM signatures", dkim_options,
+	  ARRAY_LEN(dkim_options), cmd_dkim },
+	{ "dmarc",
+	  "dmarc --from DOMAIN --spf RESULT:DOMAIN --dkim RESULT:DOMAIN",
+	  "evaluate DMARC (RFC 9989)", dmarc_options, ARRAY_LEN(dmarc_options),
+	  cmd_dmarc },
+	{ "auth", "auth [--authserv-id ID] < msg > msg",
+	  "all of these over one message, as a filter", auth_options,
+	  ARRAY_LEN(auth_options), cmd_auth },
+	{ "mx", "mx DOMAIN", "mail hosts of a domain", NULL, 0, cmd_mx },
+	{ "ptr", "ptr IP", "name of an address, forward-confirmed", NULL, 0,
+	  cmd_ptr },
+	{ "dkimkey", "dkimkey NAME PUBLIC",
+	  "does DNS hold this key? (mx-dkimsign --testkey)", NULL, 0,
+	  cmd_dkimkey },
+};
+
+static const struct param rows[] = {
+	PARAM_ROW(struct check_params, STR, authserv_id, "authserv_id",
+		  "$myhostname", 0, 0, NULL,
+		  "our name in Authentication-Results"),
+	PARAM_ROW(struct check_params, BOOL, dmarc_reject_failures,
+		  "dmarc_reject_failures", "no", 0, 0, NULL,
+		  "refuse what fails DMARC with p=reject, instead of marking"),
+	PARAM_ROW(struct check_params, STR, dmarc_history_file,
+		  "dmarc_history_file", "", 0, 0, NULL,
+		  "append a line a message here; empty: none"),
+};
+
+struct dns *
+check_dns(void)
+{
+	struct err e = ERR_INIT;
+	struct dns *d = dns_open(site.resolver, &e);
+
+	if (d == NULL)
+		exit(prog_fail(&e));
+	return d;
+}
+
+int64_t
+check_time(void)
+{
+	int64_t t = clock_now();
+
+	if (opts.time != NULL &&
+	    !num_i64(span_of(opts.time), 0, INT64_MAX / 2, &t))
+		exit(prog_usage("--time %s: expected seconds since 1970",
+				opts.time));
+	return t;
+}
+
+int
+check_print(struct buf *b, int status)
+{
+	struct err e = ERR_INIT;
+	enum io_result r = io_write(STDOUT_FILENO, b->p, b->n, DEADLINE_NEVER);
+
+	buf_free(b);
+	if (r == IO_OK)
+		return status;
+	err_set(&e, ST_IOERR, "standard output: %s", io_words(r));
+	return prog_fail(&e);
+}
+
+int
+check_status(enum verify_code c)
+{
+	switch (c) {
+	case VERIFY_PASS:
+		return ST_OK;
+	case VERIFY_TEMPERROR:
+		return ST_TEMPFAIL;
+	case VERIFY_PERMERROR:
+		return ST_DATA;
+	default:
+		return ST_NO;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct param_rows sets[] = { site_params,
+					   { rows, ARRAY_LEN(rows), &params } };
+	const struct program p = {
+		.name = "mx-dnscheck",
+		.synopsis = "mx-dnscheck COMMAND [OPTION...] [ARGUMENT...]",
+		.meaning = "what DNS says of mail: SPF, DKIM, DMARC, MX, PTR",
+		.options = &opts,
+		.subs = subs,
+		.nsubs = ARRAY_LEN(subs),
+		.params = sets,
+		.nparams = ARRAY_LEN(sets),
+	};
+
+	return prog_run_sub(&p, argc, argv);
+}

@@ -1,0 +1,318 @@
+/*
+ * verify.c - DKIM verification.  RFC 6376 6; RFC 8301 3; RFC 8463.
+ */
+#include "verify.h"
+#include "escape.h"
+#include "num.h"
+
+#include <stdio.h>
+
+#define SIGNATURE_MAX 65536
+#define DRIFT 300 /* t= may lie so many seconds ahead of us */
+
+const char *
+verify_word(enum verify_code c)
+{
+	static const char *const words[] = { "pass",     "fail",    "none",
+					     "policy",   "neutral", "temperror",
+					     "permerror" };
+
+	return words[c];
+}
+
+/* What one DKIM-Signature field says. */
+struct parsed {
+	struct dkim_tags tags;
+	struct span domain, selector, names;
+	struct buf auid, sig, bh;
+	enum dkim_alg alg;
+	enum dkim_canon head, body;
+	int64_t limit, expires, made;
+};
+
+static bool
+bad(struct signature *s, enum verify_code code, const char *why)
+{
+	s->code = code;
+	snprintf(s->reason, sizeof(s->reason), "%.150s", why);
+	return false;
+}
+
+static bool
+domain_syntax(struct span d)
+{
+	return d.n > 0 && dns_valid_hostname(d) && span_chr(d, '.') > 0;
+}
+
+static bool
+same_or_below(struct span name, struct span domain)
+{
+	return span_ieq(name, domain) ||
+	       (name.n > domain.n && span_iends(name, domain) &&
+		name.p[name.n - domain.n - 1] == '.');
+}
+
+/* Base64 with folds; false when it is none. */
+static bool
+take_base64(struct span v, struct buf *out)
+{
+	struct buf text = BUF_INIT;
+	bool ok;
+
+	dkim_strip(&text, v);
+	ok = text.n > 0 && base64_decode(out, buf_span(&text));
+	buf_free(&text);
+	return ok;
+}
+
+static bool
+names_from(struct span names)
+{
+	struct span w;
+
+	while (span_split(&names, ':', &w)) {
+		if (span_iis(span_trim(w), "from"))
+			return true;
+	}
+	return false;
+}
+
+/* q= holds a list; dns/txt must be in it. */
+static bool
+query_ok(struct span q)
+{
+	struct span w;
+
+	if (q.p == NULL)
+		return true;
+	while (span_split(&q, ':', &w)) {
+		if (span_iis(span_trim(w), "dns/txt"))
+			return true;
+	}
+	return false;
+}
+
+static bool
+parse_numbers(struct parsed *p, struct signature *s, int64_t now)
+{
+	struct span l = dkim_tag(&p->tags, "l"), t = dkim_tag(&p->tags, "t"),
+		    x = dkim_tag(&p->tags, "x");
+
+	p->limit = p->made = p->expires = -1;
+	if ((l.p && !num_i64(l, 0, INT64_MAX, &p->limit)) ||
+	    (t.p && !num_i64(t, 0, INT64_MAX, &p->made)) ||
+	    (x.p && !num_i64(x, 0, INT64_MAX, &p->expires)))
+		return bad(s, VERIFY_PERMERROR, "malformed number");
+	if (p->expires >= 0 && p->made >= 0 && p->expires <= p->made)
+		return bad(s, VERIFY_PERMERROR, "x= is not behind t=");
+	if (p->expires >= 0 && p->expires < now)
+		return bad(s, VERIFY_PERMERROR, "signature expired");
+	if (p->made > now + DRIFT)
+		return bad(s, VERIFY_PERMERROR, "signature is from the future");
+	return true;
+}
+
+/* 6.1.1: syntax and meaning of the tags. */
+static bool
+parse_signature(struct parsed *p, struct signature *s,
+		const struct msg_field *f, int64_t now)
+{
+	const char *why = "malformed";
+	struct span v, auid, canon;
+
+	if (f->all.n > SIGNATURE_MAX ||
+	    !dkim_tags_parse(&p->tags, f->value, &why))
+		return bad(s, VERIFY_PERMERROR, why);
+	p->domain = dkim_tag(&p->tags, "d");
+	p->selector = dkim_tag(&p->tags, "s");
+	v = dkim_tag(&p->tags, "a");
+	buf_addspan(&s->domain, p->domain);
+	buf_addspan(&s->selector, p->selector);
+	buf_addspan(&s->alg, v);
+	dkim_strip(&s->b, dkim_tag(&p->tags, "b"));
+	buf_cut(&s->b, 8);
+	if (!span_is(dkim_tag(&p->tags, "v"), "1"))
+		return bad(s, VERIFY_PERMERROR, "v= is not 1");
+	if (!domain_syntax(p->domain))
+		return bad(s, VERIFY_PERMERROR, "d= is not a domain");
+	if (p->selector.n == 0 || span_has_ctl(p->selector) ||
+	    span_chr(p->selector, ' ') >= 0)
+		return bad(s, VERIFY_PERMERROR, "s= is not a selector");
+	if (!dkim_alg_parse(v, &p->alg))
+		return bad(s, VERIFY_PERMERROR, "unknown algorithm");
+	canon = dkim_tag(&p->tags, "c");
+	if (!dkim_canon_parse(canon, &p->head, &p->body))
+		return bad(s, VERIFY_PERMERROR, "unknown canonicalization");
+	if (!query_ok(dkim_tag(&p->tags, "q")))
+		return bad(s, VERIFY_PERMERROR, "unknown query method");
+	p->names = dkim_tag(&p->tags, "h");
+	if (!names_from(p->names))
+		return bad(s, VERIFY_PERMERROR, "From is not signed");
+	if (!take_base64(dkim_tag(&p->tags, "b"), &p->sig))
+		return bad(s, VERIFY_PERMERROR, "b= is not base64");
+	if (!take_base64(dkim_tag(&p->tags, "bh"), &p->bh))
+		return bad(s, VERIFY_PERMERROR, "bh= is not base64");
+	auid = dkim_tag(&p->tags, "i");
+	if (auid.p != NULL) {
+		ssize_t at = span_rchr(auid, '@');
+
+		buf_addspan(&s->auid, auid);
+		buf_addspan(&p->auid, auid);
+		if (at < 0 ||
+		    !same_or_below(span_from(auid, (size_t)at + 1), p->domain))
+			return bad(s, VERIFY_PERMERROR, "i= is not inside d=");
+	}
+	return parse_numbers(p, s, now);
+}
+
+/* 6.1.2: the first record that is a key; TRY AGAIN is temperror. */
+static bool
+fetch_key(struct parsed *p, struct signature *s, struct dns *dns,
+	  struct dkim_record *rec)
+{
+	struct buf name = BUF_INIT;
+	struct dns_answer ans;
+	struct err e = ERR_INIT;
+	const char *why = "no key";
+	enum dns_status st;
+	bool found = false;
+
+	buf_addf(&name, "%.*s._domainkey.%.*s", SPAN_ARG(p->selector),
+		 SPAN_ARG(p->domain));
+	st = dns_query(dns, buf_str(&name), DNS_TXT, &ans,
+		       clock_deadline(20000), &e);
+	buf_free(&name);
+	if (st == DNS_TEMP)
+		return bad(s, VERIFY_TEMPERROR, e.text);
+	for (size_t i = 0; st == DNS_OK && i < ans.n && !found; i++)
+		found = dkim_record_parse(
+		    rec, span_make(ans.v[i].text, ans.v[i].len), &why);
+	dns_answer_free(&ans);
+	if (!found)
+		return bad(s, VERIFY_PERMERROR,
+			   st == DNS_OK ? why : "no key in DNS");
+	return true;
+}
+
+static bool
+key_usable(struct parsed *p, struct signature *s, const struct dkim_record *rec)
+{
+	ssize_t at = span_rchr(buf_span(&p->auid), '@');
+
+	s->testing = rec->testing;
+	if (rec->revoked)
+		return bad(s, VERIFY_PERMERROR, "key is revoked");
+	if (rec->ed25519 != (p->alg == DKIM_ED25519_SHA256))
+		return bad(s, VERIFY_PERMERROR,
+			   "key is of another kind than a= says");
+	if (!rec->sha256 && p->alg != DKIM_RSA_SHA1)
+		return bad(s, VERIFY_PERMERROR, "key does not allow sha256");
+	if (!rec->email)
+		return bad(s, VERIFY_PERMERROR, "key is not for mail");
+	if (rec->strict && at >= 0 &&
+	    !span_ieq(span_from(buf_span(&p->auid), (size_t)at + 1), p->domain))
+		return bad(s, VERIFY_PERMERROR,
+			   "key asks that i= be d= itself");
+	return true;
+}
+
+/* Is there a From that the signature does not cover? */
+static bool
+extra_from(const struct msg *m, struct span names)
+{
+	size_t have = 0, signed_ = 0;
+	struct span w;
+
+	while (msg_find(m, "From", have) != NULL)
+		have++;
+	while (span_split(&names, ':', &w))
+		signed_ += span_iis(span_trim(w), "from");
+	return have > signed_;
+}
+
+static void
+check_hashes(struct parsed *p, struct signature *s, const struct msg *m,
+	     const struct msg_field *f, const struct dkim_record *rec)
+{
+	struct dkim_body body;
+	struct buf data = BUF_INIT;
+	unsigned char hash[32];
+	bool ok;
+
+	dkim_body_init(&body, p->body, p->limit);
+	dkim_body_add(&body, m->body);
+	dkim_body_done(&body, hash);
+	if (p->limit >= 0 && (uint64_t)p->limit > body.total) {
+		(void)bad(s, VERIFY_PERMERROR, "l= is larger than the body");
+		return;
+	}
+	if (p->bh.n != sizeof(hash) ||
+	    memcmp(p->bh.p, hash, sizeof(hash)) != 0) {
+		(void)bad(s, VERIFY_FAIL, "body hash does not match");
+		return;
+	}
+	dkim_data(&data, m, p->names, p->head, f);
+	ok = dkim_verify(rec->key, p->alg, buf_span(&data), buf_span(&p->sig));
+	buf_free(&data);
+	if (!ok)
+		(void)bad(s, VERIFY_FAIL, "signature does not match");
+	else if (!rec->ed25519 && rec->bits < 1024)
+		(void)bad(s, VERIFY_POLICY, "key under 1024 bits (RFC 8301)");
+	else if (p->limit >= 0 && (uint64_t)p->limit < body.total)
+		(void)bad(s, VERIFY_POLICY, "l= leaves body unsigned");
+	else if (extra_from(m, p->names))
+		(void)bad(s, VERIFY_POLICY, "a second From is not signed");
+	else
+		s->code = VERIFY_PASS;
+}
+
+static void
+verify_one(struct signature *s, const struct msg *m, const struct msg_field *f,
+	   struct dns *dns, int64_t now)
+{
+	struct parsed p = { 0 };
+	struct dkim_record rec = { 0 };
+
+	*s = (struct signature){ .code = VERIFY_PERMERROR };
+	if (parse_signature(&p, s, f, now)) {
+		/* RFC 8301 3.1: rsa-sha1 must not be verified. */
+		if (p.alg == DKIM_RSA_SHA1)
+			(void)bad(s, VERIFY_PERMERROR,
+				  "rsa-sha1 is not accepted (RFC 8301)");
+		else if (fetch_key(&p, s, dns, &rec) && key_usable(&p, s, &rec))
+			check_hashes(&p, s, m, f, &rec);
+	}
+	dkim_record_free(&rec);
+	buf_free(&p.auid);
+	buf_free(&p.sig);
+	buf_free(&p.bh);
+}
+
+void
+verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
+	    int64_t now)
+{
+	const struct msg_field *f;
+
+	s->n = s->more = 0;
+	for (size_t i = 0; (f = msg_find(m, "DKIM-Signature", i)) != NULL;
+	     i++) {
+		if (s->n == VERIFY_SIGNATURES)
+			s->more++;
+		else
+			verify_one(&s->v[s->n++], m, f, dns, now);
+	}
+}
+
+void
+verify_done(struct signatures *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		buf_free(&s->v[i].domain);
+		buf_free(&s->v[i].selector);
+		buf_free(&s->v[i].alg);
+		buf_free(&s->v[i].auid);
+		buf_free(&s->v[i].b);
+	}
+	s->n = 0;
+}
