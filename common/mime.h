@@ -104,8 +104,8 @@ struct span mime_field(const struct mime_part *p, const char *name);
  * part 1 of a message that is no multipart is the message's body itself), or
  * MIME_NONE.  "" is the message. */
 size_t mime_find(const struct mime *m, struct span number);
-/* The section number of a part, appended; nothing for the message itself and
- * for the child of a MIME_MESSAGE that is a multipart. */
+/* The section number of a part, appended; nothing for a message's own
+ * multipart, the number of the MIME_MESSAGE for that of an enclosed one. */
 void mime_number(struct buf *b, const struct mime *m, size_t part);
 
 /* Content-Transfer-Encoding's value. */

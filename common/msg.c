@@ -61,11 +61,10 @@ is_blank_line(struct span s)
 		       (s.n > 1 && s.p[0] == '\r' && s.p[1] == '\n'));
 }
 
-/* The field at the front of s with its folded lines: its length, or 0. */
-static size_t
-take_field(struct span s, struct msg_field *f)
+size_t
+msg_next_field(struct span s, struct msg_field *f)
 {
-	struct span line = span_sub(s, 0, line_len(s));
+	struct span line = span_sub(s, 0, s.n ? line_len(s) : 0);
 	size_t name_n, n = line.n;
 	ssize_t colon = field_colon(line, &name_n);
 
@@ -77,6 +76,17 @@ take_field(struct span s, struct msg_field *f)
 	f->name = span_sub(s, 0, name_n);
 	f->value = drop_eol(span_sub(s, (size_t)colon + 1, n));
 	return n;
+}
+
+size_t
+msg_from_line(struct span s)
+{
+	size_t n, name_n;
+
+	if (!span_starts(s, SPAN("From ")))
+		return 0;
+	n = line_len(s);
+	return field_colon(span_sub(s, 0, n), &name_n) < 0 ? n : 0;
 }
 
 void
@@ -94,12 +104,10 @@ msg_index(struct msg *m, struct span bytes, size_t max_header)
 	m->whole = rest;
 	n = rest.n ? line_len(rest) : 0;
 	m->crlf = n > 1 && rest.p[n - 2] == '\r' && rest.p[n - 1] == '\n';
-	if (span_starts(rest, SPAN("From ")) &&
-	    field_colon(span_sub(rest, 0, n), &(size_t){ 0 }) < 0)
-		rest = span_from(rest, n);
+	rest = span_from(rest, msg_from_line(rest));
 	from = rest;
 	while (rest.n && !is_blank_line(rest)) {
-		n = take_field(rest, &f);
+		n = msg_next_field(rest, &f);
 		if (!n || used + n > max_header)
 			break;
 		m->v = mem_grow(m->v, &m->cap, m->n + 1, sizeof(*m->v));

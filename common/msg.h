@@ -33,6 +33,11 @@ struct msg {
  * beyond it the rest counts as body.  Linear time. */
 void msg_index(struct msg *m, struct span bytes, size_t max_header);
 void msg_done(struct msg *m);
+/* The field at the front of s with its folded lines: its length, or 0 when no
+ * field begins there.  For readers that need no index. */
+size_t msg_next_field(struct span s, struct msg_field *f);
+/* The length of the mbox "From " line at the front of s, or 0. */
+size_t msg_from_line(struct span s);
 /* The i-th field (from 0, top down) of that name, case-insensitive; NULL. */
 const struct msg_field *msg_find(const struct msg *m, const char *name,
 				 size_t i);
@@ -56,7 +61,9 @@ struct msg_edit {
 void msg_edit_init(struct msg_edit *ed, const struct msg *m);
 void msg_edit_done(struct msg_edit *ed);
 /* Field text is "Name: value" without line end, may hold "\n\t" folds; it is
- * written with the message's own line ends. */
+ * written with the message's own line ends.  A later prepend stands above an
+ * earlier one, a later append below; of several changes of one field the last
+ * counts. */
 void msg_edit_prepend(struct msg_edit *ed, struct span field);
 void msg_edit_append(struct msg_edit *ed, struct span field);
 /* Before that field. */

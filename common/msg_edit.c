@@ -10,6 +10,7 @@
 #include "msg.h"
 
 #define FOLD_AT 78
+#define BLANKS_MAX 32
 #define WORD_MAX 900 /* below the 998 of RFC 5322 2.1.1 */
 
 void
@@ -242,9 +243,12 @@ msg_edit_emit(struct msg_edit *ed,
 
 /* --- generated fields ---------------------------------------------------- */
 
+/* A blank, or the line end of a fold. */
 static bool
-is_fold_end(struct span v, size_t i)
+is_gap(struct span v, size_t i)
 {
+	if (v.p[i] == ' ' || v.p[i] == '\t')
+		return true;
 	if (v.p[i] == '\r' && i + 1 < v.n && v.p[i + 1] == '\n')
 		i++;
 	return v.p[i] == '\n' && i + 1 < v.n &&
@@ -261,7 +265,7 @@ put_word(struct buf *b, struct span v)
 	for (i = 0; i < v.n && i < WORD_MAX; i++) {
 		unsigned char c = (unsigned char)v.p[i];
 
-		if (c == ' ' || c == '\t' || is_fold_end(v, i))
+		if (is_gap(v, i))
 			break;
 		buf_addc(b, c < 32 || c == 127 ? '?' : (char)c);
 	}
@@ -285,12 +289,8 @@ msg_make_field(struct buf *b, const char *name, struct span value)
 								      : '-');
 	buf_addc(b, ':');
 	while (v.n) {
-		for (blanks = 0; v.n && (v.p[0] == ' ' || v.p[0] == '\t' ||
-					 is_fold_end(v, 0));
-		     blanks++)
-			v = span_from(v, 1);
-		while (v.n && v.p[0] == '\n' && blanks)
-			v = span_from(v, 1); /* the LF of a CRLF fold */
+		for (blanks = 0; v.n && is_gap(v, 0); v = span_from(v, 1))
+			blanks += v.p[0] == ' ' || v.p[0] == '\t';
 		buf_clear(&word);
 		n = put_word(&word, v);
 		v = span_from(v, n);
@@ -302,6 +302,8 @@ msg_make_field(struct buf *b, const char *name, struct span value)
 			buf_addc(b, ' ');
 		}
 		/* Runs of blanks stay as they are where no fold takes them. */
+		if (blanks > BLANKS_MAX)
+			blanks = BLANKS_MAX;
 		for (; blanks > 1 && !first && b->p[b->n - 1] == ' '; blanks--)
 			buf_addc(b, ' ');
 		buf_addspan(b, buf_span(&word));
