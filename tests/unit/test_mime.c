@@ -135,7 +135,7 @@ test_parts(void)
 		{ "From x y\nA: b\n\nq", "1|text/plain|0|6|q|0\n" },
 		{ nested, "|multipart/mixed|3|56||25\n"
 			  "1|text/plain|0|1|one\n|1\n"
-			  "2|message/rfc822|1|31||8\n"
+			  "2|message/rfc822|1|30||8\n"
 			  "2|multipart/digest|1|63||5\n"
 			  "2.1|message/rfc822|1|1||2\n"
 			  "2.1.1|text/plain|0|15|D|0\n"
