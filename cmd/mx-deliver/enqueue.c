@@ -83,12 +83,12 @@ route_to_queue(struct queuefile_env *env, const struct target *t)
 	struct queuefile_rcpt *r = queuefile_env_add(env, t->addr);
 
 	if (t->dest != NULL && t->dest->user == NULL)
-		strs_addf(&r->other, "place: %s%s%s",
+		strs_addf(&r->other, " place: %s%s%s",
 			  t->dest->kind == DEST_COMMAND ? "|" : "",
 			  t->dest->path,
 			  t->dest->kind == DEST_MAILDIR ? "/" : "");
 	else
-		strs_add(&r->other, "place: mailbox");
+		strs_add(&r->other, " place: mailbox");
 	return r;
 }
 
@@ -97,8 +97,8 @@ static const char *
 kept_place(const struct queuefile_rcpt *rcpt)
 {
 	for (size_t i = 0; i < rcpt->other.n; i++)
-		if (span_starts(span_of(rcpt->other.v[i]), SPAN("place: ")))
-			return rcpt->other.v[i] + strlen("place: ");
+		if (span_starts(span_of(rcpt->other.v[i]), SPAN(" place: ")))
+			return rcpt->other.v[i] + strlen(" place: ");
 	return NULL;
 }
 
