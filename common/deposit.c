@@ -250,9 +250,10 @@ deposit_flush(struct deposit *d, struct err *e)
 {
 	if (d->out.n > 0 && write_all(d, d->out.p, d->out.n, e) != 0)
 		return -1;
-	buf_free(&d->out);
 	/* A hint only: fsync is what counts, and reports every error. */
-	(void)sync_file_range(d->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	if (d->out.n > 0 || d->size >= GATHER)
+		(void)sync_file_range(d->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	buf_free(&d->out);
 	return 0;
 }
 

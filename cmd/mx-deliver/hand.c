@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define HANDS_MAX 16
@@ -106,6 +108,11 @@ hand_get(const struct dest *d, struct err *e)
 			return NULL;
 	}
 	struct hand *h = make(sock, uid, gid);
+	/* the deadline of most requests, without a poll each */
+	struct timeval tv = { HAND_MS / 1000, 0 };
+	if (sock >= 0)
+		(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv,
+				 sizeof(tv));
 	h->used = clock_mono();
 	return h;
 }
@@ -121,7 +128,8 @@ ask(struct hand *h, struct buf *request, int fd, struct buf *answer, int *fd_r,
 	ssize_t n = -1;
 
 	if (!h->dead && io_send_fd(h->sock, request->p, request->n, fd) == 0 &&
-	    io_wait(h->sock, false, clock_deadline(ms)) == IO_OK)
+	    (ms <= HAND_MS ||
+	     io_wait(h->sock, false, clock_deadline(ms)) == IO_OK))
 		n = io_recv_fd(h->sock, in, sizeof(in), &got_fd);
 	buf_free(request);
 	if (n <= 0) {

@@ -83,6 +83,7 @@ keep_dir(struct handwork *w, const char *maildir, struct err *e)
 		return -1;
 	w->path = mem_strdup(maildir);
 	w->opened = clock_mono();
+	w->sync = deposit_sync_of(w->dirfd, DEPOSIT_AUTO);
 	return 0;
 }
 
@@ -94,7 +95,7 @@ handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
 	if (keep_dir(w, maildir, e) != 0)
 		return -1;
 	if (sync == DEPOSIT_AUTO)
-		sync = deposit_sync_of(w->dirfd, sync);
+		sync = w->sync;
 	if (deposit_open(&w->d, w->dirfd, sync, e) != 0) {
 		/* the kept folder may be gone: once more from the path */
 		forget_dir(w);

@@ -57,6 +57,7 @@ struct handwork {
 	/* the Maildir of the last delivery is kept open */
 	char *path;
 	int dirfd;
+	enum deposit_sync sync; /* what its file system needs */
 	int64_t opened;
 	struct deposit d;
 	bool active;
