@@ -147,11 +147,13 @@ server_own(const struct server_mode *m, const char *path, struct err *e)
 	}
 	if (group != NULL && group[0] != '\0') {
 		struct group *gr = getgrnam(group);
+		/* a user's name stands for its own group */
+		struct passwd *pw = gr == NULL ? getpwnam(group) : NULL;
 
-		if (gr == NULL)
+		if (gr == NULL && pw == NULL)
 			return err_set(e, ST_CONFIG,
 				       "group \"%s\" does not exist", group);
-		gid = gr->gr_gid;
+		gid = gr != NULL ? gr->gr_gid : pw->pw_gid;
 	}
 	if ((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    lchown(path, uid, gid) != 0)

@@ -29,7 +29,8 @@ f = sock.makefile("rb")
 
 def reply():
     while True:
-        line = f.readline()
+        try: line = f.readline()
+        except OSError: line = b""
         if not line:
             print("(closed)")
             return
@@ -43,24 +44,28 @@ def wire(path):
         data += b"\n"
     return data.replace(b"\n", b"\r\n")
 
+def send(b):
+    try: sock.sendall(b)
+    except OSError: pass
+
 reply()
 for line in sys.stdin:
     line = line.rstrip("\n")
     if line.startswith(">> "):
-        sock.sendall(line[3:].encode() + b"\r\n")
+        send(line[3:].encode() + b"\r\n")
     elif line.startswith("> "):
-        sock.sendall(line[2:].encode() + b"\r\n"); reply()
+        send(line[2:].encode() + b"\r\n"); reply()
     elif line.startswith("< "):
         for _ in range(int(line[2:])): reply()
     elif line.startswith("= "):
         d = wire(line[2:])
         d = b"\r\n".join(b"." + l if l.startswith(b".") else l for l in d.split(b"\r\n"))
-        sock.sendall(d + b".\r\n"); reply()
+        send(d + b".\r\n"); reply()
     elif line.startswith("# "):
         d = wire(line[2:])
-        sock.sendall(b"BDAT %d LAST\r\n" % len(d) + d); reply()
+        send(b"BDAT %d LAST\r\n" % len(d) + d); reply()
     elif line.startswith("raw "):
-        sock.sendall(line[4:].encode().decode("unicode_escape").encode("latin-1"))
+        send(line[4:].encode().decode("unicode_escape").encode("latin-1"))
     elif line == "close":
         sock.close(); f.close(); break
     elif line:
