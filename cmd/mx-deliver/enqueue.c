@@ -219,6 +219,8 @@ route_find(struct route *r, const struct queuefile_env *env,
 		r->transport = mem_strdup("local");
 		r->nexthop = mem_strdup("");
 	}
+	if (r->kind == ROUTE_DEFERRED)
+		outcome_settle(&r->why);
 }
 
 void

@@ -479,7 +479,9 @@ route_expand(const char *addr, struct targets *t, struct err *e)
 	if (r == 0 && t->n == 0)
 		r = err_esc(e, ST_NOUSER, "5.1.1",
 			    "the alias <%s> leads nowhere", addr);
-	if (r != 0)
-		targets_free(t);
+	if (r == 0)
+		return 0;
+	outcome_settle(e);
+	targets_free(t);
 	return r;
 }

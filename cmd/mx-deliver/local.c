@@ -17,17 +17,29 @@
 #include <unistd.h>
 
 void
+outcome_settle(struct err *e)
+{
+	const char *code;
+
+	if (e->esc[0] == '5' && e->status != ST_OK &&
+	    !status_is_temp(e->status))
+		return;
+	if (e->status == ST_OK || !status_is_temp(e->status))
+		e->status = ST_TEMPFAIL;
+	code = err_code(e);
+	if (e->esc[0] != '4')
+		snprintf(e->esc, sizeof(e->esc), "%s",
+			 code[0] == '4' ? code : "4.3.0");
+}
+
+void
 outcome_fail(struct outcome *out, const struct err *e)
 {
 	out->why = *e;
-	if (out->why.status == 0)
-		out->why.status = ST_TEMPFAIL;
-	/* A full disk and its like are temporary at a mailbox too. */
+	outcome_settle(&out->why);
 	out->result =
 	    status_is_temp(out->why.status) ? DELIVER_DEFERRED : DELIVER_FAILED;
-	snprintf(out->dsn, sizeof(out->dsn), "%s", err_code(&out->why));
-	/* the class of the code and the verdict never differ */
-	out->dsn[0] = out->result == DELIVER_FAILED ? '5' : '4';
+	snprintf(out->dsn, sizeof(out->dsn), "%s", out->why.esc);
 	snprintf(out->text, sizeof(out->text), "%.190s", out->why.text);
 }
 

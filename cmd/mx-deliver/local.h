@@ -52,6 +52,10 @@ void local_abort(struct local *l);
 /* The whole of it from a descriptor: size bytes from `at`. */
 void local_deliver(const struct dest *d, const struct facts *f, int fd,
 		   uint64_t at, uint64_t size, struct outcome *out);
+/* Law 1: a failure is for good only where that was said on purpose, by an
+ * enhanced code of class 5; a full disk, a missing file and all else that the
+ * system says become "try again". */
+void outcome_settle(struct err *e);
 /* Outcome from a failure. */
 void outcome_fail(struct outcome *out, const struct err *e);
 void outcome_done(struct outcome *out, const char *text);

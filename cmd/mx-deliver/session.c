@@ -39,13 +39,9 @@ reply_make(int code, const char *esc, const char *fmt, ...)
 struct reply
 reply_err(const struct err *e)
 {
-	bool temp = status_is_temp(e->status) || e->status == ST_OK;
-	const char *esc = err_code(e);
-	char code[12];
+	bool temp = status_is_temp(e->status);
+	const char *code = e->esc;
 
-	/* The class of the enhanced code and of the reply never differ. */
-	snprintf(code, sizeof(code), "%s", esc[0] ? esc : "4.3.0");
-	code[0] = temp ? '4' : '5';
 	if (!temp)
 		return reply_make(strcmp(code, "5.3.4") == 0   ? 552
 				  : strcmp(code, "5.4.6") == 0 ? 554

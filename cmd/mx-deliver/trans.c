@@ -411,6 +411,8 @@ trans_end(struct trans *t, struct err *e)
 		r = finish_spool(t, e);
 	}
 	t->sink = SINK_NONE;
+	if (r != 0)
+		outcome_settle(e);
 	for (size_t i = 0; i < t->nrcpt; i++) {
 		struct outcome *o = &t->rcpt[i].out;
 		if (r != 0)
