@@ -145,6 +145,16 @@ class Server:
         self.group.remove()
 
 
+def mx_users():
+    """mx's own users, as `make install` makes them."""
+    try:
+        pwd.getpwnam("mxnet")
+    except KeyError:
+        print("bench: making the users mx, mxnet ... (cmd/mx-deliver/mx.sysusers)")
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        subprocess.run(["systemd-sysusers", root + "/cmd/mx-deliver/mx.sysusers"], check=True)
+
+
 class Mx(Server):
     name = "mx"
 
@@ -170,10 +180,8 @@ smtpd_peername_lookup = no
 delivery = unix:{self.dir}/run/deliver
 """
         if os.geteuid() == 0:
-            who = pwd.getpwuid(MAIL_UID).pw_name
-            conf += "".join(f"{u} = {who}\n" for u in ("net_user", "mail_owner", "filter_user", "auth_user", "sign_user"))
-            os.chown(self.dir + "/spool", MAIL_UID, MAIL_UID)
-            os.chown(self.dir + "/run", MAIL_UID, MAIL_UID)
+            mx_users()
+            shutil.chown(self.dir + "/spool", "mx", "mx")
         path = self.write("mx.conf", conf)
         b = BUILD + "/bin/"
         self.spawn(b + "mx-deliver", "-c", path, "--lmtp", "--listen", f"unix:{self.dir}/run/deliver")
