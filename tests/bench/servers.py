@@ -92,22 +92,25 @@ class Server:
         self.procs = []
         self.mail = self.dir + "/mail"
         os.mkdir(self.mail)
-        self.fresh()
-
-    def fresh(self):
-        """Empty mailboxes.  The old ones are moved away, not deleted: on ext4
-        a create after many deletions is slow for minutes."""
-        if os.listdir(self.mail):
-            n = len(glob.glob(self.dir + "/old*"))
-            os.rename(self.mail, f"{self.dir}/old{n}")
-            os.mkdir(self.mail)
         os.chmod(self.mail, 0o755)
+        self.make_mailboxes()
+
+    def make_mailboxes(self):
         for i in range(USERS):
             for d in ("", "/tmp", "/new", "/cur"):
                 p = f"{self.mail}/u{i:03d}{d}"
                 os.mkdir(p)
                 if os.geteuid() == 0:
                     os.chown(p, MAIL_UID, MAIL_UID)
+
+    def fresh(self):
+        """Empties the mailboxes.  Old mail is moved away, not deleted: on ext4
+        a create after many deletions is slow for minutes."""
+        old = f"{self.dir}/old{len(glob.glob(self.dir + '/old*'))}"
+        os.mkdir(old)
+        for d in glob.glob(self.mail + "/*/new"):
+            for f in os.listdir(d):
+                os.rename(f"{d}/{f}", f"{old}/{f}")
 
     def write(self, name, text):
         with open(f"{self.dir}/{name}", "w") as f:
