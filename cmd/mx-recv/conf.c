@@ -142,6 +142,8 @@ static const struct param rows[] = {
 	  "inetd wait: end after so long without a client"),
 	P(INT, client_limit, "smtpd_client_connection_count_limit", "50", 0,
 	  100000, NULL, "sessions of one client at once; 0: no limit"),
+	P(LIST, limit_exceptions, "smtpd_client_event_limit_exceptions",
+	  "$mynetworks", 0, 0, NULL, "clients without that limit"),
 };
 
 #define NROWS ARRAY_LEN(rows)
@@ -248,6 +250,9 @@ load_lists(struct conf *c, struct err *e)
 	c->mynetworks = match_networks(&c->p.mynetworks, e);
 	if (c->mynetworks == NULL)
 		return err_prefix(e, "mynetworks");
+	c->limit_exceptions = match_networks(&c->p.limit_exceptions, e);
+	if (c->limit_exceptions == NULL)
+		return err_prefix(e, "smtpd_client_event_limit_exceptions");
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
 	return 0;
 }

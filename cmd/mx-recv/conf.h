@@ -44,7 +44,7 @@ struct conf_params {
 	int64_t policy_timeout;
 	char *tls_cert_file, *tls_key_file, *tls_protocols, *tls_ciphers;
 	char *tls_ca_file, *sasl_service;
-	struct strs tls_chain_files;
+	struct strs tls_chain_files, limit_exceptions;
 	int64_t process_limit, max_use, max_idle, client_limit;
 };
 
@@ -55,6 +55,7 @@ struct conf {
 	const struct server_mode *mode;
 	struct conf_params p;
 	struct match_list *mydestination, *relay_domains, *mynetworks;
+	struct match_list *limit_exceptions;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;
 	struct rules *rules[STAGES];

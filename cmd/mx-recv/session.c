@@ -426,13 +426,25 @@ log_disconnect(struct session *s)
 	buf_free(&b);
 }
 
+/* One client too often, and not one that smtpd_client_event_limit_exceptions
+ * lets in as often as it likes (by default mynetworks, as in Postfix). */
+static bool
+too_many(const struct session *s)
+{
+	struct err e = ERR_INIT;
+
+	return s->conn->too_many &&
+	       match_lookup(s->conf->limit_exceptions, span_of(s->conn->addr),
+			    &e) != TABLE_FOUND;
+}
+
 static void
 greet(struct session *s)
 {
 	struct reply r = { 0 };
 	bool good;
 
-	if (s->conn->too_many) {
+	if (too_many(s)) {
 		log_warn("Connection concurrency limit exceeded: %d from %s "
 			 "for service %s",
 			 s->conn->count, s->who, s->conf->mode->name);
