@@ -11,6 +11,8 @@
 #include "msg.h"
 #include "strs.h"
 
+#include <stdio.h>
+
 #define SIEVE_SCRIPT_MAX (1024 * 1024) /* sieve_max_script_size */
 #define SIEVE_NESTING 32  /* blocks and tests; RFC 5228 2.10.5 asks for 15 */
 #define SIEVE_ACTIONS 32  /* sieve_max_actions */

@@ -8,6 +8,7 @@
 #include "sieve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Tags of every word that matches (2.7) or looks at addresses (2.7.4). */
 static const struct sieve_tag match_tags[] = {

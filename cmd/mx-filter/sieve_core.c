@@ -1,0 +1,462 @@
+/*
+ * sieve_core.c - the commands and tests of RFC 5228 3, 4 and 5 that need no
+ * require, fileinto, envelope and encoded-character.
+ */
+#include "sieve.h"
+#include "mem.h"
+#include "status.h"
+
+#include <stdio.h>
+
+/* --- control (3) --- */
+
+static int
+run_if(struct sieve_run *r, const struct sieve_node *n)
+{
+	int yes = sieve_run_test(r, &n->tests[0]);
+
+	if (yes < 0)
+		return -1;
+	r->last_if = yes > 0;
+	if (yes == 0)
+		return 0;
+	if (sieve_run_block(r, n) != 0)
+		return -1;
+	r->last_if = true; /* an if inside the block has said its own */
+	return 0;
+}
+
+static int
+run_elsif(struct sieve_run *r, const struct sieve_node *n)
+{
+	return r->last_if ? 0 : run_if(r, n);
+}
+
+static int
+run_else(struct sieve_run *r, const struct sieve_node *n)
+{
+	if (r->last_if)
+		return 0;
+	return sieve_run_block(r, n);
+}
+
+static int
+run_require(struct sieve_run *r, const struct sieve_node *n)
+{
+	(void)r;
+	(void)n;
+	return 0;
+}
+
+static int
+run_stop(struct sieve_run *r, const struct sieve_node *n)
+{
+	(void)n;
+	r->stopped = true;
+	return 0;
+}
+
+/* --- actions (4) --- */
+
+static int
+run_keep(struct sieve_run *r, const struct sieve_node *n)
+{
+	return sieve_act(r, n, "keep", NULL);
+}
+
+static int
+run_discard(struct sieve_run *r, const struct sieve_node *n)
+{
+	return sieve_act(r, n, "discard", NULL);
+}
+
+static int
+run_fileinto(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+
+	return sieve_act(r, n, "fileinto", mem_strdup(a->strings.v[0]));
+}
+
+static int
+run_redirect(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+
+	return sieve_act(r, n, "redirect", mem_strdup(a->strings.v[0]));
+}
+
+static void
+check_redirect(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+	struct addr addr;
+	struct err e = ERR_INIT;
+
+	if (a == NULL || a->kind != SIEVE_STRING)
+		return;
+	if (addr_parse(&addr, span_of(a->strings.v[0]), &e) != 0 ||
+	    addr.domain.n == 0)
+		sieve_error(s, a->line, a->col, "\"%s\" is not an address",
+			    a->strings.v[0]);
+	addr_free(&addr);
+}
+
+static void
+check_fileinto(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+
+	if (a != NULL && a->kind == SIEVE_STRING &&
+	    (a->strings.v[0][0] == '\0' ||
+	     span_has_ctl(span_of(a->strings.v[0]))))
+		sieve_error(s, a->line, a->col, "\"%s\" is no mailbox name",
+			    a->strings.v[0]);
+}
+
+/* --- tests (5) --- */
+
+static int
+run_true(struct sieve_run *r, const struct sieve_node *n)
+{
+	(void)r;
+	(void)n;
+	return 1;
+}
+
+static int
+run_false(struct sieve_run *r, const struct sieve_node *n)
+{
+	(void)r;
+	(void)n;
+	return 0;
+}
+
+static int
+run_not(struct sieve_run *r, const struct sieve_node *n)
+{
+	int yes = sieve_run_test(r, &n->tests[0]);
+
+	return yes < 0 ? -1 : !yes;
+}
+
+static int
+run_allof(struct sieve_run *r, const struct sieve_node *n)
+{
+	for (size_t i = 0; i < n->ntests; i++) {
+		int yes = sieve_run_test(r, &n->tests[i]);
+
+		if (yes <= 0)
+			return yes;
+	}
+	return 1;
+}
+
+static int
+run_anyof(struct sieve_run *r, const struct sieve_node *n)
+{
+	for (size_t i = 0; i < n->ntests; i++) {
+		int yes = sieve_run_test(r, &n->tests[i]);
+
+		if (yes != 0)
+			return yes;
+	}
+	return 0;
+}
+
+static int
+run_exists(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *names = sieve_pos(n, 0);
+
+	for (size_t i = 0; i < names->strings.n; i++) {
+		if (msg_find(r->m, names->strings.v[i], 0) == NULL)
+			return 0;
+	}
+	return 1;
+}
+
+static int
+run_size(struct sieve_run *r, const struct sieve_node *n)
+{
+	int64_t limit = sieve_pos(n, 0)->number;
+	int64_t size = (int64_t)r->size;
+
+	if (r->explain != NULL)
+		buf_addf(&r->saw, "%lld", (long long)size);
+	return sieve_has(n, ":over") != NULL ? size > limit : size < limit;
+}
+
+static void
+check_size(struct sieve_script *s, struct sieve_node *n)
+{
+	if (sieve_has(n, ":over") == NULL && sieve_has(n, ":under") == NULL)
+		sieve_error(s, n->line, n->col, "size needs :over or :under");
+}
+
+/* 2.4.2.2: names are ftext, so a colon or blank is an error. */
+static void
+check_names(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+
+	for (size_t i = 0; a != NULL && i < a->strings.n; i++) {
+		struct span name = span_of(a->strings.v[i]);
+		bool ok = name.n > 0;
+
+		for (size_t k = 0; k < name.n; k++)
+			ok &= name.p[k] > 32 && name.p[k] < 127 &&
+			      name.p[k] != ':';
+		if (!ok)
+			sieve_error(s, a->line, a->col,
+				    "\"%s\" is not a header field's name",
+				    a->strings.v[i]);
+	}
+}
+
+struct match_ctx {
+	struct sieve_run *r;
+	const struct sieve_node *n;
+	const struct sieve_arg *keys;
+};
+
+static int
+header_value(void *ctx, struct span value)
+{
+	struct match_ctx *c = ctx;
+
+	return sieve_match(c->r, c->n, value, c->keys);
+}
+
+static int
+run_header(struct sieve_run *r, const struct sieve_node *n)
+{
+	struct match_ctx c = { r, n, sieve_pos(n, 1) };
+
+	return sieve_each_value(r, sieve_pos(n, 0), header_value, &c);
+}
+
+static int
+match_address(struct match_ctx *c, struct span local, struct span domain)
+{
+	struct buf part = BUF_INIT;
+	int yes = 0;
+
+	if (sieve_part(c->r, c->n, local, domain, &part))
+		yes = sieve_match(c->r, c->n, buf_span(&part), c->keys);
+	buf_free(&part);
+	return yes;
+}
+
+static int
+address_value(void *ctx, struct span value)
+{
+	struct match_ctx *c = ctx;
+	struct addr_list l;
+	int yes = 0;
+
+	addr_list_parse(&l, value, 0);
+	for (size_t i = 0; yes == 0 && i < l.n; i++) {
+		if (l.v[i].kind == ADDR_MAILBOX)
+			yes = match_address(c, l.v[i].local, l.v[i].domain);
+	}
+	addr_list_free(&l);
+	return yes;
+}
+
+/* Addresses are parsed before their words are decoded. */
+static int
+run_address(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *names = sieve_pos(n, 0);
+	struct match_ctx c = { r, n, sieve_pos(n, 1) };
+	const struct msg_field *f;
+	int yes = 0;
+
+	for (size_t i = 0; yes == 0 && i < names->strings.n; i++) {
+		for (size_t k = 0;
+		     yes == 0 &&
+		     (f = msg_find(r->m, names->strings.v[i], k)) != NULL;
+		     k++)
+			yes = address_value(&c, f->value);
+	}
+	return yes;
+}
+
+/* 5.1: only fields that hold addresses. */
+static void
+check_address(struct sieve_script *s, struct sieve_node *n)
+{
+	static const char *const fields[] = {
+		"from",
+		"to",
+		"cc",
+		"bcc",
+		"sender",
+		"reply-to",
+		"resent-from",
+		"resent-to",
+		"resent-cc",
+		"resent-bcc",
+		"resent-sender",
+		"resent-reply-to",
+		"return-path",
+		"delivered-to",
+		"x-original-to",
+		"errors-to",
+		"envelope-to",
+		"x-envelope-to",
+		"apparently-to",
+		"mail-followup-to",
+		"mail-reply-to",
+		"disposition-notification-to",
+		"return-receipt-to",
+		"x-forwarded-to",
+	};
+	const struct sieve_arg *a = sieve_pos(n, 0);
+
+	check_names(s, n);
+	for (size_t i = 0; a != NULL && i < a->strings.n; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(fields); k++)
+			known |= span_iis(span_of(a->strings.v[i]), fields[k]);
+		if (!known)
+			sieve_error(s, a->line, a->col,
+				    "address: \"%s\" holds no addresses (use "
+				    "header)",
+				    a->strings.v[i]);
+	}
+}
+
+/* --- envelope (5.4) --- */
+
+static int
+match_envelope(struct match_ctx *c, const char *value)
+{
+	struct addr a;
+	int yes;
+
+	if (value == NULL)
+		return 0;
+	/* 5.4: the null reverse-path is the empty string, whatever part. */
+	if (value[0] == '\0')
+		return sieve_match(c->r, c->n, SPAN(""), c->keys);
+	if (addr_parse(&a, span_of(value), NULL) != 0)
+		return sieve_match(c->r, c->n, span_of(value), c->keys);
+	yes = match_address(c, a.local, a.domain);
+	addr_free(&a);
+	return yes;
+}
+
+static int
+run_envelope(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *parts = sieve_pos(n, 0);
+	struct match_ctx c = { r, n, sieve_pos(n, 1) };
+	int yes = 0;
+
+	for (size_t i = 0; yes == 0 && i < parts->strings.n; i++) {
+		bool from = span_iis(span_of(parts->strings.v[i]), "from");
+
+		yes = match_envelope(&c, from ? r->sender : r->recipient);
+	}
+	return yes;
+}
+
+static void
+check_envelope(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+
+	for (size_t i = 0; a != NULL && i < a->strings.n; i++) {
+		struct span p = span_of(a->strings.v[i]);
+
+		if (!span_iis(p, "from") && !span_iis(p, "to"))
+			sieve_error(s, a->line, a->col,
+				    "envelope: \"%s\": expected \"from\" or "
+				    "\"to\"",
+				    a->strings.v[i]);
+	}
+}
+
+static const struct sieve_tag size_tags[] = {
+	{ ":over", 0, "limit", NULL },
+	{ ":under", 0, "limit", NULL },
+};
+
+static const struct sieve_word core_words[] = {
+	{ .name = "if", .tests = 1, .block = true, .run = run_if },
+	{ .name = "elsif", .tests = 1, .block = true, .run = run_elsif },
+	{ .name = "else", .block = true, .run = run_else },
+	{ .name = "require", .positional = "S", .run = run_require },
+	{ .name = "stop", .run = run_stop },
+	{ .name = "keep", .run = run_keep },
+	{ .name = "discard", .run = run_discard },
+	{ .name = "redirect",
+	  .positional = "s",
+	  .check = check_redirect,
+	  .run = run_redirect },
+	{ .name = "true", .is_test = true, .run = run_true },
+	{ .name = "false", .is_test = true, .run = run_false },
+	{ .name = "not", .is_test = true, .tests = 1, .run = run_not },
+	{ .name = "allof", .is_test = true, .tests = 2, .run = run_allof },
+	{ .name = "anyof", .is_test = true, .tests = 2, .run = run_anyof },
+	{ .name = "exists",
+	  .is_test = true,
+	  .positional = "S",
+	  .check = check_names,
+	  .run = run_exists },
+	{ .name = "size",
+	  .is_test = true,
+	  .positional = "n",
+	  .tags = size_tags,
+	  .ntags = ARRAY_LEN(size_tags),
+	  .check = check_size,
+	  .run = run_size },
+	{ .name = "header",
+	  .is_test = true,
+	  .positional = "SS",
+	  .with_match = true,
+	  .check = check_names,
+	  .run = run_header },
+	{ .name = "address",
+	  .is_test = true,
+	  .positional = "SS",
+	  .with_match = true,
+	  .with_part = true,
+	  .check = check_address,
+	  .run = run_address },
+};
+static const struct sieve_word fileinto_words[] = {
+	{ .name = "fileinto",
+	  .ext = "fileinto",
+	  .positional = "s",
+	  .check = check_fileinto,
+	  .run = run_fileinto },
+};
+static const struct sieve_word envelope_words[] = {
+	{ .name = "envelope",
+	  .ext = "envelope",
+	  .is_test = true,
+	  .positional = "SS",
+	  .with_match = true,
+	  .with_part = true,
+	  .check = check_envelope,
+	  .run = run_envelope },
+};
+
+static const struct sieve_extension core = { NULL, core_words,
+					     ARRAY_LEN(core_words), NULL, 0 };
+static const struct sieve_extension fileinto = { "fileinto", fileinto_words,
+						 ARRAY_LEN(fileinto_words),
+						 NULL, 0 };
+static const struct sieve_extension envelope = { "envelope", envelope_words,
+						 ARRAY_LEN(envelope_words),
+						 NULL, 0 };
+static const struct sieve_extension encoded = { "encoded-character", NULL, 0,
+						NULL, 0 };
+SIEVE_EXTENSION(core);
+SIEVE_EXTENSION(fileinto);
+SIEVE_EXTENSION(envelope);
+SIEVE_EXTENSION(encoded);

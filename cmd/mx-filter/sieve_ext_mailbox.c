@@ -1,0 +1,48 @@
+/*
+ * sieve_ext_mailbox.c - ":create" and mailboxexists.  RFC 5490.
+ */
+#include "mem.h"
+#include "sieve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Does the Maildir++ folder stand below the run's Maildir? */
+static int
+run_mailboxexists(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *names = sieve_pos(n, 0);
+
+	for (size_t i = 0; i < names->strings.n; i++) {
+		const char *name = names->strings.v[i];
+		struct buf path = BUF_INIT;
+		bool there;
+
+		if (span_iis(span_of(name), "INBOX"))
+			continue;
+		if (r->maildir == NULL || strchr(name, '/') != NULL)
+			return 0;
+		buf_addf(&path, "%s/.%s/cur", r->maildir, name);
+		there = access(buf_str(&path), F_OK) == 0;
+		buf_free(&path);
+		if (!there)
+			return 0;
+	}
+	return 1;
+}
+
+static const struct sieve_word words[] = {
+	{ .name = "mailboxexists",
+	  .ext = "mailbox",
+	  .is_test = true,
+	  .positional = "S",
+	  .run = run_mailboxexists },
+};
+static const struct sieve_added added[] = {
+	{ "fileinto", { ":create", 0, NULL, "mailbox" } },
+};
+static const struct sieve_extension mailbox = { "mailbox", words,
+						ARRAY_LEN(words), added,
+						ARRAY_LEN(added) };
+SIEVE_EXTENSION(mailbox);

@@ -1,0 +1,42 @@
+/*
+ * sieve_ext_reject.c - reject and ereject.  RFC 5429.
+ */
+#include "mem.h"
+#include "sieve.h"
+
+#include <stdio.h>
+
+static int
+run_reject(struct sieve_run *r, const struct sieve_node *n)
+{
+	return sieve_act(r, NULL, "reject",
+			 mem_strdup(sieve_pos(n, 0)->strings.v[0]));
+}
+
+static int
+run_ereject(struct sieve_run *r, const struct sieve_node *n)
+{
+	return sieve_act(r, NULL, "ereject",
+			 mem_strdup(sieve_pos(n, 0)->strings.v[0]));
+}
+
+static const struct sieve_word reject_words[] = {
+	{ .name = "reject",
+	  .ext = "reject",
+	  .positional = "s",
+	  .run = run_reject },
+};
+static const struct sieve_word ereject_words[] = {
+	{ .name = "ereject",
+	  .ext = "ereject",
+	  .positional = "s",
+	  .run = run_ereject },
+};
+static const struct sieve_extension reject = { "reject", reject_words,
+					       ARRAY_LEN(reject_words), NULL,
+					       0 };
+static const struct sieve_extension ereject = { "ereject", ereject_words,
+						ARRAY_LEN(ereject_words), NULL,
+						0 };
+SIEVE_EXTENSION(reject);
+SIEVE_EXTENSION(ereject);

@@ -1,0 +1,176 @@
+/*
+ * sieve_run.c - runs a checked script: blocks, tests, actions.
+ * RFC 5228 2.10: implicit keep, limits; an error leaves the keep to the
+ * caller.
+ */
+#include "sieve.h"
+#include "mem.h"
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STEPS_MAX 1000000
+
+int
+sieve_run_test(struct sieve_run *r, const struct sieve_node *n)
+{
+	int yes;
+
+	buf_clear(&r->saw);
+	yes = n->word->run(r, n);
+	if (r->explain != NULL && n->word->tests == 0)
+		fprintf(r->explain, "%s:%d: %s: %s%s%s%s\n", r->script->file,
+			n->line, n->name, yes > 0 ? "true" : "false",
+			r->saw.n ? " (saw " : "", buf_str(&r->saw),
+			r->saw.n ? ")" : "");
+	return yes;
+}
+
+/* The recursion (if inside if) is bounded by SIEVE_NESTING. */
+int
+sieve_run_block(struct sieve_run *r, const struct sieve_node *n)
+{
+	for (size_t i = 0; i < n->nblock && !r->stopped; i++) {
+		if (++r->steps > STEPS_MAX)
+			return err_set(&r->err, ST_SOFTWARE,
+				       "the script runs too long");
+		if (n->block[i].word->run(r, &n->block[i]) != 0) {
+			err_prefix(&r->err, "%s:%d", r->script->file,
+				   n->block[i].line);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Flags as RFC 5232 2 has them: words of strings, no word twice. */
+static void
+action_flags(struct sieve_run *r, const struct sieve_node *n,
+	     struct sieve_action *a)
+{
+	const struct sieve_arg *v = n != NULL ? sieve_value(n, ":flags") : NULL;
+	const struct strs *from = v != NULL ? &v->strings : &r->flags;
+
+	a->has_flags = v != NULL || r->flags_set;
+	for (size_t i = 0; a->has_flags && i < from->n; i++) {
+		struct span rest = span_of(from->v[i]), w;
+
+		while (span_word(&rest, " ", &w)) {
+			if (!strs_ihas(&a->flags, w))
+				strs_addspan(&a->flags, w);
+		}
+	}
+}
+
+/* 2.10.3: the same action on the same place is done once. */
+static bool
+have_already(const struct sieve_run *r, const struct sieve_action *a)
+{
+	for (size_t i = 0; i < r->nactions; i++) {
+		const struct sieve_action *b = &r->actions[i];
+
+		if (strcmp(a->verb, b->verb) == 0 &&
+		    strcmp(a->what ? a->what : "", b->what ? b->what : "") == 0)
+			return true;
+	}
+	return false;
+}
+
+static size_t
+count_verb(const struct sieve_run *r, const char *verb)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->nactions; i++)
+		n += strcmp(r->actions[i].verb, verb) == 0;
+	return n;
+}
+
+int
+sieve_act(struct sieve_run *r, const struct sieve_node *n, const char *verb,
+	  char *what)
+{
+	struct sieve_action a = { .verb = verb, .what = what };
+
+	if (n != NULL) {
+		a.copy = sieve_has(n, ":copy") != NULL;
+		a.create = sieve_has(n, ":create") != NULL;
+	}
+	/* RFC 3894: :copy leaves the implicit keep alone. */
+	if (!a.copy)
+		r->implicit_keep = false;
+	if (have_already(r, &a)) {
+		free(what);
+		return 0;
+	}
+	if (r->nactions >= SIEVE_ACTIONS ||
+	    (strcmp(verb, "redirect") == 0 &&
+	     count_verb(r, "redirect") >= SIEVE_REDIRECTS)) {
+		free(what);
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "more than %d actions, or %d redirects",
+			       SIEVE_ACTIONS, SIEVE_REDIRECTS);
+	}
+	if (strcmp(verb, "keep") == 0 || strcmp(verb, "fileinto") == 0)
+		action_flags(r, n, &a);
+	r->actions = mem_grow(r->actions, &r->actions_cap, r->nactions + 1,
+			      sizeof(*r->actions));
+	r->actions[r->nactions++] = a;
+	return 0;
+}
+
+/* A message that is kept in full and refused at once makes no sense
+ * (RFC 5429 2.2). */
+static int
+check_together(struct sieve_run *r)
+{
+	size_t refused = count_verb(r, "reject") + count_verb(r, "ereject");
+
+	if (refused > 1 ||
+	    (refused == 1 && r->nactions > 1 + count_verb(r, "discard")))
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "reject together with another action");
+	return 0;
+}
+
+static void
+forget_actions(struct sieve_run *r)
+{
+	for (size_t i = 0; i < r->nactions; i++) {
+		free(r->actions[i].what);
+		strs_free(&r->actions[i].flags);
+	}
+	r->nactions = 0;
+}
+
+int
+sieve_execute(struct sieve_run *r)
+{
+	r->implicit_keep = true;
+	if (sieve_run_block(r, &r->script->root) != 0 ||
+	    check_together(r) != 0) {
+		/* 2.10.6: nothing half done; the message is kept. */
+		forget_actions(r);
+		r->implicit_keep = true;
+		return -1;
+	}
+	if (r->implicit_keep) {
+		bool copy_only = true;
+
+		for (size_t i = 0; i < r->nactions; i++)
+			copy_only &= strcmp(r->actions[i].verb, "keep") != 0;
+		if (copy_only)
+			return sieve_act(r, NULL, "keep", NULL);
+	}
+	return 0;
+}
+
+void
+sieve_run_done(struct sieve_run *r)
+{
+	forget_actions(r);
+	free(r->actions);
+	strs_free(&r->flags);
+	buf_free(&r->saw);
+}
