@@ -242,15 +242,16 @@ parse_command(struct parser *p, struct sieve_node *parent)
 /* After an error: to behind the next ";" or to a brace, and on from there, so
  * that one run tells of several errors. */
 static void
-recover(struct parser *p)
+recover(struct parser *p, bool top)
 {
 	while (p->l.token != T_END && p->l.token != T_BAD &&
 	       !at_punct(p, ';') && !at_punct(p, '}'))
 		sieve_lex_next(&p->l);
-	if (at_punct(p, ';')) {
+	if (p->l.token == T_END || p->l.token == T_BAD)
+		return;
+	if (at_punct(p, ';') || top)
 		sieve_lex_next(&p->l);
-		p->lost = false;
-	}
+	p->lost = false;
 }
 
 static void
@@ -262,7 +263,7 @@ parse_commands(struct parser *p, struct sieve_node *parent)
 		parse_command(p, parent);
 		if (p->lost && p->s->errors < SIEVE_ERRORS) {
 			p->depth = depth;
-			recover(p);
+			recover(p, parent == &p->s->root);
 		}
 	}
 }
