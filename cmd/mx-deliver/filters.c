@@ -139,6 +139,7 @@ make_env(struct strs *out, const struct trans *t)
 		strs_add(&env.recipients, t->rcpt[i].addr);
 	command_env_base(out);
 	envelope_to_env(&env, out);
+	strs_add(out, "MX_ACTIONS=3");
 	envelope_free(&env);
 }
 

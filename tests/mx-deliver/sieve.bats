@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# mx-deliver: a user's Sieve script decides; actions are carried out here.
+# The interpreter is a stand-in that prints action lines, so that every
+# answer it may give is tried.
+load deliver
+setup() {
+  deliver_setup
+  mkdir "$T/bin"
+  cp "$(command -v mx-deliver)" "$T/bin/"
+  cat > "$T/bin/mx-filter" <<EOF
+#!/bin/sh
+[ "\$1 \$2 \$3" = "sieve --actions --script" ] || exit 64
+cat > "$T/seen"
+env > "$T/seen.env"
+. "\$4"
+EOF
+  chmod 755 "$T/bin/mx-filter"
+  touch "$T/seen" "$T/seen.env"; chmod 666 "$T"/seen*
+  PATH=$T/bin:$PATH
+  conf "sieve = $T/%n.sieve"
+}
+teardown() { common_teardown; }
+
+script() { printf '%s\n' "$1" > "$T/joe.sieve"; }
+send() {
+  { echo '> EHLO x'; echo "> MAIL FROM:<${FROM-a@b}>"; echo '> RCPT TO:<joe@virt.example>'; echo "# $T/m"; } |
+    talk | tail -n 1
+}
+act() { script "printf '$1\\n'"; send; }
+
+@test "no script: no interpreter is started" {
+  [[ $(send) == *delivered* ]]
+  [ "$(count vm/joe/new)" -eq 1 ]
+  [ ! -s "$T/seen" ]
+}
+
+@test "keep with flags; the script sees message and envelope" {
+  [[ $(act 'keep\tflags=\\Seen \\Flagged $Custom') == *delivered* ]]
+  f=("$T"/vm/joe/cur/*)
+  [[ ${f[0]} == *:2,FS ]]
+  cmp <(body "$T/seen") "$T/m"
+  grep -qx 'MX_SENDER=a@b' "$T/seen.env"
+  grep -qx 'MX_RECIPIENTS=joe@virt.example' "$T/seen.env"
+}
+
+@test "fileinto: the folder is made, marked, named in modified UTF-7" {
+  [[ $(act 'fileinto\tLists.Entwürfe') == *delivered* ]]
+  d="$T/vm/joe/.Lists.Entw&APw-rfe"
+  [ -e "$d/maildirfolder" ]
+  [ "$(ls "$d/new" | wc -l)" -eq 1 ]
+  [ "$(count vm/joe/new)" -eq 0 ] && [ "$(count vm/joe/tmp)" -eq 0 ]
+  [ ! -e "$T/vm/joe/subscriptions" ]
+  grep -q 'delivered to maildir: Lists.Entw' "$T/log"
+  [[ $(act 'fileinto\tNews\tcreate') == *delivered* ]]
+  [[ $(act 'fileinto\tNews\tcreate') == *delivered* ]]
+  [ "$(cat "$T/vm/joe/subscriptions")" = News ]
+}
+
+@test "several folders and keep: one file, a name in each" {
+  [[ $(act 'keep\nfileinto\tA\nfileinto\tB\tflags=\\Seen\nfileinto\tA') == *delivered* ]]
+  [ "$(count vm/joe/new)" -eq 1 ]
+  [ "$(count vm/joe/.A/new)" -eq 1 ]
+  f=("$T"/vm/joe/.B/cur/*:2,S)
+  [ "$(stat -c %h "${f[0]}")" -eq 3 ]
+}
+
+@test "names that lead elsewhere are refused for now, nothing is lost" {
+  for n in '../x' 'a/b' '.hidden' 'a..b' ; do
+    [[ $(act "fileinto\\t$n") == 451* ]]
+  done
+  [ "$(find "$T/vm" -type f -path '*/new/*' | wc -l)" -eq 0 ]
+}
+
+@test "discard; redirect with and without keep, null sender stays null" {
+  [[ $(act 'discard') == *250* ]]
+  [ "$(count vm/joe/new)" -eq 0 ]
+  FROM=
+  [[ $(act 'redirect\tfar@remote.example') == *250* ]]
+  [ "$(count vm/joe/new)" -eq 0 ]
+  q=$(find "$T/spool/queue" -type f)
+  grep -qx 'sender: <>' "$q"
+  grep -q '^Q recipient: far@remote.example' "$q"
+  grep -q '^X-Sieve-Redirected-From: joe@virt.example' "$q"
+  FROM=a@b
+  [[ $(act 'redirect\tfar@remote.example\tcopy\nkeep') == *delivered* ]]
+  [ "$(count vm/joe/new)" -eq 1 ]
+  [ "$(queued)" -eq 2 ]
+}
+
+@test "at most sieve_max_redirects, then keep" {
+  [[ $(act 'redirect\ta@r\nredirect\tb@r\nredirect\tc@r\nredirect\td@r\nredirect\te@r') == *delivered* ]]
+  [ "$(queued)" -eq 4 ]
+  [ "$(count vm/joe/new)" -eq 1 ]
+}
+
+@test "reject and ereject are the answer" {
+  [[ $(act 'reject\tnot here, please') == "550 5.7.1 not here, please" ]]
+  [[ $(act 'ereject\tno') == "550 5.7.1 no" ]]
+  [ "$(count vm/joe/new)" -eq 0 ] && [ "$(count vm/joe/tmp)" -eq 0 ]
+}
+
+@test "a script that fails never bounces: kept, with a warning" {
+  for s in 'echo "line 3: oops" >&2; exit 65' 'kill -9 $$' 'exit 75' 'exit 69' ''; do
+    script "$s"
+    [[ $(send) == *delivered* ]]
+  done
+  [ "$(count vm/joe/new)" -eq 5 ]
+  script 'echo "line 3: oops" >&2; exit 65'
+  send
+  grep -q 'sieve: .*line 3: oops: kept in the inbox' "$T/log"
+  [[ $(act 'nonsense\tx') == *delivered* ]]
+}
+
+@test "the queue is away: the redirect is 451 and nothing is delivered" {
+  rm -rf "$T/spool"; touch "$T/spool"
+  [[ $(act 'redirect\tfar@remote.example\nkeep') == 451* ]]
+  [ "$(count vm/joe/new)" -eq 0 ]
+}
+
+@test "a system user's script runs as the user" {
+  need_root
+  MXUSER=mxs$$
+  useradd -M -d "$T/home" -s /bin/sh "$MXUSER" || skip "useradd does not work here"
+  mkdir "$T/home"; chown "$MXUSER:" "$T/home"
+  conf 'sieve = ~/.dovecot.sieve'
+  printf 'printf "fileinto\\t%%s\\n" "$(id -un)"\n' > "$T/home/.dovecot.sieve"
+  run mx-deliver -d "$MXUSER" < "$T/m"
+  userdel -f "$MXUSER"
+  [ "$status" -eq 0 ]
+  [ "$(find "$T/home/Maildir/.$MXUSER/new" -type f | wc -l)" -eq 1 ]
+}
