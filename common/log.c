@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -103,6 +104,30 @@ log_open(const char *syslog_name, const char *role, enum log_format f)
 		log_connect();
 }
 
+static pid_t log_pid;
+
+static void
+log_forked(void)
+{
+	log_pid = 0;
+}
+
+/* Asked once a process: a message is eight lines. */
+static long
+log_own_pid(void)
+{
+	static bool hooked;
+
+	if (log_pid == 0) {
+		if (!hooked)
+			hooked = pthread_atfork(NULL, NULL, log_forked) == 0;
+		if (!hooked)
+			return (long)getpid();
+		log_pid = getpid();
+	}
+	return (long)log_pid;
+}
+
 /* One datagram to syslog; a full queue (max_dgram_qlen) counts as lost. */
 static void
 log_syslog(int severity, struct span line)
@@ -119,14 +144,14 @@ log_syslog(int severity, struct span line)
 		snprintf(head, sizeof(head),
 			 "<%d>%s %s/%s[%ld]: warning: %llu log lines lost",
 			 LOG_MAIL | LOG_WARNING, when, log_state.name,
-			 log_state.role, (long)getpid(),
+			 log_state.role, log_own_pid(),
 			 (unsigned long long)log_state.lost);
 		if (send(log_state.sock, head, strlen(head),
 			 MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 			log_state.lost = 0;
 	}
 	buf_addf(&b, "<%d>%s %s/%s[%ld]: ", LOG_MAIL | severity, when,
-		 log_state.name, log_state.role, (long)getpid());
+		 log_state.name, log_state.role, log_own_pid());
 	buf_addspan(&b, line);
 	if (send(log_state.sock, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_state.lost++;
@@ -155,7 +180,7 @@ log_file(struct span line)
 			buf_addf(&b, "%s%s ", when, host);
 		}
 		buf_addf(&b, "%s/%s[%ld]: ", log_state.name, log_state.role,
-			 (long)getpid());
+			 log_own_pid());
 	}
 	buf_addspan(&b, line);
 	buf_addc(&b, '\n');
@@ -177,7 +202,7 @@ log_json(int severity, struct span body)
 	json_int(&j, "time_us", clock_now_us());
 	json_str(&j, "program", span_of(log_state.name));
 	json_str(&j, "role", span_of(log_state.role));
-	json_int(&j, "pid", getpid());
+	json_int(&j, "pid", log_own_pid());
 	json_int(&j, "severity", severity);
 	buf_addc(&b, ',');
 	buf_addspan(&b, body);
