@@ -1,245 +1,257 @@
 /*
- * cmd_headers.c - Postfix header_checks(5) over one message: each header
- * field, unfolded, is looked up; with --body each body line too.
- * Edits go to stdout; actions to fd 3 where MX_ACTIONS=3, else to stderr.
+ * cmd_headers.c - mx-filter headers: Postfix's header_checks and body_checks
+ * over one message.  header_checks(5): a logical header line is the key as it
+ * stands, folds inside; MIME headers, headers of attached messages and body
+ * lines have tables of their own.
  */
-#include "filter.h"
-#include "io.h"
-#include "mem.h"
-#include "msg.h"
-#include "status.h"
-#include "table.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct checks {
-	struct tables tables;
-	struct msg_edit ed;
-	struct buf actions;
-	struct buf refused; /* REJECT's text */
-	bool reject, defer;
-	struct err err;
-};
+#include "filter.h"
+#include "headers.h"
+#include "io.h"
+#include "status.h"
 
-/* Actions that another program carries out. */
-static void
-pass_on(struct checks *c, const char *verb, struct span text)
+/* 0, or -1: a table has no answer, so neither have we. */
+static int
+look(struct checks *c, const struct hit *h)
 {
-	buf_adds(&c->actions, verb);
-	if (text.n > 0) {
-		buf_addc(&c->actions, '\t');
-		for (size_t i = 0; i < text.n; i++)
-			buf_addc(&c->actions, (unsigned char)text.p[i] < 32
-						  ? ' '
-						  : text.p[i]);
+	struct span key =
+	    span_sub(h->line, 0, (size_t)filter_params.header_size_limit);
+
+	if (!h->line.n || !c->tables[h->place].n)
+		return 0;
+	switch (tables_lookup(&c->tables[h->place], key, &c->value, &c->err)) {
+	case TABLE_FOUND:
+		headers_obey(c, h);
+		return 0;
+	case TABLE_NONE:
+		return 0;
+	case TABLE_TRY_AGAIN:
+	default:
+		c->err.status = ST_TEMPFAIL;
+		return -1;
 	}
-	buf_addc(&c->actions, '\n');
 }
 
-static void
-refuse(struct checks *c, struct span text, bool later)
+static struct span
+line_text(struct span line)
 {
-	if (c->reject || c->defer)
-		return;
-	c->reject = !later;
-	c->defer = later;
-	buf_addspan(&c->refused, text.n > 0 ? text
-				 : later    ? SPAN("4.7.1 try again later")
-					    : SPAN("5.7.1 message content "
-						      "rejected"));
+	if (span_ends(line, SPAN("\n")))
+		line.n--;
+	if (span_ends(line, SPAN("\r")))
+		line.n--;
+	return line;
 }
 
-struct verb {
-	const char *name;
-	void (*act)(struct checks *c, const struct msg_field *f,
-		    struct span text);
-};
-
-static void
-act_reject(struct checks *c, const struct msg_field *f, struct span text)
+/* The key has LF between its lines, whatever the message has. */
+static int
+look_field(struct checks *c, enum place place, const struct msg_field *f)
 {
-	(void)f;
-	refuse(c, text, false);
+	struct hit h = { place, f, line_text(f->all), f->all };
+	struct buf key = BUF_INIT;
+	size_t i;
+	int rc;
+
+	if (span_istarts(f->name, SPAN("Content-")) ||
+	    span_iis(f->name, "MIME-Version"))
+		h.place = PLACE_MIME;
+	for (i = 0; i < h.line.n; i++)
+		if (h.line.p[i] != '\r' || i + 1 == h.line.n ||
+		    h.line.p[i + 1] != '\n')
+			buf_addc(&key, h.line.p[i]);
+	h.line = buf_span(&key);
+	rc = look(c, &h);
+	buf_free(&key);
+	return rc;
 }
 
-static void
-act_ignore(struct checks *c, const struct msg_field *f, struct span text)
+static int
+look_header(struct checks *c, enum place place, struct span header)
 {
-	(void)text;
-	if (f != NULL)
-		msg_edit_delete(&c->ed, f);
-}
+	struct msg_field f;
+	size_t n;
 
-static void
-act_prepend(struct checks *c, const struct msg_field *f, struct span text)
-{
-	if (f != NULL)
-		msg_edit_insert(&c->ed, f, text);
-}
-
-static void
-act_replace(struct checks *c, const struct msg_field *f, struct span text)
-{
-	if (f != NULL)
-		msg_edit_replace(&c->ed, f, text);
-}
-
-static void
-act_dunno(struct checks *c, const struct msg_field *f, struct span text)
-{
-	(void)c;
-	(void)f;
-	(void)text;
-}
-
-static void
-act_say(struct checks *c, const struct msg_field *f, struct span text)
-{
-	struct buf line = BUF_INIT;
-
-	(void)c;
-	if (f != NULL)
-		msg_unfold(&line, span_sub(f->all, 0, 200));
-	fprintf(stderr, "header check: %.*s: %s\n", SPAN_ARG(text),
-		buf_str(&line));
-	buf_free(&line);
-}
-
-#define PASS(FN, VERB)                                                         \
-	static void FN(struct checks *c, const struct msg_field *f,            \
-		       struct span text)                                       \
-	{                                                                      \
-		(void)f;                                                       \
-		pass_on(c, VERB, text);                                        \
+	while (header.n && !c->done && (n = msg_next_field(header, &f)) != 0) {
+		if (look_field(c, place, &f) < 0)
+			return -1;
+		header = span_from(header, n);
 	}
-PASS(act_discard, "discard")
-PASS(act_hold, "hold")
-PASS(act_redirect, "redirect")
-PASS(act_filter, "filter")
-PASS(act_bcc, "bcc")
-PASS(act_delay, "hold")
+	return 0;
+}
 
-static const struct verb verbs[] = {
-	{ "REJECT", act_reject },   { "IGNORE", act_ignore },
-	{ "STRIP", act_ignore },    { "PREPEND", act_prepend },
-	{ "REPLACE", act_replace }, { "DUNNO", act_dunno },
-	{ "OK", act_dunno },        { "WARN", act_say },
-	{ "INFO", act_say },        { "DISCARD", act_discard },
-	{ "HOLD", act_hold },       { "REDIRECT", act_redirect },
-	{ "FILTER", act_filter },   { "BCC", act_bcc },
-	{ "DELAY", act_delay },
-};
-
-/* ACTION text; a 4xx or 5xx text is Postfix's short form. */
-static void
-act(struct checks *c, const struct msg_field *f, struct span result)
+/* One line, in pieces of line_length_limit bytes. */
+static int
+look_line(struct checks *c, struct span whole)
 {
-	struct span rest = result, word;
+	struct span rest = line_text(whole);
+	size_t limit = (size_t)filter_params.line_length_limit;
 
-	if (!span_word(&rest, " \t", &word))
-		return;
-	rest = span_trim(rest);
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (span_iis(word, verbs[i].name)) {
-			verbs[i].act(c, f, rest);
-			return;
+	while (rest.n && !c->done) {
+		struct hit h = { PLACE_BODY, NULL, span_sub(rest, 0, limit),
+				 SPAN("") };
+
+		rest = span_from(rest, h.line.n);
+		h.whole = h.line;
+		if (!rest.n) /* the last piece has the line end */
+			h.whole.n = (size_t)(whole.p + whole.n - h.line.p);
+		if (look(c, &h) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The body with the headers of its parts, from top to bottom. */
+static int
+look_body(struct checks *c)
+{
+	struct span rest = c->m.body;
+	size_t next = 1, segment = 0;
+
+	while (rest.n && !c->done) {
+		const struct mime_part *p = &c->mime.v[next];
+		const char *lf;
+		size_t n;
+
+		if (next < c->mime.n && p->header_full.p == rest.p) {
+			enum place place =
+			    c->mime.v[p->parent].kind == MIME_MESSAGE
+				? PLACE_NESTED
+				: PLACE_MIME;
+
+			if (look_header(c, place, p->header) < 0)
+				return -1;
+			rest = span_from(rest, p->header_full.n);
+			segment = 0;
+			next++;
+			continue;
 		}
+		lf = memchr(rest.p, '\n', rest.n);
+		n = lf ? (size_t)(lf - rest.p) + 1 : rest.n;
+		/* body_checks_size_limit: of each segment */
+		if (segment < (size_t)filter_params.body_checks_size_limit &&
+		    look_line(c, span_sub(rest, 0, n)) < 0)
+			return -1;
+		segment += n;
+		rest = span_from(rest, n);
 	}
-	if (word.n == 3 && (word.p[0] == '4' || word.p[0] == '5')) {
-		refuse(c, rest, word.p[0] == '4');
-		return;
-	}
-	fprintf(stderr, "mx-filter: unknown action \"%.*s\": passed over\n",
-		SPAN_ARG(word));
+	return 0;
 }
 
 static int
-look(struct checks *c, const struct msg_field *f, struct span text)
+write_out(void *ctx, const void *p, size_t n)
 {
-	struct buf value = BUF_INIT;
-	enum table_result r = tables_lookup(&c->tables, text, &value, &c->err);
+	struct checks *c = ctx;
 
-	if (r == TABLE_FOUND)
-		act(c, f, buf_span(&value));
-	buf_free(&value);
-	return r == TABLE_TRY_AGAIN ? -1 : 0;
+	if (io_write(STDOUT_FILENO, p, n, DEADLINE_NEVER) == IO_OK)
+		return 0;
+	return err_sys(&c->err, "cannot write the message to standard output");
 }
 
-static int
-check_message(struct checks *c, const struct msg *m)
-{
-	struct buf text = BUF_INIT;
-	struct span rest = m->body, line;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && !opts.body && i < m->n; i++) {
-		buf_clear(&text);
-		buf_addf(&text, "%.*s: ", SPAN_ARG(m->v[i].name));
-		msg_unfold(&text, m->v[i].value);
-		r = look(c, &m->v[i], buf_span(&text));
-	}
-	while (r == 0 && opts.body && rest.n > 0 &&
-	       span_split(&rest, '\n', &line))
-		r = look(c, NULL, span_rtrim(line));
-	buf_free(&text);
-	return r;
-}
-
-static int
-emit(void *ctx, const void *p, size_t n)
-{
-	(void)ctx;
-	return io_write(STDOUT_FILENO, p, n, DEADLINE_NEVER) == IO_OK ? 0 : -1;
-}
-
+/* Actions first: a reader of both streams has them when the message ends. */
 static int
 finish(struct checks *c)
 {
-	const char *where = getenv("MX_ACTIONS");
-	int fd = where != NULL && strcmp(where, "3") == 0 ? 3 : STDERR_FILENO;
+	size_t i;
 
-	if (c->reject || c->defer) {
-		fprintf(stderr, "%s\n", buf_str(&c->refused));
-		return c->reject ? ST_UNAVAILABLE : ST_TEMPFAIL;
+	if (c->discard)
+		actions_add(&c->acts, "discard", NULL);
+	if (c->hold)
+		actions_add(&c->acts, "hold", NULL);
+	for (i = 0; i < c->bcc.n; i++)
+		actions_add(&c->acts, "bcc", c->bcc.v[i]);
+	if (c->redirect) /* overrides FILTER */
+		actions_add(&c->acts, "redirect", c->redirect);
+	else if (c->filter)
+		actions_add(&c->acts, "filter", c->filter);
+	if (actions_write(&c->acts, &c->err) < 0)
+		return -1;
+	return msg_edit_emit(&c->ed, write_out, c);
+}
+
+/* Tables named on the command line come instead of the parameters: those of
+ * the header stand for MIME and nested headers too, as in Postfix. */
+static void
+open_tables(struct checks *c, int argc, char **argv)
+{
+	struct strs named = STRS_INIT;
+	const struct strs *header = &filter_params.header_checks;
+	const struct strs *mime = &filter_params.mime_header_checks;
+	const struct strs *nested = &filter_params.nested_header_checks;
+	const struct strs *body = &filter_params.body_checks;
+	int i;
+
+	for (i = 0; i < argc; i++)
+		strs_add(&named, argv[i]);
+	if (argc || opts.mime_tables.n || opts.nested_tables.n ||
+	    opts.body_tables.n) {
+		header = &named;
+		mime = opts.mime_tables.n ? &opts.mime_tables : header;
+		nested = opts.nested_tables.n ? &opts.nested_tables : header;
+		body = &opts.body_tables;
 	}
-	if (io_write(fd, c->actions.p, c->actions.n, DEADLINE_NEVER) != IO_OK ||
-	    msg_edit_emit(&c->ed, emit, NULL) != 0)
-		return ST_IOERR;
-	return ST_OK;
+	tables_open(&c->tables[PLACE_HEADER], header);
+	tables_open(&c->tables[PLACE_MIME], mime);
+	tables_open(&c->tables[PLACE_NESTED], nested);
+	tables_open(&c->tables[PLACE_BODY], body);
+	strs_free(&named);
+}
+
+static bool
+no_tables(const struct checks *c)
+{
+	return !c->tables[PLACE_HEADER].n && !c->tables[PLACE_MIME].n &&
+	       !c->tables[PLACE_NESTED].n && !c->tables[PLACE_BODY].n;
+}
+
+static void
+close_all(struct checks *c)
+{
+	int i;
+
+	for (i = 0; i < PLACES; i++)
+		tables_close(&c->tables[i]);
+	msg_edit_done(&c->ed);
+	msg_done(&c->m);
+	mime_done(&c->mime);
+	actions_done(&c->acts);
+	strs_free(&c->bcc);
+	free(c->redirect);
+	free(c->filter);
+	buf_free(&c->reject);
+	buf_free(&c->value);
 }
 
 int
 cmd_headers(int argc, char **argv)
 {
-	struct checks c = { .err = ERR_INIT };
-	struct strs specs = STRS_INIT;
-	struct msg_load load;
-	struct msg m;
-	int status;
+	struct checks c = { .hold = false };
+	struct msg_load l;
+	int rc, status = ST_OK;
 
-	if (argc == 0)
-		return prog_usage("headers needs a TYPE:TABLE");
-	for (int i = 0; i < argc; i++)
-		strs_add(&specs, argv[i]);
-	tables_open(&c.tables, &specs);
-	if (msg_load(&load, STDIN_FILENO, 0, &c.err) != 0)
+	open_tables(&c, argc, argv);
+	if (no_tables(&c))
+		return prog_usage("headers: name a table, such as "
+				  "pcre:/etc/mx/header_checks, or set "
+				  "header_checks");
+	if (msg_load(&l, STDIN_FILENO, 0, &c.err) < 0) {
+		close_all(&c);
 		return prog_fail(&c.err);
-	msg_index(&m, load.bytes, 0);
-	msg_edit_init(&c.ed, &m);
-	if (check_message(&c, &m) == 0) {
-		status = finish(&c);
-	} else {
-		c.err.status = ST_TEMPFAIL;
+	}
+	msg_index(&c.m, l.bytes, 0);
+	mime_index(&c.mime, l.bytes);
+	msg_edit_init(&c.ed, &c.m);
+	rc = look_header(&c, PLACE_HEADER, c.m.header);
+	if (rc == 0)
+		rc = look_body(&c);
+	if (rc == 0 && c.reject.n) {
+		status = c.reject.p[0] == '4' ? ST_TEMPFAIL : ST_UNAVAILABLE;
+		fprintf(stderr, "%s\n", buf_str(&c.reject));
+	} else if (rc < 0 || finish(&c) != 0) {
 		status = prog_fail(&c.err);
 	}
-	msg_edit_done(&c.ed);
-	buf_free(&c.actions);
-	buf_free(&c.refused);
-	tables_close(&c.tables);
-	strs_free(&specs);
-	msg_done(&m);
-	msg_unload(&load);
+	close_all(&c);
+	msg_unload(&l);
 	return status;
 }

@@ -10,9 +10,17 @@ struct filter_options {
 	const char *script, *edited, *maildir;
 	bool actions, explain;
 	const char *sender, *recipient;
-	bool mime, body; /* headers */
+	/* headers: tables of each class */
+	struct strs mime_tables, nested_tables, body_tables;
 };
 extern struct filter_options opts;
+
+struct filter_params {
+	int64_t header_size_limit, line_length_limit, body_checks_size_limit;
+	struct strs header_checks, mime_header_checks, nested_header_checks;
+	struct strs body_checks;
+};
+extern struct filter_params filter_params;
 
 int cmd_sieve(int argc, char **argv);
 int cmd_check(int argc, char **argv);

@@ -5,6 +5,27 @@
 #include "site.h"
 
 struct filter_options opts;
+struct filter_params filter_params;
+
+#define ROW(TYPE, MEMBER, NAME, DEF, MIN, MAX, MEANING)                        \
+	PARAM_ROW(struct filter_params, TYPE, MEMBER, NAME, DEF, MIN, MAX,     \
+		  NULL, MEANING)
+static const struct param rows[] = {
+	ROW(LIST, header_checks, "header_checks", "", 0, 0,
+	    "tables for the message's header, where none is named"),
+	ROW(LIST, mime_header_checks, "mime_header_checks", "$header_checks", 0,
+	    0, "tables for MIME headers"),
+	ROW(LIST, nested_header_checks, "nested_header_checks",
+	    "$header_checks", 0, 0, "tables for headers of attached messages"),
+	ROW(LIST, body_checks, "body_checks", "", 0, 0,
+	    "tables for body lines"),
+	ROW(INT, header_size_limit, "header_size_limit", "102400", 1, 1048576,
+	    "bytes of a header field that are looked up"),
+	ROW(INT, line_length_limit, "line_length_limit", "2048", 1, 1048576,
+	    "longer body lines are looked up in pieces of so many bytes"),
+	ROW(INT, body_checks_size_limit, "body_checks_size_limit", "51200", 0,
+	    INT64_MAX, "bytes of each body part that are looked up"),
+};
 
 #define O(TYPE, NAME, ARG, MEMBER, MEANING)                                    \
 	{                                                                      \
@@ -22,7 +43,11 @@ static const struct opt sieve_options[] = {
 	O(STR, "recipient", "ADDRESS", recipient, "RCPT TO (MX_RECIPIENTS)"),
 };
 static const struct opt headers_options[] = {
-	O(FLAG, "body", NULL, body, "body_checks: look at body lines instead"),
+	O(LIST, "mime", "TABLE", mime_tables,
+	  "for MIME headers (default: the header tables)"),
+	O(LIST, "nested", "TABLE", nested_tables,
+	  "for headers of attached messages (default: the header tables)"),
+	O(LIST, "body", "TABLE", body_tables, "for body lines"),
 };
 
 static const struct subcommand subs[] = {
@@ -31,7 +56,7 @@ static const struct subcommand subs[] = {
 	  cmd_sieve },
 	{ "check", "check FILE...", "compile Sieve scripts, tell errors", NULL,
 	  0, cmd_check },
-	{ "headers", "headers [--body] TABLE... < msg > msg",
+	{ "headers", "headers [TABLE...] < msg > msg",
 	  "Postfix header_checks and body_checks", headers_options,
 	  ARRAY_LEN(headers_options), cmd_headers },
 };
@@ -39,7 +64,10 @@ static const struct subcommand subs[] = {
 int
 main(int argc, char **argv)
 {
-	const struct param_rows sets[] = { site_params };
+	const struct param_rows sets[] = {
+		site_params,
+		{ rows, ARRAY_LEN(rows), &filter_params },
+	};
 	const struct program p = {
 		.name = "mx-filter",
 		.synopsis = "mx-filter COMMAND [OPTION...] [ARGUMENT...]",
