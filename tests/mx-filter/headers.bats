@@ -1,5 +1,6 @@
 # mx-filter headers: Postfix's header_checks and body_checks.
 load ../lib/common
+bats_require_minimum_version 1.5.0
 setup() {
   common_setup
   cat > "$T/msg" <<'M'
@@ -101,8 +102,7 @@ filter() { mx-filter headers "pcre:$T/t" < "$T/msg" > "$T/out" 2> "$T/err"; }
 
 @test "body lines: only with --body, and not the headers of parts" {
   checks '/^(preamble|AAAA|the inner|--xx)/ IGNORE' '/^X-Inner/ REJECT'
-  run -0 mx-filter headers --body "pcre:$T/t" < "$T/msg"
-  echo "$output" > "$T/out"
+  mx-filter headers --body "pcre:$T/t" < "$T/msg" > "$T/out"
   grep -vE '^(preamble|AAAA|the inner|--xx)' "$T/msg" | diff - "$T/out"
   checks '/^AAAA/ PREPEND one' '/^the inner/ REPLACE two'
   mx-filter headers --body "pcre:$T/t" < "$T/msg" > "$T/out"
@@ -149,9 +149,10 @@ filter() { mx-filter headers "pcre:$T/t" < "$T/msg" > "$T/out" 2> "$T/err"; }
 }
 
 @test "what a typing error wrote changes nothing and is said" {
-  checks '/^From:/ REJCT x' '/^To:/ REPLACE no colon' '/^Subject/ REDIRECT nobody' '/^MIME/ FILTER x'
+  checks '/^From:/ REJCT x' '/^To:/ REPLACE no colon' '/^Subject: old/ REDIRECT nobody' '/^MIME/ FILTER x'
   filter
   cmp "$T/msg" "$T/out"
+  cat "$T/err"
   [ "$(grep -c 'left out' "$T/err")" -eq 4 ]
 }
 
