@@ -322,6 +322,14 @@ prog_configure(const struct program *p)
 		exit(0);
 	}
 	prog_host();
+	/* Programs that we start (exec:, filters) read the same file. */
+	if (prog.config_path != NULL) {
+		char *full = realpath(prog.config_path, NULL);
+
+		if (full != NULL)
+			(void)setenv("MX_CONFIG", full, 1);
+		free(full);
+	}
 	if (prog.resolver != NULL) {
 		free(site.resolver);
 		site.resolver = mem_strdup(prog.resolver);

@@ -368,6 +368,7 @@ tls_server_new(const struct tls_server_conf *c, struct server *s, struct err *e)
 {
 	struct tls_server *t = mem_alloc(1, sizeof(*t));
 
+	tls_key_scrub();
 	/* The ticket keys are made here, before the fork: all workers share
 	 * them. */
 	t->ctx = SSL_CTX_new(TLS_server_method());

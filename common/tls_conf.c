@@ -168,6 +168,14 @@ tls_conf_ciphers(SSL_CTX *ctx, const char *text, struct err *e)
 	return 0;
 }
 
+/* A whole file without a copy of it left in freed memory. */
+static int
+read_secret(const char *path, struct buf *b, struct err *e)
+{
+	(void)buf_room(b, PEM_MAX + 65536);
+	return io_read_file(path, b, PEM_MAX, e);
+}
+
 /* No question for a passphrase: nobody stands at the terminal. */
 static int
 no_passphrase(char *b, int size, int rw, void *u)
@@ -251,8 +259,8 @@ tls_conf_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file,
 
 	if (one)
 		key_file = cert_file;
-	if (io_read_file(cert_file, &cert, PEM_MAX, e) != 0 ||
-	    (!one && io_read_file(key_file, &keybuf, PEM_MAX, e) != 0))
+	if (read_secret(cert_file, &cert, e) != 0 ||
+	    (!one && read_secret(key_file, &keybuf, e) != 0))
 		goto out;
 	key = pem_key(buf_span(one ? &cert : &keybuf));
 	if (key == NULL)
@@ -283,7 +291,7 @@ tls_conf_chains(SSL_CTX *ctx, const struct strs *files, struct server *s,
 		struct buf b = BUF_INIT;
 		EVP_PKEY *k = NULL;
 
-		r = io_read_file(f, &b, PEM_MAX, e);
+		r = read_secret(f, &b, e);
 		if (r == 0)
 			k = pem_key(buf_span(&b));
 		if (k != NULL) {

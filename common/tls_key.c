@@ -11,6 +11,10 @@
 #include "server.h"
 #include "status.h"
 
+#include <malloc.h>
+#include <stdlib.h>
+
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
@@ -24,6 +28,61 @@ struct tls_key {
 	struct tls_key *next;
 };
 static struct tls_key *keys;
+
+/*
+ * OpenSSL's memory is overwritten when it is given back: workers are forked
+ * from the process that read the keys, and a decoder leaves copies behind.
+ */
+static void
+scrub_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (p == NULL)
+		return;
+	explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *
+plain_malloc(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return n > 0 ? malloc(n) : NULL;
+}
+
+static void *
+scrub_realloc(void *p, size_t n, const char *file, int line)
+{
+	size_t had = p != NULL ? malloc_usable_size(p) : 0;
+	void *q;
+
+	if (n == 0) {
+		scrub_free(p, file, line);
+		return NULL;
+	}
+	if (n <= had)
+		return p;
+	q = malloc(n);
+	if (q != NULL && p != NULL) {
+		memcpy(q, p, had);
+		scrub_free(p, file, line);
+	}
+	return q;
+}
+
+void
+tls_key_scrub(void)
+{
+	static bool tried;
+
+	/* Refused when OpenSSL has memory already: then it is as it is. */
+	if (!tried &&
+	    !CRYPTO_set_mem_functions(plain_malloc, scrub_realloc, scrub_free))
+		log_debug("TLS: OpenSSL's memory is not overwritten");
+	tried = true;
+}
 
 /* A request is one byte, how to pad, and then what is to be signed. */
 enum { PAD_EC = 'e', PAD_PKCS1 = '1', PAD_NONE = '0' };

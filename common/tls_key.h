@@ -18,6 +18,8 @@ struct server;
  * for kinds of keys that cannot be used so.  Caller frees.
  */
 EVP_PKEY *tls_key_handle(EVP_PKEY *pkey, struct server *s, struct err *e);
+/* Before anything else of OpenSSL: what it frees is overwritten. */
+void tls_key_scrub(void);
 /* In the worker: overwrites and frees the private halves. */
 void tls_key_forget(void);
 
