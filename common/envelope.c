@@ -75,6 +75,7 @@ envelope_clear_env(void)
 		const char *eq = strchr(environ[i], '=');
 		if (eq == NULL || strncmp(environ[i], "MX_", 3) != 0 ||
 		    strncmp(environ[i], "MX_CONFIG=", 10) == 0 ||
+		    strncmp(environ[i], "MX_LOG=", 7) == 0 ||
 		    strncmp(environ[i], "MX_TEST_", 8) == 0) {
 			i++;
 			continue;

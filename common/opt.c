@@ -313,6 +313,9 @@ prog_configure(const struct program *p)
 	    config_open(prog.config_path, &prog.overrides, prog.service, &e);
 	if (prog.config == NULL)
 		exit(prog_fail(&e));
+	/* Programs that we start read the same file. */
+	if (prog.config_path != NULL)
+		(void)setenv("MX_CONFIG", prog.config_path, 1);
 	if (prog_wants_check)
 		exit(param_check(prog.config, p->params, p->nparams));
 	if (param_load(prog.config, p->params, p->nparams, &e) != 0)
