@@ -118,7 +118,7 @@ take_line(struct map *m, struct span line, const char *path, int number)
 	for (; i < line.n && (quoted || line.p[i] != ':'); i++)
 		if (line.p[i] == '"')
 			quoted = !quoted;
-	if (i >= line.n) {
+	if (i >= line.n || span_chr(line, '\0') >= 0) {
 		log_warn("%s:%d: expected \"name: destination, ...\"", path,
 			 number);
 		return;
