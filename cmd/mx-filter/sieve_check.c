@@ -336,6 +336,9 @@ check_tree(struct sieve_script *s, struct sieve_node *n)
 	}
 	for (size_t i = 0; i < n->nblock; i++) {
 		check_order(s, i > 0 ? &n->block[i - 1] : NULL, &n->block[i]);
+		if (n != &s->root && strcmp(n->block[i].name, "require") == 0)
+			sieve_error(s, n->block[i].line, n->block[i].col,
+				    "require must not stand in a block");
 		check_node(s, &n->block[i], false);
 		check_tree(s, &n->block[i]);
 	}

@@ -101,7 +101,7 @@ multiline(struct sieve_lex *l)
 	struct span head = span_sub(l->s, 0, lf < 0 ? l->s.n : (size_t)lf);
 
 	l->token = T_STRING;
-	head = span_trim(head);
+	head = span_trim(span_from(head, 5)); /* behind "text:" */
 	if (lf < 0 || (head.n > 0 && head.p[0] != '#')) {
 		bad(l, "\"text:\" needs a line end behind it");
 		return;
