@@ -87,7 +87,7 @@ message_end(struct session *s)
 		r = too_large(s);
 	} else if (s->wire.bare_lf && policy(s) == WIRE_REJECT) {
 		r = reply_make(521, "5.5.2", "%s Error: bare <LF> received",
-			       s->conf->p.myhostname);
+			       s->conf->site.myhostname);
 		r.close = true;
 		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
 	} else {

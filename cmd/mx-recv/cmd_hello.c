@@ -35,7 +35,7 @@ cmd_helo(struct session *s, struct span args)
 	s->esmtp = false;
 	if (restrict_helo(s, &r))
 		return r;
-	return reply_make(250, NULL, "%s", s->conf->p.myhostname);
+	return reply_make(250, NULL, "%s", s->conf->site.myhostname);
 }
 
 static void
@@ -58,7 +58,7 @@ cmd_ehlo(struct session *s, struct span args)
 	s->esmtp = true;
 	if (restrict_helo(s, &r))
 		return r;
-	r = reply_make(250, NULL, "%s", s->conf->p.myhostname);
+	r = reply_make(250, NULL, "%s", s->conf->site.myhostname);
 	if (s->conf->p.message_size_limit > 0)
 		snprintf(size, sizeof(size), "%lld",
 			 (long long)s->conf->p.message_size_limit);

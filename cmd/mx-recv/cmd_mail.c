@@ -163,7 +163,7 @@ print_path(struct session *s, struct buf *b, const struct addr *a)
 	if (!a->null && a->domain.n == 0) {
 		if (b->n == 0 || b->p[b->n - 1] != '@')
 			buf_addc(b, '@');
-		buf_adds(b, s->conf->p.myorigin);
+		buf_adds(b, s->conf->site.myorigin);
 	}
 }
 

@@ -4,6 +4,7 @@
  */
 #include "conf.h"
 
+#include "io.h"
 #include "log.h"
 #include "mem.h"
 #include "restrict.h"
@@ -36,8 +37,6 @@ static const struct param rows[] = {
 	  "domains whose users are this host's"),
 	P(LIST, relay_domains, "relay_domains", "", 0, 0, NULL,
 	  "domains that strangers may send on to"),
-	P(LIST, mynetworks, "mynetworks", "127.0.0.0/8 [::1]/128", 0, 0, NULL,
-	  "clients that may relay"),
 	P(LIST, virtual_alias_maps, "virtual_alias_maps", "", 0, 0, NULL,
 	  "address rewriting; mx-deliver does it"),
 	P(LIST, virtual_alias_domains, "virtual_alias_domains",
@@ -68,11 +67,6 @@ static const struct param rows[] = {
 	  "rules at DATA and BDAT"),
 	P(LIST, restriction_classes, "smtpd_restriction_classes", "", 0, 0,
 	  NULL, "parameters that are named lists of rules"),
-	P(STR, myhostname, "myhostname", "", 0, 0, NULL,
-	  "this host's full name"),
-	P(STR, mydomain, "mydomain", "", 0, 0, NULL, "its domain"),
-	P(STR, myorigin, "myorigin", "$myhostname", 0, 0, NULL,
-	  "domain of addresses without one"),
 	P(BOOL, relay_before_recipient,
 	  "smtpd_relay_before_recipient_restrictions", "yes", 0, 0, NULL,
 	  "relay rules before recipient rules"),
@@ -177,15 +171,33 @@ mode_default(const struct server_mode *m, const char *name)
 	return NULL;
 }
 
+/* Debian's /etc/mailname: myorigin may be a file that holds it. */
+static int
+load_origin(struct site *st, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	struct span rest, line;
+
+	if (st->myorigin[0] != '/')
+		return 0;
+	if (io_read_file(st->myorigin, &b, 4096, e) != 0)
+		return err_prefix(e, "myorigin");
+	rest = buf_span(&b);
+	(void)span_split(&rest, '\n', &line);
+	free(st->myorigin);
+	st->myorigin = mem_spandup(span_trim(line));
+	buf_free(&b);
+	return 0;
+}
+
 /* Reads the file as this mode sees it.  What the host is called was found
  * out at start and stands above an empty value in the file. */
 static struct config *
 load_params(struct conf *c, struct err *e)
 {
-	static struct site scratch;
 	struct param mine[NROWS];
 	struct param_rows sets[2] = { { site_params.rows, site_params.count,
-					&scratch },
+					&c->site },
 				      { mine, NROWS, &c->p } };
 	struct strs over = STRS_INIT;
 	struct config *file;
@@ -247,7 +259,7 @@ load_lists(struct conf *c, struct err *e)
 		if (*lists[i].list == NULL)
 			return err_prefix(e, "%s", lists[i].name);
 	}
-	c->mynetworks = match_networks(&c->p.mynetworks, e);
+	c->mynetworks = match_networks(&c->site.mynetworks, e);
 	if (c->mynetworks == NULL)
 		return err_prefix(e, "mynetworks");
 	c->limit_exceptions = match_networks(&c->p.limit_exceptions, e);
@@ -300,7 +312,7 @@ load_one(struct conf *c, struct server *s, struct err *e)
 		c->p.sender_restrictions,    c->p.relay_restrictions,
 		c->p.recipient_restrictions, c->p.data_restrictions,
 	};
-	int r = file == NULL ? -1 : 0;
+	int r = file == NULL || load_origin(&c->site, e) != 0 ? -1 : 0;
 
 	if (r == 0 && (load_endpoint(s, "delivery", c->p.delivery, &c->delivery,
 				     e) != 0 ||

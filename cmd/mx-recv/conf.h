@@ -7,6 +7,7 @@
 
 #include "param.h"
 #include "server.h"
+#include "site.h"
 #include "table.h"
 #include "tls.h"
 
@@ -26,14 +27,13 @@ enum stage {
 
 struct conf_params {
 	char *delivery, *auth_socket, *banner;
-	struct strs mydestination, relay_domains, mynetworks;
+	struct strs mydestination, relay_domains;
 	struct strs virtual_alias_domains, virtual_alias_maps;
 	struct strs virtual_mailbox_domains, virtual_mailbox_maps;
 	struct strs sender_login_maps, discard_ehlo, forbidden_commands;
 	char *client_restrictions, *helo_restrictions, *sender_restrictions;
 	char *relay_restrictions, *recipient_restrictions, *data_restrictions;
 	struct strs restriction_classes;
-	char *myhostname, *mydomain, *myorigin;
 	bool relay_before_recipient, delay_reject, helo_required;
 	bool disable_vrfy, forbid_unauth_pipe, peername_lookup;
 	bool sasl_enable, tls_auth_only, tls_received_header, tls_ask_ccert;
@@ -54,6 +54,7 @@ struct rules; /* restrict.h */
 struct conf {
 	const struct server_mode *mode;
 	struct conf_params p;
+	struct site site; /* as this mode sees it */
 	struct match_list *mydestination, *relay_domains, *mynetworks;
 	struct match_list *limit_exceptions;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;

@@ -75,7 +75,7 @@ static int
 link_hello(struct session *s, struct smtp_reply *r, struct err *e)
 {
 	deadline_t d = clock_deadline(REPLY_MS);
-	const char *me = s->conf->p.myhostname;
+	const char *me = s->conf->site.myhostname;
 
 	if (smtp_client_hello(&L->c, me, false, d, r, e) != 0)
 		return -1;

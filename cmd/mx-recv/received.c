@@ -71,7 +71,7 @@ received_make(struct buf *b, struct session *s)
 				 f.verified ? "" : "not ");
 		}
 	}
-	buf_addf(&v, " by %s (mx) with ", s->conf->p.myhostname);
+	buf_addf(&v, " by %s (mx) with ", s->conf->site.myhostname);
 	received_with(&v, s);
 	buf_addf(&v, " id %s", s->queue_id);
 	/* Several recipients would tell each other of themselves. */

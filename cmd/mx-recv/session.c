@@ -158,7 +158,7 @@ lost(struct session *s, enum io_result r)
 			.esc = "4.3.2",
 			.close = true,
 			.text = reply_make(0, NULL, "%s Service shutting down",
-					   s->conf->p.myhostname)
+					   s->conf->site.myhostname)
 				    .text
 		};
 	}
@@ -168,7 +168,7 @@ lost(struct session *s, enum io_result r)
 	if (r != IO_TIMEOUT)
 		return none;
 	none = reply_make(421, "4.4.2", "%s Error: timeout exceeded",
-			  s->conf->p.myhostname);
+			  s->conf->site.myhostname);
 	none.close = true;
 	return none;
 }
@@ -201,7 +201,7 @@ session_line(struct session *s, size_t max, struct span *line_r,
 		else if (s->conf->p.forbid_bare_lf == FORBID_LF_REJECT) {
 			*r = reply_make(521, "5.5.2",
 					"%s Error: bare <LF> received",
-					s->conf->p.myhostname);
+					s->conf->site.myhostname);
 			r->close = true;
 			return false;
 		}
@@ -361,7 +361,7 @@ too_many_errors(struct session *s)
 		return false;
 	log_info("too many errors after %s from %s", s->last_cmd, s->who);
 	r = reply_make(421, "4.7.0", "%s Error: too many errors",
-		       s->conf->p.myhostname);
+		       s->conf->site.myhostname);
 	r.close = true;
 	(void)answer(s, r, &good);
 	return true;
@@ -450,7 +450,7 @@ greet(struct session *s)
 			 s->conn->count, s->who, s->conf->mode->name);
 		r = reply_make(421, "4.7.0",
 			       "%s Error: too many connections from %s",
-			       s->conf->p.myhostname, s->conn->addr);
+			       s->conf->site.myhostname, s->conn->addr);
 		r.close = true;
 	} else if (s->conf->mode->tls && (r = cmd_tls_handshake(s)).close)
 		;
