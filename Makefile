@@ -37,7 +37,7 @@ $(PROGS:%=$(BUILD)/bin/%): $(BUILD)/bin/%: $(BUILD)/libmx.a \
 	$(CC) -o $@ $(filter %.o,$^) $(BUILD)/libmx.a $(LDFLAGS) \
 	    $$(cat cmd/$*/libs 2>/dev/null) $(LIBS)
 
-$(BUILD)/libmx.a: $(COMMON) $(BUILD)/table_drivers.o
+$(BUILD)/libmx.a: $(COMMON) $(BUILD)/table_drivers.o $(BUILD)/param_names.o
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -50,7 +50,23 @@ $(BUILD)/table_drivers.c: $(wildcard common/table_*.c)
 	   echo 'const struct table_driver *const table_drivers[] = {'; \
 	   for d in $(DRIVERS); do echo "&$$d,"; done; echo '0 };'; } > $@
 
-$(BUILD)/table_drivers.o: $(BUILD)/table_drivers.c
+# The names of all programs' parameters: every PARAM_ROW there is.  A program
+# must not call the others' names unknown.
+$(BUILD)/param_names.stamp: $(wildcard cmd/*/*.[ch] common/*.[ch])
+	@mkdir -p $(@D)
+	@{ echo '#include "param_int.h"'; \
+	   echo 'const char *const param_names[] = {'; \
+	   for f in $$(grep -l PARAM_ROW cmd/*/*.c common/*.c); do \
+	       $(CC) -D_GNU_SOURCE -DMX_PARAM_NAMES -Icommon -E -P $$f || \
+	           exit 1; \
+	   done | grep -o '@param "[^"]*"' | sed 's/@param \(.*\)/\1,/' | \
+	       LC_ALL=C sort -u; echo 'NULL };'; } > $@.new
+	@cmp -s $@.new $(BUILD)/param_names.c || \
+	    cp $@.new $(BUILD)/param_names.c; mv $@.new $@
+
+$(BUILD)/param_names.c: $(BUILD)/param_names.stamp ;
+
+$(BUILD)/table_drivers.o $(BUILD)/param_names.o: %.o: %.c
 	$(CC) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/%.o: %.c

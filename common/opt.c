@@ -247,26 +247,6 @@ prog_fail(const struct err *e)
 	return e->status ? e->status : ST_SOFTWARE;
 }
 
-/* Names that cannot be defaults as text: the host's. */
-static void
-prog_host(void)
-{
-	char host[256] = "localhost";
-	const char *dot;
-
-	if (site.myhostname != NULL && site.myhostname[0] == '\0') {
-		(void)gethostname(host, sizeof(host) - 1);
-		free(site.myhostname);
-		site.myhostname = mem_strdup(host);
-	}
-	if (site.mydomain != NULL && site.mydomain[0] == '\0') {
-		dot = strchr(site.myhostname, '.');
-		free(site.mydomain);
-		site.mydomain =
-		    mem_strdup(dot != NULL ? dot + 1 : "localdomain");
-	}
-}
-
 static int
 prog_lookup_run(int argc, char **argv, int at)
 {
@@ -304,6 +284,16 @@ prog_find_sub(const struct program *p, const char *name)
 	return NULL;
 }
 
+/* What an option says comes before the file. */
+static void
+prog_options_win(void)
+{
+	if (prog.resolver == NULL)
+		return;
+	free(site.resolver);
+	site.resolver = mem_strdup(prog.resolver);
+}
+
 static void
 prog_configure(const struct program *p)
 {
@@ -324,7 +314,6 @@ prog_configure(const struct program *p)
 		param_print(prog.config, p->params, p->nparams);
 		exit(0);
 	}
-	prog_host();
 	/* Programs that we start (exec:, filters) read the same file. */
 	if (prog.config_path != NULL) {
 		char *full = realpath(prog.config_path, NULL);
@@ -333,10 +322,7 @@ prog_configure(const struct program *p)
 			(void)setenv("MX_CONFIG", full, 1);
 		free(full);
 	}
-	if (prog.resolver != NULL) {
-		free(site.resolver);
-		site.resolver = mem_strdup(prog.resolver);
-	}
+	prog_options_win();
 }
 
 int
@@ -413,11 +399,10 @@ prog_reload(const struct program *p, struct err *e)
 		if (old != NULL &&
 		    param_load(old, p->params, p->nparams, NULL) != 0)
 			log_warn("the old configuration did not load again");
-		prog_host();
 		return -1;
 	}
 	prog.config = c;
 	config_free(old);
-	prog_host();
+	prog_options_win();
 	return 0;
 }

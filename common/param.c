@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONFIG_DEFAULT "/etc/mx/mx.conf"
 #define CONFIG_MAX (4 << 20)
 
 static void
@@ -28,13 +27,15 @@ config_line_free(void *p)
 static void
 config_put(struct config *c, struct span name, struct span value, int line)
 {
-	struct config_line *l = mem_alloc(1, sizeof(*l));
+	struct config_line *l = mem_alloc(1, sizeof(*l)), *old;
 
 	l->value = mem_spandup(value);
 	l->line = line;
-	l = map_put(c->lines, name, l);
-	if (l != NULL)
-		config_line_free(l);
+	old = map_put(c->lines, name, l);
+	if (old != NULL) {
+		l->earlier = old->line;
+		config_line_free(old);
+	}
 }
 
 /* One logical line: NAME = VALUE. */
@@ -185,6 +186,8 @@ config_free(struct config *c)
 	map_free(c->lines, config_line_free);
 	free(c->path);
 	free(c->sets);
+	free(c->host);
+	free(c->domain);
 	free(c);
 }
 
@@ -208,6 +211,20 @@ config_row(const struct config *c, struct span name)
 
 const char *
 config_raw(const struct config *c, struct span name, int *line_r)
+{
+	const char *raw = config_written(c, name, line_r);
+
+	if (raw == NULL || raw[0] != '\0')
+		return raw;
+	if (c->host != NULL && span_is(name, "myhostname"))
+		return c->host;
+	if (c->domain != NULL && span_is(name, "mydomain"))
+		return c->domain;
+	return raw;
+}
+
+const char *
+config_written(const struct config *c, struct span name, int *line_r)
 {
 	const struct config_line *l = map_get(c->lines, name);
 	const struct param *row;
@@ -346,6 +363,28 @@ config_use(struct config *c, const struct param_rows *sets, size_t n)
 	if (n > 0)
 		memcpy(c->sets, sets, n * sizeof(*sets));
 	c->nsets = n;
+	config_host(c);
+}
+
+/* The expanded text of a row's raw value. */
+static int
+param_text(struct config *c, const struct param *p, const char *raw, int line,
+	   struct buf *text, struct err *e)
+{
+	if (p->type == PARAM_RAWSTR) {
+		buf_adds(text, raw);
+		return 0;
+	}
+	if (config_expand(c, text, span_of(raw), e) == 0 &&
+	    config_from_file(p, text, e) == 0)
+		return 0;
+	if (e != NULL)
+		e->status = ST_CONFIG;
+	if (line > 0)
+		err_prefix(e, "%s:%d: %s", c->path, line, p->name);
+	else
+		err_prefix(e, "%s", p->name);
+	return -1;
 }
 
 int
@@ -353,20 +392,42 @@ param_load_one(struct config *c, const struct param *p, void *base,
 	       struct err *e)
 {
 	struct buf text = BUF_INIT;
-	const char *raw;
-	int line, r = 0;
+	int line, r;
+	const char *raw = config_raw(c, span_of(p->name), &line);
 
-	raw = config_raw(c, span_of(p->name), &line);
-	if (p->type == PARAM_RAWSTR) {
-		buf_adds(&text, raw);
-	} else if (config_expand(c, &text, span_of(raw), e) != 0) {
-		if (line > 0)
-			err_prefix(e, "%s:%d: %s", c->path, line, p->name);
-		r = -1;
-	}
+	r = param_text(c, p, raw, line, &text, e);
 	if (r == 0)
 		r = param_store(c, p, base, buf_str(&text), line, e);
 	buf_free(&text);
+	return r;
+}
+
+int
+param_try(struct config *c, const struct param *p, const char *raw, int line,
+	  struct strs *words_r, struct err *e)
+{
+	union {
+		char *str;
+		struct strs list;
+		int64_t number;
+		int choice;
+		bool flag;
+	} place = { 0 };
+	struct param row = *p;
+	struct buf text = BUF_INIT;
+	int r;
+
+	row.offset = 0;
+	r = param_text(c, p, raw, line, &text, e);
+	if (r == 0)
+		r = param_store(c, &row, &place, buf_str(&text), line, e);
+	buf_free(&text);
+	if (p->type == PARAM_LIST && words_r != NULL)
+		*words_r = place.list;
+	else if (p->type == PARAM_LIST)
+		strs_free(&place.list);
+	else if (p->type == PARAM_STR || p->type == PARAM_RAWSTR)
+		free(place.str);
 	return r;
 }
 

@@ -27,10 +27,16 @@ struct param {
 	size_t offset;       /* into the program's struct */
 	const char *def;     /* default, as text, may hold $name */
 	int64_t min, max;    /* both 0: no bound */
-	const char *words;   /* CHOICE: "none|may|encrypt"; TIME: unit "s" */
+	const char *words;   /* CHOICE: "none|may|encrypt"; TIME: unit "s";
+				STR: "/file": a path stands for the file's
+				first line */
 	const char *meaning; /* one line */
 };
 
+#ifdef MX_PARAM_NAMES
+/* The Makefile asks the preprocessor which names there are (param_names). */
+#define PARAM_ROW(STRUCT, TYPE, MEMBER, NAME, ...) @param NAME
+#else
 /* A row; the compiler checks that MEMBER has the C type of TYPE. */
 #define PARAM_ROW(STRUCT, TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, MEANING)   \
 	{                                                                      \
@@ -43,6 +49,7 @@ struct param {
 					    : -1]),                            \
 		    DEF, MIN, MAX, WORDS, MEANING                              \
 	}
+#endif
 #define PARAM_C_STR char *
 #define PARAM_C_RAWSTR char *
 #define PARAM_C_LIST struct strs
@@ -82,14 +89,16 @@ int param_load(struct config *c, const struct param_rows *sets, size_t n,
 	       struct err *e) MX_MUST_CHECK;
 /* Frees strings and lists of one set. */
 void param_free(const struct param_rows *set);
-/* --parameters: "name = value" of every row, with type, range, meaning as
- * comments when verbose. */
+/* --parameters: "name = value" of every row as it is written, not expanded;
+ * with -v type, range, meaning and the expanded value as comments. */
 void param_print(struct config *c, const struct param_rows *sets, size_t n);
-/* --check-config: every line of the file: unknown names with the nearest
- * known one, Postfix names that mx does not have as a warning with advice,
- * bad values.  Prints FILE:LINE: sentences on stderr; ST_OK or ST_CONFIG. */
+/* --check-config: every line of the file, in order: names that no program of
+ * mx has, with the nearest known one; Postfix's names that mx does not have as
+ * a warning with advice; bad values of these rows; tables that do not open.
+ * Prints FILE:LINE: sentences on stderr; ST_OK or ST_CONFIG. */
 int param_check(struct config *c, const struct param_rows *sets, size_t n);
-/* --set NAME=VALUE: edits the file, keeping comments; checks; renames. */
+/* --set NAME=VALUE: edits the file, keeping comments; checks name and value;
+ * renames the new file into place.  path NULL: the default one. */
 int param_set(const char *path, const char *assignment,
 	      const struct param_rows *sets, size_t n,
 	      struct err *e) MX_MUST_CHECK;

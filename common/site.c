@@ -3,12 +3,6 @@
  * Layer: sys.
  */
 #include "site.h"
-#include "buf.h"
-#include "io.h"
-#include "mem.h"
-
-#include <stdlib.h>
-#include <unistd.h>
 
 struct site site;
 
@@ -20,7 +14,7 @@ static const struct param rows[] = {
 	    "this host's full name (default: what the system says)"),
 	ROW(STR, mydomain, "", NULL,
 	    "its domain (default: $myhostname without the first label)"),
-	ROW(STR, myorigin, "$myhostname", NULL,
+	ROW(STR, myorigin, "$myhostname", "/file",
 	    "domain of senders and recipients without one; a file when it "
 	    "begins with /"),
 	ROW(STR, run_directory, "/run/mx", NULL, "sockets"),

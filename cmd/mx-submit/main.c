@@ -93,20 +93,23 @@ until_dot(struct span s)
 static int
 submit(int argc, char **argv)
 {
-	struct msg_load load;
+	struct msg_load load = { 0 };
 	struct submission s = { 0 };
 	struct err e = ERR_INIT;
 	struct span text;
+	bool verify = opts.mode != NULL && opts.mode[0] == 'v';
 	size_t limit = params.message_size_limit > 0
 			   ? (size_t)params.message_size_limit
 			   : 0;
 	int r;
 
-	if (msg_load(&load, STDIN_FILENO, limit, &e) != 0)
+	/* -bv reads no message, but for its recipients (sendmail(1)). */
+	if ((!verify || opts.recipients) &&
+	    msg_load(&load, STDIN_FILENO, limit, &e) != 0)
 		return prog_fail(&e);
 	text = opts.dot_is_text ? load.bytes : until_dot(load.bytes);
 	r = complete(&s, text, argv, argc, &e);
-	if (r == 0 && opts.mode != NULL && opts.mode[0] == 'v') {
+	if (r == 0 && verify) {
 		for (size_t i = 0; i < s.recipients.n; i++)
 			printf("%s\n", s.recipients.v[i]);
 	} else if (r == 0) {
