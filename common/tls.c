@@ -10,6 +10,7 @@
 #include "tls_conf.h"
 #include "status.h"
 #include "tls_key.h"
+#include "tls_layer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,20 +27,6 @@ struct tls_server {
 	SSL_CTX *ctx;
 	char *alpn;
 };
-struct tls_client {
-	SSL_CTX *ctx;
-	char *ca_file;
-	bool has_roots;
-};
-
-/* ->layer of a stream under TLS. */
-struct layer {
-	SSL *ssl;
-	int fd_in, fd_out;
-	bool broken; /* after a failure no close_notify may be sent */
-	struct tls_facts facts;
-	bool has_facts;
-};
 
 /*
  * The BIO under it: never waits.  The descriptors stay as they are, blocking
@@ -48,7 +35,7 @@ struct layer {
 static int
 bio_read(BIO *b, char *p, size_t n, size_t *got)
 {
-	struct layer *l = BIO_get_data(b);
+	struct tls_layer *l = BIO_get_data(b);
 	ssize_t r = recv(l->fd_in, p, n, MSG_DONTWAIT);
 
 	BIO_clear_retry_flags(b);
@@ -71,7 +58,7 @@ bio_read(BIO *b, char *p, size_t n, size_t *got)
 static int
 bio_write(BIO *b, const char *p, size_t n, size_t *put)
 {
-	struct layer *l = BIO_get_data(b);
+	struct tls_layer *l = BIO_get_data(b);
 	ssize_t r = send(l->fd_out, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	BIO_clear_retry_flags(b);
@@ -102,7 +89,7 @@ bio_ctrl(BIO *b, int cmd, long n, void *p)
 }
 
 static BIO *
-bio_new(struct layer *l)
+bio_new(struct tls_layer *l)
 {
 	static BIO_METHOD *method;
 	BIO *b;
@@ -127,7 +114,7 @@ bio_new(struct layer *l)
  * (the descriptor is ready now).
  */
 static enum io_result
-layer_wait(struct layer *l, int r, deadline_t d)
+layer_wait(struct tls_layer *l, int r, deadline_t d)
 {
 	enum io_result w;
 
@@ -160,7 +147,7 @@ layer_wait(struct layer *l, int r, deadline_t d)
 static enum io_result
 layer_read(struct stream *s, char *p, size_t n, size_t *got, deadline_t d)
 {
-	struct layer *l = s->layer;
+	struct tls_layer *l = s->layer;
 
 	for (;;) {
 		enum io_result w;
@@ -180,7 +167,7 @@ static enum io_result
 layer_write(struct stream *s, const char *p, size_t n, size_t *put,
 	    deadline_t d)
 {
-	struct layer *l = s->layer;
+	struct tls_layer *l = s->layer;
 
 	for (;;) {
 		enum io_result w;
@@ -196,8 +183,8 @@ layer_write(struct stream *s, const char *p, size_t n, size_t *put,
 	}
 }
 
-static void
-layer_free(struct layer *l)
+void
+tls_layer_free(struct tls_layer *l)
 {
 	SSL_free(l->ssl);
 	free(l);
@@ -207,12 +194,12 @@ layer_free(struct layer *l)
 static void
 layer_close(struct stream *s)
 {
-	struct layer *l = s->layer;
+	struct tls_layer *l = s->layer;
 
 	s->layer = NULL;
 	if (!l->broken)
 		SSL_shutdown(l->ssl);
-	layer_free(l);
+	tls_layer_free(l);
 }
 
 static const struct stream_ops layer_ops = { layer_read, layer_write,
@@ -220,10 +207,10 @@ static const struct stream_ops layer_ops = { layer_read, layer_write,
 
 /* A layer for this stream, not yet shaken hands; NULL and a sentence when
  * plain bytes are still waiting. */
-static struct layer *
-layer_new(SSL_CTX *ctx, const struct stream *s, struct err *e)
+struct tls_layer *
+tls_layer_new(SSL_CTX *ctx, const struct stream *s, struct err *e)
 {
-	struct layer *l;
+	struct tls_layer *l;
 
 	if (stream_buffered(s).n > 0 || s->out.n > 0) {
 		err_set(e, ST_PROTOCOL, "plain bytes behind the TLS command");
@@ -242,9 +229,9 @@ layer_new(SSL_CTX *ctx, const struct stream *s, struct err *e)
 }
 
 /* Drives the handshake; on success the stream speaks TLS. */
-static int
-layer_handshake(struct layer *l, struct stream *s, int (*step)(SSL *),
-		deadline_t d, struct err *e)
+int
+tls_layer_handshake(struct tls_layer *l, struct stream *s, int (*step)(SSL *),
+		    deadline_t d, struct err *e)
 {
 	for (;;) {
 		enum io_result w;
@@ -271,14 +258,14 @@ layer_handshake(struct layer *l, struct stream *s, int (*step)(SSL *),
 		if (bad != X509_V_OK)
 			err_prefix(e, "certificate: %s",
 				   X509_verify_cert_error_string(bad));
-		layer_free(l);
+		tls_layer_free(l);
 		return -1;
 	}
 }
 
 /* What both ends have in common. */
-static void
-ctx_common(SSL_CTX *ctx)
+void
+tls_layer_common(SSL_CTX *ctx)
 {
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION |
 				     SSL_OP_NO_COMPRESSION |
@@ -374,7 +361,7 @@ tls_server_new(const struct tls_server_conf *c, struct server *s, struct err *e)
 	t->ctx = SSL_CTX_new(TLS_server_method());
 	if (t->ctx == NULL)
 		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
-	ctx_common(t->ctx);
+	tls_layer_common(t->ctx);
 	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(t->ctx, 1);
 	SSL_CTX_set_max_early_data(t->ctx, 0);
@@ -411,149 +398,9 @@ tls_server_worker(struct tls_server *t, struct server *s)
 int
 tls_accept(struct tls_server *t, struct stream *s, deadline_t d, struct err *e)
 {
-	struct layer *l = layer_new(t->ctx, s, e);
+	struct tls_layer *l = tls_layer_new(t->ctx, s, e);
 
-	return l == NULL ? -1 : layer_handshake(l, s, SSL_accept, d, e);
-}
-
-struct tls_client *
-tls_client_new(const struct tls_client_conf *c, struct err *e)
-{
-	struct tls_client *t = mem_alloc(1, sizeof(*t));
-	bool bad;
-
-	t->ctx = SSL_CTX_new(TLS_client_method());
-	if (t->ctx == NULL)
-		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
-	t->ca_file = mem_strdup(c->ca_file != NULL ? c->ca_file : "");
-	ctx_common(t->ctx);
-	bad = tls_conf_protocols(t->ctx, c->protocols, e) != 0 ||
-	      tls_conf_ciphers(t->ctx, c->ciphers, e) != 0;
-	if (!bad && c->cert_file != NULL && *c->cert_file != '\0')
-		bad = tls_conf_pair(t->ctx, c->cert_file, c->key_file, NULL,
-				    e) != 0;
-	if (!bad && SSL_CTX_dane_enable(t->ctx) <= 0)
-		bad = tls_conf_err(e, "DANE") != 0;
-	if (bad) {
-		tls_client_free(t);
-		return NULL;
-	}
-	return t;
-}
-
-void
-tls_client_free(struct tls_client *t)
-{
-	if (t == NULL)
-		return;
-	SSL_CTX_free(t->ctx);
-	free(t->ca_file);
-	free(t);
-}
-
-/* Roots are read when first needed: most connections verify nothing. */
-static int
-client_roots(struct tls_client *t, struct err *e)
-{
-	if (t->has_roots)
-		return 0;
-	if (*t->ca_file != '\0' ? !SSL_CTX_load_verify_file(t->ctx, t->ca_file)
-				: !SSL_CTX_set_default_verify_paths(t->ctx))
-		return tls_conf_err(e, *t->ca_file != '\0' ? t->ca_file
-							   : "system's CAs");
-	t->has_roots = true;
-	return 0;
-}
-
-int
-tls_client_load(struct tls_client *t, struct err *e)
-{
-	static const char *const bundles[] = {
-		"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"
-	};
-
-	if (client_roots(t, e) != 0)
-		return -1;
-	/* OpenSSL would look into a directory during the handshake. */
-	for (size_t i = 0; *t->ca_file == '\0' && i < ARRAY_LEN(bundles); i++)
-		if (SSL_CTX_load_verify_file(t->ctx, bundles[i]))
-			break;
-	ERR_clear_error();
-	return 0;
-}
-
-static bool
-is_ip(const char *host)
-{
-	unsigned char a[16];
-
-	return inet_pton(AF_INET, host, a) == 1 ||
-	       inet_pton(AF_INET6, host, a) == 1;
-}
-
-/* RFC 7672: rows that OpenSSL cannot use are skipped; with none left the
- * connection is encrypted and not authenticated. */
-static int
-client_dane(SSL *ssl, const char *host, const struct tls_tlsa *v, size_t n,
-	    struct err *e)
-{
-	size_t usable = 0;
-
-	if (SSL_dane_enable(ssl, host) <= 0)
-		return tls_conf_err(e, "DANE");
-	/* RFC 7672 3.1.1: DANE-EE(3) checks no names. */
-	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
-	for (size_t i = 0; i < n; i++)
-		/* PKIX usages 0 and 1 are not for SMTP (RFC 7672 3.1.3). */
-		if (v[i].usage >= 2 &&
-		    SSL_dane_tlsa_add(
-			ssl, v[i].usage, v[i].selector, v[i].matching,
-			(const unsigned char *)v[i].data.p, v[i].data.n) > 0)
-			usable++;
-	ERR_clear_error();
-	SSL_set_verify(ssl, usable > 0 ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
-		       NULL);
-	return 0;
-}
-
-static int
-client_verify(struct tls_client *t, SSL *ssl, const char *host,
-	      enum tls_verify verify, struct err *e)
-{
-	if (client_roots(t, e) != 0)
-		return -1;
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	if (verify != TLS_VERIFY_NAME)
-		return 0;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (is_ip(host)
-		? !X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host)
-		: !SSL_set1_host(ssl, host))
-		return tls_conf_err(e, host);
-	return 0;
-}
-
-int
-tls_connect(struct tls_client *t, struct stream *s, const char *host,
-	    enum tls_verify verify, const struct tls_tlsa *dane, size_t ndane,
-	    deadline_t d, struct err *e)
-{
-	struct layer *l = layer_new(t->ctx, s, e);
-	int r = 0;
-
-	if (l == NULL)
-		return -1;
-	if (dane != NULL && ndane > 0)
-		r = client_dane(l->ssl, host, dane, ndane, e);
-	else if (verify != TLS_VERIFY_NONE)
-		r = client_verify(t, l->ssl, host, verify, e);
-	if (r != 0) {
-		layer_free(l);
-		return -1;
-	}
-	if (*host != '\0' && !is_ip(host))
-		SSL_set_tlsext_host_name(l->ssl, host);
-	return layer_handshake(l, s, SSL_connect, d, e);
+	return l == NULL ? -1 : tls_layer_handshake(l, s, SSL_accept, d, e);
 }
 
 static void
@@ -583,7 +430,7 @@ facts_peer(struct tls_facts *f, X509 *x)
 bool
 tls_facts(const struct stream *s, struct tls_facts *f_r)
 {
-	struct layer *l = s->layer;
+	struct tls_layer *l = s->layer;
 	struct tls_facts *f;
 	X509 *x;
 
@@ -615,7 +462,7 @@ tls_channel_binding(const struct stream *s, struct buf *b)
 {
 	/* RFC 9266 3: label, no context, 32 bytes. */
 	static const char label[] = "EXPORTER-Channel-Binding";
-	struct layer *l = s->layer;
+	struct tls_layer *l = s->layer;
 	unsigned char v[32];
 	static const unsigned char none[1];
 
