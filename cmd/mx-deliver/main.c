@@ -7,6 +7,7 @@
 #include "envelope.h"
 #include "log.h"
 #include "main.h"
+#include "queue.h"
 #include "site.h"
 #include "status.h"
 
@@ -30,9 +31,21 @@ static const struct opt opts[] = {
 	OPT('d', "user", "USER", STR, user, "deliver to this user's mailbox"),
 	OPT('a', "original", "ADDR", STR, original,
 	    "with -d: the recipient as it came"),
+	OPT(0, "queue-run", NULL, FLAG, queue_run,
+	    "one pass over the queue: deliver what is due"),
+	OPT(0, "watch", NULL, FLAG, watch, "with --queue-run: stay, and watch"),
+	OPT(0, "list", NULL, FLAG, list, "list the queue, as mailq does"),
+	OPT(0, "show", "ID", STR, show, "print an entry"),
+	OPT(0, "flush", NULL, FLAG, flush,
+	    "make everything due, or the entry ID, or what waits for DOMAIN"),
+	OPT(0, "hold", "ID", STR, hold, "put an entry on hold"),
+	OPT(0, "release", "ID", STR, release, "release it"),
+	OPT(0, "requeue", "ID", STR, requeue,
+	    "try failed recipients of an entry again"),
+	OPT(0, "delete", "ID", STR, remove, "delete an entry"),
 };
 
-static struct param_rows params[2]; /* filled in main */
+static struct param_rows params[3]; /* filled in main */
 
 static struct program program = {
 	.name = "mx-deliver",
@@ -40,7 +53,10 @@ static struct program program = {
 	    "mx-deliver --lmtp [--listen ENDPOINT]... [--mode MODE]\n"
 	    "       mx-deliver --maildir DIR[/.FOLDER] | --mbox FILE < msg\n"
 	    "       mx-deliver [-f SENDER] RECIPIENT... < msg\n"
-	    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n",
+	    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n"
+	    "       mx-deliver --queue-run [--watch]\n"
+	    "       mx-deliver --list | --show ID | --flush [ID|DOMAIN] | --hold "
+	    "ID | --release ID | --requeue ID | --delete ID",
 	.meaning = "delivers mail: to mailboxes, or into the queue",
 	.opts = opts,
 	.nopts = ARRAY_LEN(opts),
@@ -62,6 +78,25 @@ is_bare(int argc, char **argv)
 	return false;
 }
 
+/* The tools of the queue. */
+static int
+run_tool(int argc, char **argv)
+{
+	if (options.list)
+		return queue_list();
+	if (options.flush)
+		return queue_flush(argc > 0 ? argv[0] : "");
+	if (options.show != NULL)
+		return queue_show(options.show);
+	if (options.hold != NULL)
+		return queue_hold(options.hold, true);
+	if (options.release != NULL)
+		return queue_hold(options.release, false);
+	if (options.requeue != NULL)
+		return queue_requeue(options.requeue);
+	return queue_delete(options.remove);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -71,6 +106,7 @@ main(int argc, char **argv)
 	envelope_clear_env();
 	params[0] = site_params;
 	params[1] = deliver_params;
+	params[2] = queue_params;
 	if (bare)
 		program.nparams = 0;
 	at = prog_start(&program, argc, argv, NULL);
@@ -84,6 +120,11 @@ main(int argc, char **argv)
 	if (options.mbox != NULL)
 		return bare_mbox(options.mbox, options.sender);
 	log_open(site.syslog_name, "deliver", (enum log_format)site.log_format);
+	if (options.queue_run)
+		return queue_run(options.watch);
+	if (options.list || options.show || options.flush || options.hold ||
+	    options.release || options.requeue || options.remove)
+		return run_tool(argc - at, argv + at);
 	if (options.lmtp)
 		return serve_run(&program);
 	if (options.user != NULL && at < argc)

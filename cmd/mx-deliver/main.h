@@ -11,6 +11,8 @@ struct options {
 	bool lmtp;
 	const char *maildir, *mbox;
 	const char *sender, *user, *original;
+	bool queue_run, watch, list, flush;
+	const char *show, *hold, *release, *requeue, *remove;
 };
 extern struct options options;
 

@@ -1,0 +1,399 @@
+/*
+ * bounce.c - reports about a message: failure, delay, success.
+ * RFC 3464 (multipart/report), RFC 3461 6; a report of a report goes to the
+ * postmaster, and no further.
+ */
+#include "queue.h"
+#include "clock.h"
+#include "escape.h"
+#include "log.h"
+#include "mem.h"
+#include "msg.h"
+#include "random.h"
+#include "site.h"
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define HEADER_MAX (128 * 1024)
+
+struct report {
+	const struct queuefile *q;
+	const struct attempt *a;
+	enum bounce_kind kind;
+	struct buf out;
+	char boundary[100];
+	bool full; /* the whole message comes along */
+};
+
+static const char *const subjects[] = {
+	"Undelivered Mail Returned to Sender",
+	"Delayed Mail (still being retried)",
+	"Successful Mail Delivery Report",
+};
+static const char *const words[] = { "failed", "delayed", "delivered" };
+
+/* Is recipient i in this report? */
+static bool
+listed(const struct report *r, size_t i)
+{
+	const struct queuefile_rcpt *rc = &r->q->env.rcpt[i];
+
+	switch (r->kind) {
+	case BOUNCE_FAILED:
+		return rc->state == QUEUEFILE_FAILED &&
+		       r->a[i].result == DELIVER_FAILED;
+	case BOUNCE_DELAYED:
+		return rc->state == QUEUEFILE_QUEUED;
+	default:
+		return r->a[i].tried && r->a[i].result == DELIVER_DONE;
+	}
+}
+
+static void
+field(struct buf *b, const char *name, struct span value)
+{
+	msg_make_field(b, name, value);
+	buf_addc(b, '\n');
+}
+
+static void
+date_field(struct buf *b, const char *name, time_t t)
+{
+	struct tm tm;
+	char text[64];
+
+	localtime_r(&t, &tm);
+	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S %z", &tm);
+	field(b, name, span_of(text));
+}
+
+/* What is known of recipient i: this attempt's words, or the last note. */
+struct last {
+	size_t want;
+	struct buf dsn, text;
+};
+
+static void
+take_note(void *ctx, const struct queuefile_note *n)
+{
+	struct last *l = ctx;
+
+	if (n->rcpt != l->want)
+		return;
+	buf_clear(&l->dsn);
+	buf_addspan(&l->dsn, n->dsn);
+	buf_clear(&l->text);
+	buf_addspan(&l->text, n->text);
+}
+
+static void
+why(const struct report *r, size_t i, struct last *l)
+{
+	*l = (struct last){ .want = i };
+	if (r->a[i].tried) {
+		buf_adds(&l->dsn, r->a[i].dsn);
+		buf_addspan(&l->text, buf_span(&r->a[i].text));
+	} else if (queuefile_notes(r->q, take_note, l, NULL) != 0) {
+		buf_clear(&l->text);
+	}
+	if (l->dsn.n == 0 || l->dsn.p[0] == '-') {
+		buf_clear(&l->dsn);
+		buf_adds(&l->dsn, r->kind == BOUNCE_FAILED    ? "5.0.0"
+				  : r->kind == BOUNCE_DELAYED ? "4.0.0"
+							      : "2.0.0");
+	}
+	/* An expired recipient failed for good: 4.4.7 is 5.4.7 then. */
+	if (r->kind == BOUNCE_FAILED && l->dsn.p[0] == '4')
+		l->dsn.p[0] = '5';
+}
+
+static void
+last_free(struct last *l)
+{
+	buf_free(&l->dsn);
+	buf_free(&l->text);
+}
+
+static void
+head(struct report *r, const char *to)
+{
+	struct buf v = BUF_INIT;
+	struct buf *b = &r->out;
+
+	date_field(b, "Date", clock_now());
+	buf_addf(&v, "Mail Delivery System <MAILER-DAEMON@%s>",
+		 site.myhostname);
+	field(b, "From", buf_span(&v));
+	field(b, "To", span_of(to));
+	field(b, "Subject", span_of(subjects[r->kind]));
+	buf_clear(&v);
+	buf_addf(&v, "<%lld.", (long long)clock_now_us());
+	random_word(&v, 12);
+	buf_addf(&v, "@%s>", site.myhostname);
+	field(b, "Message-ID", buf_span(&v));
+	/* RFC 3834 5: nobody's vacation answers this. */
+	field(b, "Auto-Submitted", SPAN("auto-replied"));
+	field(b, "MIME-Version", SPAN("1.0"));
+	buf_addf(b,
+		 "Content-Type: multipart/report; "
+		 "report-type=delivery-status;\n\tboundary=\"%s\"\n",
+		 r->boundary);
+	buf_adds(b, "\nThis is a MIME-encapsulated message.\n");
+	buf_free(&v);
+}
+
+static void
+text_part(struct report *r)
+{
+	struct buf *b = &r->out;
+
+	buf_addf(b,
+		 "\n--%s\nContent-Description: Notification\n"
+		 "Content-Type: text/plain; charset=utf-8\n"
+		 "Content-Transfer-Encoding: 8bit\n\n"
+		 "This is the mail system at host %s.\n\n",
+		 r->boundary, site.myhostname);
+	if (r->kind == BOUNCE_FAILED)
+		buf_adds(b, "Your message could not be delivered to the "
+			    "recipients below. It will not\nbe tried "
+			    "again.\n");
+	else if (r->kind == BOUNCE_DELAYED)
+		buf_adds(b, "Your message could not be delivered yet. It is "
+			    "still being tried; you do not\nneed to send it "
+			    "again.\n");
+	else
+		buf_adds(b, "Your message was delivered to the recipients "
+			    "below.\n");
+	for (size_t i = 0; i < r->q->env.nrcpt; i++) {
+		struct last l;
+
+		if (!listed(r, i))
+			continue;
+		why(r, i, &l);
+		buf_adds(b, "\n<");
+		escape_line(b, span_of(r->q->env.rcpt[i].addr), 400);
+		buf_adds(b, ">: ");
+		escape_line(b, buf_span(&l.text), 900);
+		buf_addc(b, '\n');
+		last_free(&l);
+	}
+}
+
+/* RFC 3464 2.3: "rfc822;ADDRESS", or utf-8 (RFC 6533 3). */
+static void
+address_field(struct buf *b, const char *name, const char *addr)
+{
+	struct buf v = BUF_INIT;
+
+	buf_addf(&v, "%s; %s",
+		 span_is_ascii(span_of(addr)) ? "rfc822" : "utf-8", addr);
+	field(b, name, buf_span(&v));
+	buf_free(&v);
+}
+
+static void
+recipient_fields(struct report *r, size_t i)
+{
+	const struct queuefile_rcpt *rc = &r->q->env.rcpt[i];
+	struct buf *b = &r->out, v = BUF_INIT;
+	struct last l;
+
+	why(r, i, &l);
+	buf_addc(b, '\n');
+	if (rc->orcpt != NULL && rc->orcpt[0] != '\0')
+		field(b, "Original-Recipient", span_of(rc->orcpt));
+	address_field(b, "Final-Recipient", rc->addr);
+	field(b, "Action", span_of(words[r->kind]));
+	field(b, "Status", buf_span(&l.dsn));
+	if (r->kind != BOUNCE_SUCCESS && r->a[i].tried &&
+	    strcmp(r->a[i].relay, "none") != 0) {
+		ssize_t end = span_chr(span_of(r->a[i].relay), '[');
+
+		buf_adds(&v, "dns; ");
+		buf_add(&v, r->a[i].relay,
+			end > 0 ? (size_t)end : strlen(r->a[i].relay));
+		field(b, "Remote-MTA", buf_span(&v));
+		buf_clear(&v);
+	}
+	buf_addf(&v, "smtp; %s", buf_str(&l.text));
+	field(b, "Diagnostic-Code", buf_span(&v));
+	if (r->kind == BOUNCE_DELAYED)
+		date_field(b, "Will-Retry-Until",
+			   (time_t)(r->q->env.arrival_us / 1000000 +
+				    queue_conf.maximal_lifetime / 1000));
+	buf_free(&v);
+	last_free(&l);
+}
+
+static void
+status_part(struct report *r)
+{
+	struct buf *b = &r->out, v = BUF_INIT;
+
+	buf_addf(b,
+		 "\n--%s\nContent-Description: Delivery report\n"
+		 "Content-Type: message/delivery-status\n\n",
+		 r->boundary);
+	if (r->q->env.envid != NULL && r->q->env.envid[0] != '\0')
+		field(b, "Original-Envelope-Id", span_of(r->q->env.envid));
+	buf_addf(&v, "dns; %s", site.myhostname);
+	field(b, "Reporting-MTA", buf_span(&v));
+	field(b, "X-Queue-ID", span_of(r->q->id));
+	date_field(b, "Arrival-Date", (time_t)(r->q->env.arrival_us / 1000000));
+	for (size_t i = 0; i < r->q->env.nrcpt; i++) {
+		if (listed(r, i))
+			recipient_fields(r, i);
+	}
+	buf_free(&v);
+}
+
+/* The message's header, LF, at most HEADER_MAX bytes. */
+static int
+read_header(const struct queuefile *q, struct buf *out, struct err *e)
+{
+	char *room = buf_room(out, HEADER_MAX);
+	size_t got = 0;
+	struct msg m;
+
+	while (got < HEADER_MAX) {
+		ssize_t n =
+		    queuefile_read(q, got, room + got, HEADER_MAX - got);
+
+		if (n < 0)
+			return err_sys(e, "%s", q->id);
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	buf_grew(out, got);
+	msg_index(&m, buf_span(out), 0);
+	buf_cut(out, (size_t)(m.body.p - out->p));
+	msg_done(&m);
+	return 0;
+}
+
+/* Everything but the message itself, which deliver_enqueue copies. */
+static int
+last_part(struct report *r, struct err *e)
+{
+	struct buf header = BUF_INIT;
+	int rc = 0;
+
+	buf_addf(&r->out,
+		 "\n--%s\nContent-Description: Undelivered Message%s\n"
+		 "Content-Type: %s\n%s\n",
+		 r->boundary, r->full ? "" : " Headers",
+		 r->full ? "message/rfc822" : "text/rfc822-headers",
+		 r->q->env.flags & QUEUEFILE_8BIT
+		     ? "Content-Transfer-Encoding: 8bit\n"
+		     : "");
+	if (!r->full) {
+		rc = read_header(r->q, &header, e);
+		buf_addspan(&r->out, buf_span(&header));
+	}
+	buf_free(&header);
+	return rc;
+}
+
+/* The whole report in one buffer: bounce_size_limit bounds the message. */
+static int
+write_report(struct report *r, struct queuefile_env *env, struct err *e)
+{
+	char id[64];
+	char *b;
+	uint64_t at = 0;
+
+	if (last_part(r, e) != 0)
+		return -1;
+	while (r->full && at < r->q->msg_size) {
+		ssize_t n;
+
+		b = buf_room(&r->out, 16384);
+		n = queuefile_read(r->q, at, b, 16384);
+		if (n <= 0)
+			return err_sys(e, "%s: reading the message", r->q->id);
+		buf_grew(&r->out, (size_t)n);
+		at += (uint64_t)n;
+	}
+	buf_addf(&r->out, "\n--%s--\n", r->boundary);
+	if (deliver_enqueue(env, buf_span(&r->out), -1, 0, 0, id, e) != 0)
+		return -1;
+	log_role("bounce");
+	log_info("%s: sender %s notification: %s", r->q->id,
+		 r->kind == BOUNCE_FAILED    ? "non-delivery"
+		 : r->kind == BOUNCE_DELAYED ? "delay"
+					     : "delivery",
+		 id);
+	return 0;
+}
+
+/*
+ * Who gets the report: the sender; for the null sender nobody (RFC 5321 6.1),
+ * but the postmaster where notify_classes has 2bounce; for what the postmaster
+ * should have got, nobody at all.
+ */
+static char *
+receiver(const struct queuefile *q, bool *second)
+{
+	char *twice = mem_printf("%s@%s", queue_conf.double_bounce_sender,
+				 site.myhostname);
+	char *to = NULL;
+
+	*second = false;
+	if (strcmp(q->env.sender, twice) == 0) {
+		log_warn("%s: undeliverable postmaster notification discarded",
+			 q->id);
+	} else if (q->env.sender[0] != '\0') {
+		to = mem_strdup(q->env.sender);
+	} else if (strs_has(&queue_conf.notify_classes, SPAN("2bounce"))) {
+		*second = true;
+		to = strchr(queue_conf.bounce_notice_recipient, '@')
+			 ? mem_strdup(queue_conf.bounce_notice_recipient)
+			 : mem_printf("%s@%s",
+				      queue_conf.bounce_notice_recipient,
+				      site.myorigin);
+	}
+	free(twice);
+	return to;
+}
+
+int
+bounce_report(const struct queuefile *q, const struct attempt *a,
+	      enum bounce_kind kind, struct err *e)
+{
+	struct report r = { .q = q, .a = a, .kind = kind };
+	struct queuefile_env env = { 0 };
+	struct buf word = BUF_INIT;
+	bool second;
+	char *to = receiver(q, &second);
+	bool headers = q->env.ret != NULL && strcmp(q->env.ret, "HDRS") == 0;
+	int rc;
+
+	if (to == NULL)
+		return 0;
+	random_word(&word, 16);
+	snprintf(r.boundary, sizeof(r.boundary), "%s/%s", q->id,
+		 buf_str(&word));
+	buf_free(&word);
+	/* RFC 3461 6.2: the message comes along only when it failed. */
+	r.full = kind == BOUNCE_FAILED && !headers &&
+		 q->msg_size <= (uint64_t)queue_conf.bounce_size_limit;
+	env.sender = second
+			 ? mem_printf("%s@%s", queue_conf.double_bounce_sender,
+				      site.myhostname)
+			 : mem_strdup("");
+	env.flags = QUEUEFILE_FILTERED |
+		    (q->env.flags & (QUEUEFILE_8BIT | QUEUEFILE_UTF8));
+	(void)queuefile_env_add(&env, to);
+	head(&r, to);
+	text_part(&r);
+	status_part(&r);
+	rc = write_report(&r, &env, e);
+	buf_free(&r.out);
+	queuefile_env_free(&env);
+	free(to);
+	return rc;
+}

@@ -1,0 +1,40 @@
+/*
+ * queue_conf.c - parameters of the queue; Postfix's names and senses.
+ */
+#include "queue.h"
+
+struct queue_conf queue_conf;
+
+#define ROW(TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, MEANING)                 \
+	PARAM_ROW(struct queue_conf, TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, \
+		  MEANING)
+
+static const struct param rows[] = {
+	ROW(TIME, minimal_backoff, "minimal_backoff_time", "300s", 1, INT64_MAX,
+	    "s", "least time between two attempts"),
+	ROW(TIME, maximal_backoff, "maximal_backoff_time", "4000s", 1,
+	    INT64_MAX, "s", "most time between two attempts"),
+	ROW(TIME, maximal_lifetime, "maximal_queue_lifetime", "5d", 0,
+	    INT64_MAX, "d", "older mail is returned to its sender"),
+	ROW(TIME, bounce_lifetime, "bounce_queue_lifetime", "5d", 0, INT64_MAX,
+	    "d", "older reports are given up"),
+	ROW(TIME, delay_warning, "delay_warning_time", "0h", 0, INT64_MAX, "h",
+	    "the sender is told of a delay after so long; 0: never"),
+	ROW(TIME, run_delay, "queue_run_delay", "300s", 1, INT64_MAX, "s",
+	    "the whole queue is looked through so often"),
+	ROW(INT, process_limit, "queue_process_limit", "20", 1, 1000, NULL,
+	    "entries worked on at a time"),
+	ROW(SIZE, bounce_size_limit, "bounce_size_limit", "50000", 1, INT64_MAX,
+	    NULL, "larger messages are returned as headers only"),
+	ROW(BOOL, soft_bounce, "soft_bounce", "no", 0, 0, NULL,
+	    "failures for good are tried again instead"),
+	ROW(STR, double_bounce_sender, "double_bounce_sender", "double-bounce",
+	    0, 0, NULL, "sender of reports that postmaster gets"),
+	ROW(STR, bounce_notice_recipient, "2bounce_notice_recipient",
+	    "postmaster", 0, 0, NULL,
+	    "who gets reports that cannot be delivered"),
+	ROW(LIST, notify_classes, "notify_classes", "resource, software", 0, 0,
+	    NULL, "postmaster hears of: 2bounce"),
+};
+
+const struct param_rows queue_params = { rows, ARRAY_LEN(rows), &queue_conf };
