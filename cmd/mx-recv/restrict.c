@@ -461,9 +461,3 @@ restrict_data(struct session *s, struct reply *r)
 
 	return run_stages(s, v, 1, "DATA", r);
 }
-
-void
-restrict_forget(struct session *s)
-{
-	(void)s;
-}

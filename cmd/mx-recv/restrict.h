@@ -61,8 +61,6 @@ bool restrict_helo(struct session *s, struct reply *r);
 bool restrict_mail(struct session *s, struct reply *r);
 bool restrict_rcpt(struct session *s, struct reply *r);
 bool restrict_data(struct session *s, struct reply *r);
-/* What was kept for the transaction goes. */
-void restrict_forget(struct session *s);
 /* "ID: reject: RCPT from name[addr]: CODE ...; from=<> to=<> proto= helo=" */
 void restrict_log(struct session *s, const char *verb, const char *what,
 		  const struct reply *r);

@@ -73,7 +73,6 @@ session_end_mail(struct session *s)
 	s->queue_id[0] = '\0';
 	s->claimed = 0;
 	s->data_start = s->data_bytes = 0;
-	restrict_forget(s);
 }
 
 void
