@@ -344,12 +344,22 @@ mbox_commit(struct mbox **mp, struct err *e)
 		r = err_sys(e, "%s: syncing", m->path);
 	if (r == 0 && m->made && sync_parent(m->path) != 0)
 		r = err_sys(e, "%s: syncing its directory", m->path);
+	/* close may tell about an error too; then the other descriptor, which
+	 * holds the lock as well, is there to cut back with */
+	int fd = m->fd, other = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (r == 0 && other < 0)
+		r = err_sys(e, "%s", m->path);
+	if (r == 0 && close(fd) != 0) {
+		r = err_sys(e, "%s: closing", m->path);
+		m->fd = other;
+		other = -1;
+	} else if (r == 0) {
+		m->fd = -1;
+	}
 	if (r != 0)
 		cut_back(m);
-	int fd = m->fd;
-	m->fd = -1;
-	if (close(fd) != 0 && r == 0)
-		r = err_sys(e, "%s: closing", m->path);
+	if (other >= 0)
+		(void)close(other);
 	mbox_free(m);
 	return r;
 }

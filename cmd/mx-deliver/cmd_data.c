@@ -19,7 +19,7 @@ verdict(const struct session *x, const struct outcome *o, bool queued)
 	if (o->result == DELIVER_DONE)
 		return reply_make(250, "2.0.0", "Ok: %s as %s",
 				  queued ? "queued" : "delivered", x->t.id);
-	return reply_err(&o->why);
+	return reply_err(x, &o->why);
 }
 
 /* The end of the message: answers first, then the log. */
@@ -30,7 +30,7 @@ finish(struct session *x)
 	struct reply r;
 
 	if (trans_end(&x->t, &e) != 0) {
-		r = reply_err(&e);
+		r = reply_err(x, &e);
 		session_say(x, &r);
 	} else if (x->t.lmtp) {
 		for (size_t i = 0; i < x->t.nrcpt; i++) {

@@ -6,6 +6,7 @@
 #include "addr.h"
 #include "conf.h"
 #include "escape.h"
+#include "log.h"
 #include "mem.h"
 #include "num.h"
 #include "session.h"
@@ -196,10 +197,12 @@ cmd_rcpt(struct session *x, struct span arg)
 		free(orcpt);
 		free(notify);
 	} else if (trans_rcpt(&x->t, addr, orcpt, notify, &e) != 0) {
-		struct reply why = reply_err(&e);
+		struct reply why = reply_err(x, &e);
 		r = reply_make(why.code, why.esc,
 			       "<%s>: Recipient address rejected: %s", addr,
-			       e.text);
+			       why.text);
+		if (r.code < 500)
+			log_warn("<%s>: %s", addr, e.text);
 	} else {
 		r = reply_make(250, "2.1.5", "Ok");
 	}

@@ -37,7 +37,7 @@ reply_make(int code, const char *esc, const char *fmt, ...)
 }
 
 struct reply
-reply_err(const struct err *e)
+reply_err(const struct session *x, const struct err *e)
 {
 	bool temp = status_is_temp(e->status);
 	const char *code = e->esc;
@@ -48,7 +48,12 @@ reply_err(const struct err *e)
 				  : strcmp(code, "5.4.0") == 0 ? 554
 							       : 550,
 				  code, "%s", e->text);
-	return reply_make(451, code, "%s", e->text);
+	if (x->submit)
+		return reply_make(451, code, "%s", e->text);
+	return reply_make(451, code, "%s, try again later",
+			  code[2] == '2'   ? "Mailbox trouble"
+			  : code[2] == '4' ? "Routing trouble"
+					   : "Temporary failure");
 }
 
 deadline_t

@@ -33,8 +33,9 @@ struct session {
 
 struct reply reply_make(int code, const char *esc, const char *fmt, ...)
     MX_PRINTF(3, 4);
-/* A failure as a reply: permanent or temporary by its status. */
-struct reply reply_err(const struct err *e);
+/* A failure as a reply: permanent or temporary by its status.  What is wrong
+ * with this host is logged, and told to its own users only. */
+struct reply reply_err(const struct session *x, const struct err *e);
 void session_say(struct session *x, const struct reply *r);
 deadline_t session_deadline(void);
 

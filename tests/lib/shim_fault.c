@@ -153,7 +153,8 @@ path_listed(int fd, const char *path)
 		return 1;
 	if (path && strstr(path, fault.path))
 		return 1;
-	if (fd < 0)
+	/* a relative name is below the directory fd */
+	if (fd < 0 || (path && path[0] == '/'))
 		return 0;
 	do
 		digits[n++] = (char)('0' + fd % 10);
@@ -208,20 +209,20 @@ PLAIN(int, fdatasync, fd, NULL, SYS_fdatasync, (int fd), fd)
 PLAIN(int, ftruncate, fd, NULL, SYS_ftruncate, (int fd, off_t n), fd, n)
 PLAIN(int, rename, -1, to, SYS_rename, (const char *from, const char *to), from,
       to)
-PLAIN(int, renameat, -1, to, SYS_renameat,
+PLAIN(int, renameat, b, to, SYS_renameat,
       (int a, const char *from, int b, const char *to), a, from, b, to)
-PLAIN(int, renameat2, -1, to, SYS_renameat2,
+PLAIN(int, renameat2, b, to, SYS_renameat2,
       (int a, const char *from, int b, const char *to, unsigned flags), a, from,
       b, to, flags)
 PLAIN(int, link, -1, to, SYS_link, (const char *from, const char *to), from, to)
-PLAIN(int, linkat, -1, to, SYS_linkat,
+PLAIN(int, linkat, b, to, SYS_linkat,
       (int a, const char *from, int b, const char *to, int flags), a, from, b,
       to, flags)
 PLAIN(int, unlink, -1, path, SYS_unlink, (const char *path), path)
-PLAIN(int, unlinkat, -1, path, SYS_unlinkat,
+PLAIN(int, unlinkat, dir, path, SYS_unlinkat,
       (int dir, const char *path, int flags), dir, path, flags)
 PLAIN(int, mkdir, -1, path, SYS_mkdir, (const char *path, mode_t m), path, m)
-PLAIN(int, mkdirat, -1, path, SYS_mkdirat,
+PLAIN(int, mkdirat, dir, path, SYS_mkdirat,
       (int dir, const char *path, mode_t m), dir, path, m)
 
 /* A close that fails has closed all the same (close(2)). */
@@ -280,7 +281,7 @@ writev(int fd, const struct iovec *v, int n)
 static int
 open_as(const char *call, int dir, const char *path, int flags, mode_t mode)
 {
-	if (strike(call, -1, path) == FAIL)
+	if (strike(call, dir, path) == FAIL)
 		return -1;
 	return (int)syscall(SYS_openat, dir, path, flags, mode);
 }

@@ -67,7 +67,8 @@ send() {
 @test "root gets no mail with root's rights: 451 and a sentence" {
   need_root
   run send root@mail.example.org
-  [[ $output == 451\ 4*alias* ]]
+  [[ $output == "451 4.2.0 Mailbox trouble, try again later" ]]
+  grep -q 'give root an alias' "$T/log"
 }
 
 @test "mbox in mail_spool_directory, home_mailbox, From_ quoting as the user" {
@@ -94,7 +95,8 @@ send() {
   conf 'virtual_minimum_uid = 60000'
   [[ $(talk <<< "> EHLO x
 > MAIL FROM:<a@b>
-> RCPT TO:<joe@virt.example>") == *"451 4.3."*virtual_minimum_uid* ]]
+> RCPT TO:<joe@virt.example>") == *"451 4.3."* ]]
+  grep -q virtual_minimum_uid "$T/log"
 }
 
 @test "LDA: -d USER as root becomes the user; 67 unknown; as the user itself too" {
