@@ -15,15 +15,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* No byte of a script may begin a line of its own. */
+/* No byte of a script may begin a line of its own.  Text for people may have
+ * several lines; folders and addresses stay as they are. */
 static void
-add_field(struct buf *b, const char *text)
+add_field(struct buf *b, const char *text, bool for_people)
 {
 	buf_addc(b, '\t');
 	for (; *text != '\0'; text++) {
-		if (*text == '\n')
+		if (for_people && *text == '\n')
 			buf_adds(b, "\\n");
-		else if (*text == '\\')
+		else if (for_people && *text == '\\')
 			buf_adds(b, "\\\\");
 		else
 			buf_addc(b, (unsigned char)*text < 32 ? ' ' : *text);
@@ -35,7 +36,9 @@ add_action(struct buf *b, const struct sieve_action *a)
 {
 	buf_adds(b, a->verb);
 	if (a->what != NULL)
-		add_field(b, a->what);
+		add_field(b, a->what,
+			  strcmp(a->verb, "fileinto") != 0 &&
+			      strcmp(a->verb, "redirect") != 0);
 	if (a->has_flags) {
 		buf_adds(b, "\tflags=");
 		for (size_t i = 0; i < a->flags.n; i++)

@@ -41,8 +41,12 @@ struct sieve_node { /* a command or a test */
 	struct sieve_node *block;
 	size_t nblock, block_cap;
 	bool has_block;
-	const struct sieve_word *word; /* after the check */
+	/* after the check: */
+	const struct sieve_word *word;
 	size_t first_pos; /* index of the first positional argument */
+	bool has_vars;    /* a string refers to a variable */
+	const struct sieve_match_type *match; /* where the word matches */
+	const struct sieve_comparator *cmp;
 };
 
 struct sieve_script {
@@ -81,6 +85,27 @@ struct sieve_word {
 	int (*run)(struct sieve_run *r, const struct sieve_node *n);
 };
 
+/* RFC 4790; required as "comparator-NAME" but for the two built-in ones. */
+struct sieve_comparator {
+	const char *name;
+	bool substring;     /* :contains and :matches work */
+	char (*fold)(char); /* of a byte, for substrings */
+	int (*cmp)(struct span a, struct span b);
+};
+/* :is and the like.  Its tag is among the core's or in an `added` of "*match"
+ * with the group "match type". */
+struct sieve_match_type {
+	const char *tag;
+	bool substring; /* needs a comparator with substrings */
+	/* 1 or 0. */
+	int (*match)(struct sieve_run *r, const struct sieve_node *n,
+		     struct span value, struct span key);
+	/* For a type that counts values: asked after all, with how many. */
+	int (*finish)(struct sieve_run *r, const struct sieve_node *n,
+		      struct span count, struct span key);
+	void (*check)(struct sieve_script *s, struct sieve_node *n);
+};
+
 struct sieve_extension {
 	const char *name; /* for require, or NULL (core) */
 	const struct sieve_word *words;
@@ -91,6 +116,10 @@ struct sieve_extension {
 		struct sieve_tag tag;
 	} * added;
 	size_t nadded;
+	const struct sieve_match_type *match_types;
+	size_t nmatch_types;
+	const struct sieve_comparator *comparators;
+	size_t ncomparators;
 };
 /* Registers: the linker gathers the pointers of all files. */
 #define SIEVE_EXTENSION(x)                                                     \
@@ -121,9 +150,12 @@ struct sieve_run {
 	bool flags_set;
 	bool implicit_keep;
 	bool stopped;
-	bool last_if;   /* outcome of the last if/elsif */
-	FILE *explain;  /* or NULL */
-	struct buf saw; /* values that the test looked at, for explain */
+	bool last_if;       /* outcome of the last if/elsif */
+	FILE *explain;      /* or NULL */
+	struct buf saw;     /* values that the test looked at, for explain */
+	uint64_t count;     /* values seen by a match type that counts */
+	struct map *vars;   /* by name in lower case; RFC 5229 */
+	struct strs groups; /* ${0}, ${1} ... */
 	struct err err;
 	int64_t steps;
 };
@@ -157,12 +189,18 @@ int sieve_run_block(struct sieve_run *r, const struct sieve_node *n);
  * and :flags of n count; without :copy the implicit keep is cancelled. */
 int sieve_act(struct sieve_run *r, const struct sieve_node *n, const char *verb,
 	      char *what);
+/* May the word be a flag or keyword (RFC 3501)? */
+bool sieve_flag_ok(struct span w);
 /* sieve_match.c: does the value match one of the keys, as the node's match
  * type and comparator say? */
 int sieve_match(struct sieve_run *r, const struct sieve_node *n,
 		struct span value, const struct sieve_arg *keys);
-/* Numbers for :count (relational) come here later too. */
+/* Resolves n->match and n->cmp. */
 void sieve_check_match(struct sieve_script *s, struct sieve_node *n);
+/* After a test that matched nothing: what a counting type says. */
+int sieve_match_finish(struct sieve_run *r, const struct sieve_node *n);
+/* The walk over all extensions: *i from 0. */
+bool sieve_each_extension(size_t *i, const struct sieve_extension **x);
 /* A header's values, decoded: fn is called until it returns non-zero. */
 int sieve_each_value(struct sieve_run *r, const struct sieve_arg *names,
 		     int (*fn)(void *ctx, struct span value), void *ctx);
@@ -170,5 +208,19 @@ int sieve_each_value(struct sieve_run *r, const struct sieve_arg *names,
  * false: there is no such part (no detail). */
 bool sieve_part(struct sieve_run *r, const struct sieve_node *n,
 		struct span local, struct span domain, struct buf *out);
+
+/* sieve_vars.c: RFC 5229 without its words.  Is the string the same whenever
+ * it is used? */
+bool sieve_constant(const struct sieve_script *s, const char *text);
+bool sieve_identifier(struct span name);
+/* References to namespaces, which nobody has here, are errors. */
+void sieve_check_vars(struct sieve_script *s, struct sieve_node *n);
+/* A copy of the node with its strings expanded. */
+void sieve_expand(struct sieve_run *r, const struct sieve_node *n,
+		  struct sieve_node *out);
+void sieve_expand_done(struct sieve_node *n);
+/* "" when it is not set.  The name in any case. */
+const char *sieve_var(const struct sieve_run *r, struct span name);
+int sieve_var_set(struct sieve_run *r, struct span name, struct span value);
 
 #endif

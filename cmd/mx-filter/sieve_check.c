@@ -23,8 +23,8 @@ static const struct sieve_tag part_tags[] = {
 	{ ":domain", 0, "address part", NULL },
 };
 
-static bool
-each_extension(size_t *i, const struct sieve_extension **x)
+bool
+sieve_each_extension(size_t *i, const struct sieve_extension **x)
 {
 	if (__start_sieve_ext + *i >= __stop_sieve_ext)
 		return false;
@@ -38,13 +38,17 @@ sieve_known(const char *ext)
 	const struct sieve_extension *x;
 	size_t i = 0;
 
-	while (each_extension(&i, &x)) {
+	while (sieve_each_extension(&i, &x)) {
 		if (x->name != NULL && strcmp(x->name, ext) == 0)
 			return true;
+		/* 2.7.3: comparators are required by this name. */
+		for (size_t k = 0; k < x->ncomparators; k++) {
+			if (strncmp(ext, "comparator-", 11) == 0 &&
+			    strcmp(ext + 11, x->comparators[k].name) == 0)
+				return true;
+		}
 	}
-	/* 2.7.3: comparators are required by this name. */
-	return strcmp(ext, "comparator-i;octet") == 0 ||
-	       strcmp(ext, "comparator-i;ascii-casemap") == 0;
+	return false;
 }
 
 bool
@@ -59,7 +63,7 @@ find_word(const char *name, bool is_test)
 	const struct sieve_extension *x;
 	size_t i = 0;
 
-	while (each_extension(&i, &x)) {
+	while (sieve_each_extension(&i, &x)) {
 		for (size_t k = 0; k < x->nwords; k++) {
 			if (x->words[k].is_test == is_test &&
 			    strcmp(x->words[k].name, name) == 0)
@@ -90,7 +94,7 @@ find_tag(const struct sieve_word *w, const char *tag)
 		t = find_in(match_tags, ARRAY_LEN(match_tags), tag);
 	if (t == NULL && w->with_part)
 		t = find_in(part_tags, ARRAY_LEN(part_tags), tag);
-	while (t == NULL && each_extension(&i, &x)) {
+	while (t == NULL && sieve_each_extension(&i, &x)) {
 		for (size_t k = 0; k < x->nadded && t == NULL; k++) {
 			const char *to = x->added[k].word;
 			bool mine =
@@ -295,6 +299,7 @@ check_node(struct sieve_script *s, struct sieve_node *n, bool is_test)
 		sieve_error(s, n->line, n->col, "%s needs require \"%s\"",
 			    n->name, n->word->ext);
 	check_strings(s, n);
+	sieve_check_vars(s, n);
 	n->first_pos = check_tags(s, n);
 	if (n->first_pos == SIZE_MAX) {
 		n->first_pos = n->nargs;

@@ -7,6 +7,7 @@
 #include "status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* --- control (3) --- */
 
@@ -70,36 +71,22 @@ run_discard(struct sieve_run *r, const struct sieve_node *n)
 	return sieve_act(r, n, "discard", NULL);
 }
 
+/* A mailbox name that no reader of the actions can take for something else. */
+static bool
+mailbox_ok(const char *name)
+{
+	return name[0] != '\0' && !span_has_ctl(span_of(name));
+}
+
 static int
 run_fileinto(struct sieve_run *r, const struct sieve_node *n)
 {
-	const struct sieve_arg *a = sieve_pos(n, 0);
+	const char *name = sieve_pos(n, 0)->strings.v[0];
 
-	return sieve_act(r, n, "fileinto", mem_strdup(a->strings.v[0]));
-}
-
-static int
-run_redirect(struct sieve_run *r, const struct sieve_node *n)
-{
-	const struct sieve_arg *a = sieve_pos(n, 0);
-
-	return sieve_act(r, n, "redirect", mem_strdup(a->strings.v[0]));
-}
-
-static void
-check_redirect(struct sieve_script *s, struct sieve_node *n)
-{
-	const struct sieve_arg *a = sieve_pos(n, 0);
-	struct addr addr;
-	struct err e = ERR_INIT;
-
-	if (a == NULL || a->kind != SIEVE_STRING)
-		return;
-	if (addr_parse(&addr, span_of(a->strings.v[0]), &e) != 0 ||
-	    addr.domain.n == 0)
-		sieve_error(s, a->line, a->col, "\"%s\" is not an address",
-			    a->strings.v[0]);
-	addr_free(&addr);
+	if (!mailbox_ok(name))
+		return err_set(&r->err, ST_DATA,
+			       "invalid folder name \"%.100s\"", name);
+	return sieve_act(r, n, "fileinto", mem_strdup(name));
 }
 
 static void
@@ -108,10 +95,70 @@ check_fileinto(struct sieve_script *s, struct sieve_node *n)
 	const struct sieve_arg *a = sieve_pos(n, 0);
 
 	if (a != NULL && a->kind == SIEVE_STRING &&
-	    (a->strings.v[0][0] == '\0' ||
-	     span_has_ctl(span_of(a->strings.v[0]))))
+	    !mailbox_ok(a->strings.v[0]))
 		sieve_error(s, a->line, a->col, "\"%s\" is no mailbox name",
 			    a->strings.v[0]);
+}
+
+/* "user@domain", with or without a display name; what is printed then is the
+ * bare address.  NULL: it is none. */
+static char *
+address_of(const char *text)
+{
+	struct addr_list l;
+	struct buf b = BUF_INIT;
+	struct addr a;
+	bool ok = false;
+
+	if (addr_parse(&a, span_trim(span_of(text)), NULL) == 0) {
+		ok = a.domain.n > 0 && a.local.n > 0;
+		addr_print(&b, &a);
+		addr_free(&a);
+	} else {
+		addr_list_parse(&l, span_of(text), 0);
+		if (l.n == 1 && !l.v[0].bad && l.v[0].kind == ADDR_MAILBOX &&
+		    l.v[0].domain.n > 0) {
+			addr_quote_local(&b, l.v[0].local);
+			buf_addc(&b, '@');
+			buf_addspan(&b, l.v[0].domain);
+			ok = addr_parse(&a, buf_span(&b), NULL) == 0;
+			if (ok)
+				addr_free(&a);
+		}
+		addr_list_free(&l);
+	}
+	if (ok && !span_has_ctl(buf_span(&b)))
+		return buf_steal(&b);
+	buf_free(&b);
+	return NULL;
+}
+
+static int
+run_redirect(struct sieve_run *r, const struct sieve_node *n)
+{
+	const char *text = sieve_pos(n, 0)->strings.v[0];
+	char *to = address_of(text);
+
+	if (to == NULL)
+		return err_set(&r->err, ST_DATA,
+			       "redirect: \"%.100s\" is not an address", text);
+	return sieve_act(r, n, "redirect", to);
+}
+
+static void
+check_redirect(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_pos(n, 0);
+	char *to;
+
+	if (a == NULL || a->kind != SIEVE_STRING ||
+	    !sieve_constant(s, a->strings.v[0]))
+		return;
+	to = address_of(a->strings.v[0]);
+	if (to == NULL)
+		sieve_error(s, a->line, a->col, "\"%s\" is not an address",
+			    a->strings.v[0]);
+	free(to);
 }
 
 /* --- tests (5) --- */
@@ -207,7 +254,7 @@ check_names(struct sieve_script *s, struct sieve_node *n)
 		for (size_t k = 0; k < name.n; k++)
 			ok &= name.p[k] > 32 && name.p[k] < 127 &&
 			      name.p[k] != ':';
-		if (!ok)
+		if (!ok && sieve_constant(s, a->strings.v[i]))
 			sieve_error(s, a->line, a->col,
 				    "\"%s\" is not a header field's name",
 				    a->strings.v[i]);
@@ -321,7 +368,7 @@ check_address(struct sieve_script *s, struct sieve_node *n)
 
 		for (size_t k = 0; k < ARRAY_LEN(fields); k++)
 			known |= span_iis(span_of(a->strings.v[i]), fields[k]);
-		if (!known)
+		if (!known && sieve_constant(s, a->strings.v[i]))
 			sieve_error(s, a->line, a->col,
 				    "address: \"%s\" holds no addresses (use "
 				    "header)",
@@ -357,9 +404,11 @@ run_envelope(struct sieve_run *r, const struct sieve_node *n)
 	int yes = 0;
 
 	for (size_t i = 0; yes == 0 && i < parts->strings.n; i++) {
-		bool from = span_iis(span_of(parts->strings.v[i]), "from");
+		struct span p = span_of(parts->strings.v[i]);
 
-		yes = match_envelope(&c, from ? r->sender : r->recipient);
+		yes = match_envelope(&c, span_iis(p, "from") ? r->sender
+					 : span_iis(p, "to") ? r->recipient
+							     : NULL);
 	}
 	return yes;
 }
@@ -372,7 +421,8 @@ check_envelope(struct sieve_script *s, struct sieve_node *n)
 	for (size_t i = 0; a != NULL && i < a->strings.n; i++) {
 		struct span p = span_of(a->strings.v[i]);
 
-		if (!span_iis(p, "from") && !span_iis(p, "to"))
+		if (!span_iis(p, "from") && !span_iis(p, "to") &&
+		    sieve_constant(s, a->strings.v[i]))
 			sieve_error(s, a->line, a->col,
 				    "envelope: \"%s\": expected \"from\" or "
 				    "\"to\"",
@@ -446,16 +496,23 @@ static const struct sieve_word envelope_words[] = {
 	  .run = run_envelope },
 };
 
-static const struct sieve_extension core = { NULL, core_words,
-					     ARRAY_LEN(core_words), NULL, 0 };
-static const struct sieve_extension fileinto = { "fileinto", fileinto_words,
-						 ARRAY_LEN(fileinto_words),
-						 NULL, 0 };
-static const struct sieve_extension envelope = { "envelope", envelope_words,
-						 ARRAY_LEN(envelope_words),
-						 NULL, 0 };
-static const struct sieve_extension encoded = { "encoded-character", NULL, 0,
-						NULL, 0 };
+static const struct sieve_extension core = {
+	.words = core_words,
+	.nwords = ARRAY_LEN(core_words),
+};
+static const struct sieve_extension fileinto = {
+	.name = "fileinto",
+	.words = fileinto_words,
+	.nwords = ARRAY_LEN(fileinto_words),
+};
+static const struct sieve_extension envelope = {
+	.name = "envelope",
+	.words = envelope_words,
+	.nwords = ARRAY_LEN(envelope_words),
+};
+static const struct sieve_extension encoded = {
+	.name = "encoded-character",
+};
 SIEVE_EXTENSION(core);
 SIEVE_EXTENSION(fileinto);
 SIEVE_EXTENSION(envelope);

@@ -9,6 +9,9 @@ static const struct sieve_added added[] = {
 	{ "fileinto", { ":copy", 0, NULL, "copy" } },
 	{ "redirect", { ":copy", 0, NULL, "copy" } },
 };
-static const struct sieve_extension copy = { "copy", NULL, 0, added,
-					     ARRAY_LEN(added) };
+static const struct sieve_extension copy = {
+	.name = "copy",
+	.added = added,
+	.nadded = ARRAY_LEN(added),
+};
 SIEVE_EXTENSION(copy);

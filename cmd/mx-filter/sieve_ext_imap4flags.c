@@ -1,28 +1,12 @@
 /*
  * sieve_ext_imap4flags.c - setflag, addflag, removeflag, hasflag, ":flags".
- * RFC 5232.  Without the extension "variables" there is one list of flags, the
- * internal variable.
+ * RFC 5232.  The internal variable is r->flags; with the extension "variables"
+ * the words may name others.
  */
 #include "sieve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A flag or keyword: no control, no blank, none of RFC 3501's specials. */
-static bool
-flag_ok(struct span w)
-{
-	struct span name = w.n > 0 && w.p[0] == '\\' ? span_from(w, 1) : w;
-
-	for (size_t i = 0; i < name.n; i++) {
-		unsigned char c = (unsigned char)name.p[i];
-
-		if (c <= 0x20 || c >= 0x7f ||
-		    strchr("(){%*\"\\]", (char)c) != NULL)
-			return false;
-	}
-	return name.n > 0;
-}
 
 static void
 add_words(struct strs *to, const struct sieve_arg *a)
@@ -31,7 +15,8 @@ add_words(struct strs *to, const struct sieve_arg *a)
 		struct span rest = span_of(a->strings.v[i]), w;
 
 		while (span_word(&rest, " ", &w)) {
-			if (flag_ok(w) && !strs_ihas(to, w) && to->n < 100)
+			if (sieve_flag_ok(w) && !strs_ihas(to, w) &&
+			    to->n < 100)
 				strs_addspan(to, w);
 		}
 	}
@@ -46,48 +31,103 @@ flag_list(const struct sieve_node *n)
 	return second != NULL ? second : sieve_pos(n, 0);
 }
 
+/* The flags of the variable that n names, or the internal one's. */
+static void
+load_flags(struct sieve_run *r, const struct sieve_node *n, struct strs *to)
+{
+	struct sieve_arg a = { .kind = SIEVE_STRING };
+
+	if (sieve_pos(n, 1) == NULL) {
+		for (size_t i = 0; i < r->flags.n; i++)
+			strs_add(to, r->flags.v[i]);
+		return;
+	}
+	strs_add(&a.strings,
+		 sieve_var(r, span_of(sieve_pos(n, 0)->strings.v[0])));
+	add_words(to, &a);
+	strs_free(&a.strings);
+}
+
+/* Takes the list over. */
+static int
+store_flags(struct sieve_run *r, const struct sieve_node *n, struct strs *v)
+{
+	struct buf b = BUF_INIT;
+	int rc;
+
+	if (sieve_pos(n, 1) == NULL) {
+		strs_free(&r->flags);
+		r->flags = *v;
+		r->flags_set = true;
+		return 0;
+	}
+	for (size_t i = 0; i < v->n; i++)
+		buf_addf(&b, "%s%s", i ? " " : "", v->v[i]);
+	rc = sieve_var_set(r, span_of(sieve_pos(n, 0)->strings.v[0]),
+			   buf_span(&b));
+	buf_free(&b);
+	strs_free(v);
+	return rc;
+}
+
 static int
 run_addflag(struct sieve_run *r, const struct sieve_node *n)
 {
-	add_words(&r->flags, flag_list(n));
-	r->flags_set = true;
-	return 0;
+	struct strs v = STRS_INIT;
+
+	load_flags(r, n, &v);
+	add_words(&v, flag_list(n));
+	return store_flags(r, n, &v);
 }
 
 static int
 run_setflag(struct sieve_run *r, const struct sieve_node *n)
 {
-	strs_clear(&r->flags);
-	return run_addflag(r, n);
+	struct strs v = STRS_INIT;
+
+	add_words(&v, flag_list(n));
+	return store_flags(r, n, &v);
 }
 
 static int
 run_removeflag(struct sieve_run *r, const struct sieve_node *n)
 {
-	struct strs drop = STRS_INIT, keep = STRS_INIT;
+	struct strs had = STRS_INIT, drop = STRS_INIT, v = STRS_INIT;
 
+	load_flags(r, n, &had);
 	add_words(&drop, flag_list(n));
-	for (size_t i = 0; i < r->flags.n; i++) {
-		if (!strs_ihas(&drop, span_of(r->flags.v[i])))
-			strs_add(&keep, r->flags.v[i]);
+	for (size_t i = 0; i < had.n; i++) {
+		if (!strs_ihas(&drop, span_of(had.v[i])))
+			strs_add(&v, had.v[i]);
 	}
+	strs_free(&had);
 	strs_free(&drop);
-	strs_free(&r->flags);
-	r->flags = keep;
-	r->flags_set = true;
-	return 0;
+	return store_flags(r, n, &v);
 }
 
+/* With variables the first argument is a list of their names (RFC 5232 4). */
 static int
 run_hasflag(struct sieve_run *r, const struct sieve_node *n)
 {
-	const struct sieve_arg *keys = flag_list(n);
+	const struct sieve_arg *keys = flag_list(n), *names = sieve_pos(n, 0);
+	struct strs v = STRS_INIT;
+	int yes = 0;
 
-	for (size_t i = 0; i < r->flags.n; i++) {
-		if (sieve_match(r, n, span_of(r->flags.v[i]), keys) > 0)
-			return 1;
+	if (sieve_pos(n, 1) == NULL) {
+		load_flags(r, n, &v);
+	} else {
+		struct sieve_arg a = { .kind = SIEVE_LIST };
+
+		for (size_t i = 0; i < names->strings.n; i++)
+			strs_add(&a.strings,
+				 sieve_var(r, span_of(names->strings.v[i])));
+		add_words(&v, &a);
+		strs_free(&a.strings);
 	}
-	return 0;
+	for (size_t i = 0; yes == 0 && i < v.n; i++)
+		yes = sieve_match(r, n, span_of(v.v[i]), keys);
+	strs_free(&v);
+	return yes;
 }
 
 static void
@@ -95,10 +135,18 @@ check_variable(struct sieve_script *s, struct sieve_node *n)
 {
 	const struct sieve_arg *a = sieve_pos(n, 0);
 
-	if (sieve_pos(n, 1) != NULL && !sieve_required(s, "variables"))
+	if (sieve_pos(n, 1) == NULL)
+		return;
+	if (!sieve_required(s, "variables"))
 		sieve_error(s, a->line, a->col,
 			    "%s: a variable needs require \"variables\"",
 			    n->name);
+	for (size_t i = 0; i < a->strings.n; i++) {
+		if (!sieve_identifier(span_of(a->strings.v[i])))
+			sieve_error(s, a->line, a->col,
+				    "\"%s\" is not a variable's name",
+				    a->strings.v[i]);
+	}
 }
 
 static const struct sieve_word words[] = {
@@ -129,7 +177,11 @@ static const struct sieve_added added[] = {
 	{ "keep", { ":flags", 'S', NULL, "imap4flags" } },
 	{ "fileinto", { ":flags", 'S', NULL, "imap4flags" } },
 };
-static const struct sieve_extension imap4flags = { "imap4flags", words,
-						   ARRAY_LEN(words), added,
-						   ARRAY_LEN(added) };
+static const struct sieve_extension imap4flags = {
+	.name = "imap4flags",
+	.words = words,
+	.nwords = ARRAY_LEN(words),
+	.added = added,
+	.nadded = ARRAY_LEN(added),
+};
 SIEVE_EXTENSION(imap4flags);

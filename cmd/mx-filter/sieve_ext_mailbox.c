@@ -42,7 +42,11 @@ static const struct sieve_word words[] = {
 static const struct sieve_added added[] = {
 	{ "fileinto", { ":create", 0, NULL, "mailbox" } },
 };
-static const struct sieve_extension mailbox = { "mailbox", words,
-						ARRAY_LEN(words), added,
-						ARRAY_LEN(added) };
+static const struct sieve_extension mailbox = {
+	.name = "mailbox",
+	.words = words,
+	.nwords = ARRAY_LEN(words),
+	.added = added,
+	.nadded = ARRAY_LEN(added),
+};
 SIEVE_EXTENSION(mailbox);

@@ -32,11 +32,15 @@ static const struct sieve_word ereject_words[] = {
 	  .positional = "s",
 	  .run = run_ereject },
 };
-static const struct sieve_extension reject = { "reject", reject_words,
-					       ARRAY_LEN(reject_words), NULL,
-					       0 };
-static const struct sieve_extension ereject = { "ereject", ereject_words,
-						ARRAY_LEN(ereject_words), NULL,
-						0 };
+static const struct sieve_extension reject = {
+	.name = "reject",
+	.words = reject_words,
+	.nwords = ARRAY_LEN(reject_words),
+};
+static const struct sieve_extension ereject = {
+	.name = "ereject",
+	.words = ereject_words,
+	.nwords = ARRAY_LEN(ereject_words),
+};
 SIEVE_EXTENSION(reject);
 SIEVE_EXTENSION(ereject);

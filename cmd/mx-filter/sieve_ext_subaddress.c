@@ -9,6 +9,9 @@ static const struct sieve_added added[] = {
 	{ "*part", { ":user", 0, "address part", "subaddress" } },
 	{ "*part", { ":detail", 0, "address part", "subaddress" } },
 };
-static const struct sieve_extension subaddress = { "subaddress", NULL, 0, added,
-						   ARRAY_LEN(added) };
+static const struct sieve_extension subaddress = {
+	.name = "subaddress",
+	.added = added,
+	.nadded = ARRAY_LEN(added),
+};
 SIEVE_EXTENSION(subaddress);

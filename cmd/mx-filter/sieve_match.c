@@ -8,44 +8,36 @@
 
 #include <stdio.h>
 
-enum comparator { OCTET, ASCII_CASEMAP };
+/* --- comparators (RFC 4790 9.2, 9.3) --- */
 
-static enum comparator
-comparator_of(const struct sieve_node *n)
+static char
+fold_none(char c)
 {
-	const struct sieve_arg *a = sieve_value(n, ":comparator");
-
-	return a != NULL && strcmp(a->strings.v[0], "i;octet") == 0
-		   ? OCTET
-		   : ASCII_CASEMAP;
+	return c;
 }
 
-void
-sieve_check_match(struct sieve_script *s, struct sieve_node *n)
+/* The order is that of the upper-case letters. */
+static int
+casemap_cmp(struct span a, struct span b)
 {
-	const struct sieve_arg *a = sieve_value(n, ":comparator");
-	struct buf ext = BUF_INIT;
+	size_t n = a.n < b.n ? a.n : b.n;
 
-	if (a == NULL)
-		return;
-	buf_addf(&ext, "comparator-%s", a->strings.v[0]);
-	if (!sieve_known(buf_str(&ext)))
-		sieve_error(s, a->line, a->col, "unknown comparator \"%s\"",
-			    a->strings.v[0]);
-	buf_free(&ext);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char x = (unsigned char)ascii_toupper(a.p[i]);
+		unsigned char y = (unsigned char)ascii_toupper(b.p[i]);
+
+		if (x != y)
+			return x < y ? -1 : 1;
+	}
+	return a.n < b.n ? -1 : a.n > b.n;
 }
 
-static bool
-same_byte(char a, char b, enum comparator c)
-{
-	return c == OCTET ? a == b : ascii_tolower(a) == ascii_tolower(b);
-}
+static const struct sieve_comparator core_comparators[] = {
+	{ "i;ascii-casemap", true, ascii_toupper, casemap_cmp },
+	{ "i;octet", true, fold_none, span_cmp },
+};
 
-static bool
-same(struct span a, struct span b, enum comparator c)
-{
-	return c == OCTET ? span_eq(a, b) : span_ieq(a, b);
-}
+/* --- match types (2.7.1) --- */
 
 /* '?' is one character (of UTF-8), '*' any run, '\' takes the next as is. */
 static size_t
@@ -58,26 +50,49 @@ character(struct span s, size_t i)
 	return n;
 }
 
-static bool
-wildcard(struct span pat, struct span s, enum comparator c)
+/* What the wildcards stand for, by their place in the pattern. */
+#define GROUPS_MAX 32
+struct groups {
+	struct span v[GROUPS_MAX];
+	size_t n;
+};
+
+static void
+set_group(struct groups *g, size_t k, struct span s, size_t from, size_t to)
 {
-	size_t p = 0, i = 0, star = SIZE_MAX, mark = 0;
+	if (k < GROUPS_MAX) {
+		g->v[k] = span_sub(s, from, to);
+		g->n = k + 1;
+	}
+}
+
+/* As little as possible for each wildcard, from the left (RFC 5229 3.2). */
+static bool
+wildcard(struct span pat, struct span s, char (*fold)(char), struct groups *g)
+{
+	size_t p = 0, i = 0, star = SIZE_MAX, mark = 0, from = 0;
+	size_t k = 0, star_k = 0; /* how many wildcards are passed */
 
 	for (;;) {
 		if (p < pat.n && pat.p[p] == '*') {
 			star = ++p;
-			mark = i;
+			mark = from = i;
+			star_k = k++;
+			set_group(g, star_k, s, from, mark);
 			continue;
 		}
 		if (p < pat.n && i < s.n) {
 			if (pat.p[p] == '?') {
-				i += character(s, i);
+				size_t n = character(s, i);
+
+				set_group(g, k++, s, i, i + n);
+				i += n;
 				p++;
 				continue;
 			}
 			size_t lit = p + (pat.p[p] == '\\' && p + 1 < pat.n);
 
-			if (same_byte(pat.p[lit], s.p[i], c)) {
+			if (fold(pat.p[lit]) == fold(s.p[i])) {
 				p = lit + 1;
 				i++;
 				continue;
@@ -88,39 +103,157 @@ wildcard(struct span pat, struct span s, enum comparator c)
 		if (star == SIZE_MAX || mark >= s.n)
 			return false;
 		p = star;
-		mark += character(s, mark);
+		mark += p == pat.n ? s.n - mark : character(s, mark);
 		i = mark;
+		k = star_k + 1;
+		set_group(g, star_k, s, from, mark);
 	}
+}
+
+static int
+match_is(struct sieve_run *r, const struct sieve_node *n, struct span value,
+	 struct span key)
+{
+	(void)r;
+	return n->cmp->cmp(value, key) == 0;
+}
+
+static int
+match_contains(struct sieve_run *r, const struct sieve_node *n,
+	       struct span value, struct span key)
+{
+	(void)r;
+	return n->cmp->fold == fold_none ? span_find(value, key) >= 0
+					 : span_ifind(value, key) >= 0;
+}
+
+static int
+match_matches(struct sieve_run *r, const struct sieve_node *n,
+	      struct span value, struct span key)
+{
+	struct groups g = { .n = 0 };
+
+	if (!wildcard(key, value, n->cmp->fold, &g))
+		return 0;
+	if (sieve_required(r->script, "variables")) {
+		strs_clear(&r->groups);
+		strs_addspan(&r->groups, value);
+		for (size_t i = 0; i < g.n; i++)
+			strs_addspan(&r->groups, g.v[i]);
+	}
+	return 1;
+}
+
+static const struct sieve_match_type core_types[] = {
+	{ ":is", false, match_is, NULL, NULL },
+	{ ":contains", true, match_contains, NULL, NULL },
+	{ ":matches", true, match_matches, NULL, NULL },
+};
+static const struct sieve_extension matching = {
+	.match_types = core_types,
+	.nmatch_types = ARRAY_LEN(core_types),
+	.comparators = core_comparators,
+	.ncomparators = ARRAY_LEN(core_comparators),
+};
+SIEVE_EXTENSION(matching);
+
+static const struct sieve_comparator *
+find_comparator(const char *name)
+{
+	const struct sieve_extension *x;
+	size_t i = 0;
+
+	while (sieve_each_extension(&i, &x)) {
+		for (size_t k = 0; k < x->ncomparators; k++) {
+			if (strcmp(x->comparators[k].name, name) == 0)
+				return &x->comparators[k];
+		}
+	}
+	return NULL;
+}
+
+static const struct sieve_match_type *
+find_type(const struct sieve_node *n)
+{
+	const struct sieve_extension *x;
+	size_t i = 0;
+
+	while (sieve_each_extension(&i, &x)) {
+		for (size_t k = 0; k < x->nmatch_types; k++) {
+			if (sieve_has(n, x->match_types[k].tag) != NULL)
+				return &x->match_types[k];
+		}
+	}
+	return &core_types[0];
+}
+
+/* 2.7.3: all but the two that always are there must be required. */
+static void
+check_comparator(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *a = sieve_value(n, ":comparator");
+	struct buf ext = BUF_INIT;
+
+	n->cmp =
+	    a != NULL ? find_comparator(a->strings.v[0]) : &core_comparators[0];
+	if (n->cmp == NULL) {
+		sieve_error(s, a->line, a->col, "unknown comparator \"%s\"",
+			    a->strings.v[0]);
+		return;
+	}
+	buf_addf(&ext, "comparator-%s", n->cmp->name);
+	if (n->cmp != &core_comparators[0] && n->cmp != &core_comparators[1] &&
+	    !sieve_required(s, buf_str(&ext)))
+		sieve_error(s, a->line, a->col, "%s needs require \"%s\"",
+			    n->cmp->name, buf_str(&ext));
+	buf_free(&ext);
+}
+
+void
+sieve_check_match(struct sieve_script *s, struct sieve_node *n)
+{
+	check_comparator(s, n);
+	n->match = find_type(n);
+	if (n->cmp != NULL && n->match->substring && !n->cmp->substring)
+		sieve_error(s, n->line, n->col, "%s cannot do %s", n->cmp->name,
+			    n->match->tag);
+	if (n->match->check != NULL)
+		n->match->check(s, n);
 }
 
 int
 sieve_match(struct sieve_run *r, const struct sieve_node *n, struct span value,
 	    const struct sieve_arg *keys)
 {
-	enum comparator c = comparator_of(n);
-	bool contains = sieve_has(n, ":contains") != NULL;
-	bool matches = sieve_has(n, ":matches") != NULL;
-
+	r->count++;
 	if (r->explain != NULL) {
 		buf_adds(&r->saw, r->saw.n ? ", \"" : "\"");
 		buf_addspan(&r->saw, span_sub(value, 0, 80));
 		buf_addc(&r->saw, '"');
 	}
-	for (size_t i = 0; i < keys->strings.n; i++) {
-		struct span key = span_of(keys->strings.v[i]);
-		bool yes;
+	for (size_t i = 0; n->match->match && i < keys->strings.n; i++) {
+		int yes =
+		    n->match->match(r, n, value, span_of(keys->strings.v[i]));
 
-		if (matches)
-			yes = wildcard(key, value, c);
-		else if (contains)
-			yes = c == OCTET ? span_find(value, key) >= 0
-					 : span_ifind(value, key) >= 0;
-		else
-			yes = same(value, key, c);
-		if (yes)
-			return 1;
+		if (yes != 0)
+			return yes;
 	}
 	return 0;
+}
+
+int
+sieve_match_finish(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *keys = &n->args[n->nargs - 1];
+	struct buf count = BUF_INIT;
+	int yes = 0;
+
+	buf_addf(&count, "%llu", (unsigned long long)r->count);
+	for (size_t i = 0; yes == 0 && i < keys->strings.n; i++)
+		yes = n->match->finish(r, n, buf_span(&count),
+				       span_of(keys->strings.v[i]));
+	buf_free(&count);
+	return yes;
 }
 
 int

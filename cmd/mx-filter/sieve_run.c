@@ -12,13 +12,33 @@
 
 #define STEPS_MAX 1000000
 
+/* Strings are expanded when control gets there (RFC 5229 3). */
+static int
+run_word(struct sieve_run *r, const struct sieve_node *n)
+{
+	struct sieve_node now;
+	int rc;
+
+	r->count = 0;
+	if (n->has_vars) {
+		sieve_expand(r, n, &now);
+		n = &now;
+	}
+	rc = n->word->run(r, n);
+	if (rc == 0 && n->match != NULL && n->match->finish != NULL)
+		rc = sieve_match_finish(r, n);
+	if (n == &now)
+		sieve_expand_done(&now);
+	return rc;
+}
+
 int
 sieve_run_test(struct sieve_run *r, const struct sieve_node *n)
 {
 	int yes;
 
 	buf_clear(&r->saw);
-	yes = n->word->run(r, n);
+	yes = run_word(r, n);
 	if (r->explain != NULL && n->word->tests == 0)
 		fprintf(r->explain, "%s:%d: %s: %s%s%s%s\n", r->script->file,
 			n->line, n->name, yes > 0 ? "true" : "false",
@@ -35,13 +55,29 @@ sieve_run_block(struct sieve_run *r, const struct sieve_node *n)
 		if (++r->steps > STEPS_MAX)
 			return err_set(&r->err, ST_SOFTWARE,
 				       "the script runs too long");
-		if (n->block[i].word->run(r, &n->block[i]) != 0) {
+		if (run_word(r, &n->block[i]) != 0) {
 			err_prefix(&r->err, "%s:%d", r->script->file,
 				   n->block[i].line);
 			return -1;
 		}
 	}
 	return 0;
+}
+
+/* A flag or keyword: no control, no blank, none of RFC 3501's specials. */
+bool
+sieve_flag_ok(struct span w)
+{
+	struct span name = w.n > 0 && w.p[0] == '\\' ? span_from(w, 1) : w;
+
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+
+		if (c <= 0x20 || c >= 0x7f ||
+		    strchr("(){%*\"\\]", (char)c) != NULL)
+			return false;
+	}
+	return name.n > 0;
 }
 
 /* Flags as RFC 5232 2 has them: words of strings, no word twice. */
@@ -57,7 +93,7 @@ action_flags(struct sieve_run *r, const struct sieve_node *n,
 		struct span rest = span_of(from->v[i]), w;
 
 		while (span_word(&rest, " ", &w)) {
-			if (!strs_ihas(&a->flags, w))
+			if (sieve_flag_ok(w) && !strs_ihas(&a->flags, w))
 				strs_addspan(&a->flags, w);
 		}
 	}
@@ -172,5 +208,9 @@ sieve_run_done(struct sieve_run *r)
 	forget_actions(r);
 	free(r->actions);
 	strs_free(&r->flags);
+	strs_free(&r->groups);
+	if (r->vars != NULL)
+		map_free(r->vars, free);
+	r->vars = NULL;
 	buf_free(&r->saw);
 }

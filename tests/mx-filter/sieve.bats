@@ -341,6 +341,99 @@ S
 keep";' address
 }
 
+@test "flags are flags: no line ends, no blanks, no specials" {
+  f() { printf 'require ["imap4flags", "fileinto"]; %s' "$1" > "$T/in"; is A "$2" < "$T/in"; }
+  f $'keep :flags ["a\nkeep", "b\tc", "ok"];' 'keep|flags=ok;'
+  f $'addflag ["a\nb", "(", "\\\\Seen"]; keep;' 'keep|flags=\Seen;'
+}
+
+@test "RFC 5231: relational" {
+  printf 'X-Priority: 3\nFrom: a@b.c\nTo: a@b.c, d@e.f\nTo: g@h.i\nCc:\n\n' > "$T/D"
+  d() { echo "require [\"relational\", \"comparator-i;ascii-numeric\", \"envelope\"]; if $1 { discard; }" | is D "$2"; }
+  d 'header :value "lt" :comparator "i;ascii-numeric" "x-priority" "10"' 'discard;'
+  d 'header :value "lt" "x-priority" "10"' 'keep;'
+  d 'header :value "ge" :comparator "i;ascii-numeric" "x-priority" ["5", "003"]' 'discard;'
+  d 'header :value "ne" :comparator "i;ascii-numeric" "x-priority" "3"' 'keep;'
+  d 'header :value "eq" :comparator "i;ascii-numeric" "x-priority" "3abc"' 'discard;'
+  d 'header :value "gt" :comparator "i;ascii-numeric" "from" "99999999999999999999999"' 'discard;'
+  d 'header :is :comparator "i;ascii-numeric" "x-priority" "03"' 'discard;'
+  d 'address :count "ge" :comparator "i;ascii-numeric" ["to"] ["3"]' 'discard;'
+  d 'address :count "gt" :comparator "i;ascii-numeric" ["to"] ["3"]' 'keep;'
+  d 'header :count "eq" :comparator "i;ascii-numeric" ["to", "x-none"] "2"' 'discard;'
+  d 'header :count "eq" :comparator "i;ascii-numeric" "x-none" "0"' 'discard;'
+  d 'not header :count "eq" :comparator "i;ascii-numeric" "x-none" "0"' 'keep;'
+  d 'header :value "lt" "from" "b"' 'discard;'
+  bad 'if header :value "lt" "a" "b" {}' relational
+  bad 'require "relational"; if header :value "xx" "a" "b" {}' xx
+  bad 'require "relational"; if header :count "gt" :comparator "i;ascii-numeric" "a" "b" {}' 'comparator-i;ascii-numeric'
+  bad 'require "comparator-i;ascii-numeric"; if header :contains :comparator "i;ascii-numeric" "a" "b" {}' contains
+  bad 'require "relational"; if header :value "lt" :is "a" "b" {}' ':is'
+}
+
+@test "RFC 5229: set, references, modifiers" {
+  # v SETS TEXT: TEXT expanded, as a folder's name
+  v() { printf 'require ["variables", "fileinto", "encoded-character"]; %s fileinto "<%s>";' "$1" "$2" > "$T/in"; is A "fileinto|<$3>;" < "$T/in"; }
+  v '' '&%${}!' '&%${}!'
+  v '' '${doh!}' '${doh!}'
+  v 'set "company" "ACME";' '${full}' ''
+  v 'set "company" "ACME";' '${company}' ACME
+  v 'set "company" "ACME";' '${BAD${Company}' '${BADACME'
+  v 'set "company" "ACME";' '${President, ${Company} Inc.}' '${President, ACME Inc.}'
+  v 'set "foo" "x";' '${fo\o}' x
+  v 'set "foo" "x";' '${fo\\o}' '${fo\o}'
+  v 'set "foo" "x";' '\\${foo}' '\x'
+  v 'set "dollar" "$"; set "text" "regarding ${dollar}{beep}";' '${text}' 'regarding ${beep}'
+  v 'set "name" "Ethelbert";' 'dear${hex:20 24 7b 4e}ame}' 'dear Ethelbert'
+  a='set "a" "juMBlEd lETteRS";'
+  v "$a" '${a}' 'juMBlEd lETteRS'
+  v "$a set :length \"b\" \"\${a}\";" '${b}' 15
+  v "$a set :lower \"b\" \"\${a}\";" '${b}' 'jumbled letters'
+  v "$a set :upperfirst \"b\" \"\${a}\";" '${b}' 'JuMBlEd lETteRS'
+  v "$a set :upperfirst :lower \"b\" \"\${a}\";" '${b}' 'Jumbled letters'
+  v 'set :quotewildcard "b" "Rock*";' '${b}' 'Rock\*'
+  v 'set :length "b" "été";' '${b}' 3
+  v 'set :quotewildcard :length "b" "a*";' '${b}' 3
+  bad 'require "variables"; set "1" "x";' 'name'
+  bad 'require "variables"; set "a.b" "x";' 'name'
+  bad 'require "variables"; set :upper :lower "a" "x";' ':lower'
+  bad 'require "variables"; set :frob "a" "x";' ':frob'
+  bad 'require ["variables"]; set "a" "${env.x}";' 'env.x'
+  bad 'set "a" "b";' variables
+  is A 'redirect|x@y.example;' <<< 'require "variables"; set "u" "x"; redirect "${u}@y.example";'
+  printf 'require ["variables"]; redirect "${u}";' > "$T/p"
+  run -0 --separate-stderr mx-filter sieve --actions --script "$T/p" < "$T/A"
+  [ "$output" = keep ]
+  [[ $stderr == *"not an address"* ]]
+  is C 'fileinto|${a};' <<< 'require "fileinto"; fileinto "${a}";'
+}
+
+@test "RFC 5229: match variables take as little as they can" {
+  m() { printf 'require ["variables", "fileinto"]; if %s { fileinto "%s"; }' "$1" "$2" > "$T/in"; is D "fileinto|$3;" < "$T/in"; }
+  printf 'List-ID: Some list <users@lists.example>\nSubject: [acme-users] [fwd] version 1.0 is out\nTo: coyote@ACME.Example.COM\n\n' > "$T/D"
+  m 'header :matches "List-ID" "*<*@*"' 'INBOX.lists.${2}' INBOX.lists.users
+  m 'header :matches "Subject" "[*] *"' '${1}|${2}' 'acme-users|[fwd] version 1.0 is out'
+  m 'address :matches ["To", "Cc"] ["coyote@**.com", "wile@**.com"]' '${0} ${1}.${2}' 'coyote@ACME.Example.COM .ACME.Example'
+  m 'anyof (true, address :domain :matches "To" "*.com")' '<${1}>' '<>'
+  m 'header :matches "subject" "?acme?*"' '${01}${2}${3}${4}' '[-users] [fwd] version 1.0 is out'
+  # a match that fails leaves the older values
+  m 'allof (header :matches "subject" "*", not header :matches "subject" "x*")' '${1}' '[acme-users] [fwd] version 1.0 is out'
+  m 'string :matches "a-b-c" "*-*"' '${1}|${2}' 'a|b-c'
+}
+
+@test "variables: string, :count, flags in variables, limits" {
+  is A 'discard;' <<< 'require "variables"; set "state" "x pending y"; if string :matches " ${state} " "* pending *" { discard; }'
+  is A 'discard;' <<< 'require ["variables", "relational", "comparator-i;ascii-numeric"]; if string :count "eq" :comparator "i;ascii-numeric" ["a", "", "${b}", "c"] "2" { discard; }'
+  is A 'keep|flags=a b;' <<< 'require ["variables", "imap4flags"]; setflag "x" ["a", "b"]; keep :flags "${x}";'
+  is A 'discard;' <<< 'require ["variables", "imap4flags"]; set "x" "A b"; removeflag "x" "a"; if allof (hasflag "x" "b", not hasflag ["x"] "a") { discard; }'
+  { echo 'require ["variables", "fileinto"]; set "a" "0123456789abcdef";'; for i in $(seq 12); do echo 'set "a" "${a}${a}";'; done
+    echo 'set :length "n" "${a}"; fileinto "${n}";'; } > "$T/in"
+  is A 'fileinto|4096;' < "$T/in"
+  { echo 'require "variables";'; for i in $(seq 300); do echo "set \"v$i\" \"x\";"; done; echo 'discard;'; } > "$T/p"
+  run -0 --separate-stderr mx-filter sieve --actions --script "$T/p" < "$T/A"
+  [ "$output" = keep ]
+  [[ $stderr == *variables* ]]
+}
+
 @test "errors: FILE:LINE:COL, several in one run" {
   bad $'keep;\nfrob;\nif header "x" { keep; }\nredirect "no address";\nfileinto "x";\n' \
     's.sieve:2:1: error:' 's.sieve:3:' 's.sieve:4:10:' 's.sieve:5:1:' 'frob' 'fileinto'
