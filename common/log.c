@@ -104,6 +104,17 @@ log_open(const char *syslog_name, const char *role, enum log_format f)
 		log_connect();
 }
 
+void
+log_reopen(void)
+{
+	char name[sizeof(log_state.name)], role[sizeof(log_state.role)];
+
+	memcpy(name, log_state.name, sizeof(name));
+	memcpy(role, log_state.role, sizeof(role));
+	log_state.fd = log_state.sock = -1;
+	log_open(name, role, log_state.format);
+}
+
 static pid_t log_pid;
 
 static void

@@ -15,6 +15,9 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* Where lines go; the default before log_open is stderr with `program: `. */
 void log_open(const char *syslog_name, const char *role, enum log_format f);
+/* In a child that has closed every descriptor: opens the log again, as
+ * log_open chose. */
+void log_reopen(void);
 /* The program's name, for messages on a terminal; set by prog_start. */
 void log_program(const char *name);
 /* Another role for the lines that follow (Postfix's word: smtpd, qmgr ...). */

@@ -3,7 +3,9 @@
  * Layer: mail.  maildir(5).
  */
 #include "maildir.h"
+#include "clock.h"
 #include "num.h"
+#include "random.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -85,6 +87,29 @@ maildir_name_time(struct span base)
 	if (span_starts(base, SPAN(".M")))
 		(void)!num_prefix(span_from(base, 2), 999999, &us, &used);
 	return (int64_t)(s * 1000000 + us);
+}
+
+void
+maildir_name_new(struct buf *b, uint64_t size, uint64_t vsize)
+{
+	static unsigned long counter;
+	char host[65] = "";
+	int64_t now = clock_now_us();
+
+	if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
+		memcpy(host, "localhost", sizeof("localhost"));
+	for (char *p = host; *p != '\0'; p++)
+		if (strchr("/:,", *p) != NULL || *p <= ' ')
+			*p = '-';
+	/* "L" beside deposit.c's counter: both run in one process */
+	buf_addf(b, "%lld.M%06lldP%ldQL%luR%08lx.%s",
+		 (long long)(now / 1000000), (long long)(now % 1000000),
+		 (long)getpid(), counter++,
+		 (unsigned long)(random_u64() & 0xffffffff), host);
+	if (size != MAILDIR_NO_SIZE)
+		buf_addf(b, ",S=%llu", (unsigned long long)size);
+	if (vsize != MAILDIR_NO_SIZE)
+		buf_addf(b, ",W=%llu", (unsigned long long)vsize);
 }
 
 int

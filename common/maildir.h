@@ -40,6 +40,11 @@ void maildir_name_make(struct buf *b, struct span base, maildir_flags flags);
  * of arrival.  0 when there is none. */
 int64_t maildir_name_time(struct span base);
 
+/* A new base name, unique over hosts and processes, with the sizes that are
+ * known; appended.  For links to a file that exists: what is written anew is
+ * named by deposit.h. */
+void maildir_name_new(struct buf *b, uint64_t size, uint64_t vsize);
+
 /* Visits every message file of dirfd's `sub` ("new" or "cur") in the order of
  * the directory; names with a leading dot and what is known to be no regular
  * file are passed over, and so are names with control bytes.  Stops when fn

@@ -69,6 +69,18 @@ uidlist_find(const struct uidlist *u, struct span base)
 	return at != NULL ? u->v[(uintptr_t)at - 1].uid : 0;
 }
 
+struct span
+uidlist_ext(const struct uidlist *u, struct span base)
+{
+	void *at = map_get(u->index, base);
+	const struct uidlist_entry *x;
+
+	if (at == NULL)
+		return span_make(NULL, 0);
+	x = &u->v[(uintptr_t)at - 1];
+	return span_make(u->text.p + x->ext, x->ext_n);
+}
+
 static void
 put(struct uidlist *u, uint32_t uid, struct span ext, struct span base)
 {

@@ -43,6 +43,8 @@ bool uidlist_parse(struct uidlist *u, struct span bytes) MX_MUST_CHECK;
 int uidlist_read(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
 /* The UID of a file (its base name), or 0. */
 uint32_t uidlist_find(const struct uidlist *u, struct span base);
+/* Dovecot's words before the name, e.g. "W12 P7 ". */
+struct span uidlist_ext(const struct uidlist *u, struct span base);
 struct span uidlist_base(const struct uidlist *u, size_t i);
 /* Gives the next UID to a base name; 0 when there is no UID left (then
  * uidlist_renew).  The span may not hold control bytes. */

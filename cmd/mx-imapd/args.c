@@ -1,0 +1,130 @@
+/*
+ * args.c - arguments that many commands take: mailbox names, sets of
+ * messages, flags.
+ */
+#include "imap.h"
+#include "mailbox_name.h"
+#include "status.h"
+
+bool
+arg_mailbox(struct session *s, struct buf *name, struct result *r)
+{
+	struct buf given = BUF_INIT;
+	struct err e = ERR_INIT;
+	bool ok = parse_astring(&s->p, &given);
+
+	if (!ok) {
+		*r = result_bad(s);
+	} else if (mailbox_name_parse(name, buf_span(&given), s->utf8, &e) !=
+		   0) {
+		*r = result_err(s, &e);
+		ok = false;
+	}
+	buf_free(&given);
+	return ok;
+}
+
+bool
+arg_set(struct session *s, struct set *set, struct result *r)
+{
+	size_t n = s->mb->told_exists;
+	uint32_t star = s->uid ? mailbox_last_uid(s->mb) : (uint32_t)n;
+
+	if (!parse_set(&s->p, set, star)) {
+		*r = result_bad(s);
+		return false;
+	}
+	/* RFC 9051 6.4.1 (set of numbers): a number that no message has */
+	if (!s->uid && set->n > 0 && set->v[set->n - 1].hi > n) {
+		*r = RESULT(RESULT_BAD, NULL, "Invalid messageset");
+		return false;
+	}
+	return true;
+}
+
+int
+each_message(struct session *s, const struct set *set,
+	     int (*fn)(struct session *s, size_t index, void *ctx), void *ctx)
+{
+	struct mailbox *mb = s->mb;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < set->n; i++) {
+		const struct set_range *range = &set->v[i];
+		size_t at = range->lo - 1;
+		bool exact;
+
+		if (s->uid)
+			at = mailbox_find(mb, range->lo, &exact);
+		for (; r == 0 && at < mb->told_exists; at++) {
+			if ((s->uid ? mb->v[at].uid : at + 1) > range->hi)
+				break;
+			r = fn(s, at, ctx);
+		}
+	}
+	return r;
+}
+
+static const struct {
+	const char *name;
+	maildir_flags bit;
+} system_flags[] = {
+	{ "\\Answered", MAILDIR_REPLIED }, { "\\Flagged", MAILDIR_FLAGGED },
+	{ "\\Deleted", MAILDIR_TRASHED },  { "\\Seen", MAILDIR_SEEN },
+	{ "\\Draft", MAILDIR_DRAFT },      { "\\Recent", 0 },
+};
+
+static struct result
+one_flag(struct session *s, struct mailbox *mb, struct span word,
+	 maildir_flags *flags)
+{
+	struct err e = ERR_INIT;
+	int at;
+
+	for (size_t i = 0; i < ARRAY_LEN(system_flags); i++) {
+		if (span_iis(word, system_flags[i].name)) {
+			*flags |= system_flags[i].bit;
+			return result_ok("");
+		}
+	}
+	if (word.p[0] == '\\' || !keywords_valid(word))
+		return RESULT(RESULT_BAD, NULL, "Invalid flag");
+	at = keywords_find(&mb->kw, word);
+	if (at < 0) {
+		at = keywords_add(&mb->kw, mb->fd, word, &e);
+		mb->kw_changed = true;
+	}
+	if (at == -2)
+		return result_no("LIMIT", "A mailbox has at most 26 keywords");
+	if (at < 0)
+		return result_err(s, &e);
+	*flags |= MAILDIR_KEYWORD_BIT(at);
+	return result_ok("");
+}
+
+struct result
+arg_flags(struct session *s, struct mailbox *mb, maildir_flags *flags_r)
+{
+	struct parse *p = &s->p;
+	bool list = parse_peek(p) == '(';
+	struct span word;
+	struct result r;
+
+	*flags_r = 0;
+	if (list && !parse_char(p, '('))
+		return result_bad(s);
+	while (!list || parse_peek(p) != ')') {
+		if (!parse_flag(p, &word))
+			return result_bad(s);
+		r = one_flag(s, mb, word, flags_r);
+		if (r.kind != RESULT_OK)
+			return r;
+		if (parse_peek(p) != ' ')
+			break;
+		if (!parse_sp(p))
+			return result_bad(s);
+	}
+	if (list && !parse_char(p, ')'))
+		return result_bad(s);
+	return result_ok("");
+}

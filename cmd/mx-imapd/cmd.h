@@ -1,0 +1,52 @@
+/*
+ * cmd.h - the handlers that the table of commands names.
+ */
+#ifndef IMAPD_CMD_H
+#define IMAPD_CMD_H
+
+#include "imap.h"
+
+#define CMD_HANDLER(NAME) struct result NAME(struct session *s)
+CMD_HANDLER(cmd_append);
+CMD_HANDLER(cmd_capability);
+CMD_HANDLER(cmd_check);
+CMD_HANDLER(cmd_close);
+CMD_HANDLER(cmd_copy);
+CMD_HANDLER(cmd_create);
+CMD_HANDLER(cmd_delete);
+CMD_HANDLER(cmd_enable);
+CMD_HANDLER(cmd_examine);
+CMD_HANDLER(cmd_expunge);
+CMD_HANDLER(cmd_fetch);
+CMD_HANDLER(cmd_id);
+CMD_HANDLER(cmd_idle);
+CMD_HANDLER(cmd_list);
+CMD_HANDLER(cmd_login_again);
+CMD_HANDLER(cmd_logout);
+CMD_HANDLER(cmd_lsub);
+CMD_HANDLER(cmd_move);
+CMD_HANDLER(cmd_namespace);
+CMD_HANDLER(cmd_noop);
+CMD_HANDLER(cmd_rename);
+CMD_HANDLER(cmd_search);
+CMD_HANDLER(cmd_select);
+CMD_HANDLER(cmd_status);
+CMD_HANDLER(cmd_store);
+CMD_HANDLER(cmd_subscribe);
+CMD_HANDLER(cmd_unselect);
+CMD_HANDLER(cmd_unsubscribe);
+
+/* What STATUS tells of a mailbox, as bits; also for LIST RETURN (STATUS). */
+enum {
+	STATUS_MESSAGES = 1,
+	STATUS_RECENT = 2,
+	STATUS_UIDNEXT = 4,
+	STATUS_UIDVALIDITY = 8,
+	STATUS_UNSEEN = 16
+};
+bool status_parse(struct session *s, unsigned *items_r) MX_MUST_CHECK;
+/* Writes "* STATUS ..."; -1 and a sentence when it cannot be opened. */
+int status_put(struct session *s, const char *name, unsigned items,
+	       struct err *e) MX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,322 @@
+/*
+ * cmd_manage.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+ * RFC 3501 6.3.3 to 6.3.7.  DELETE keeps the subscription and the children;
+ * RENAME keeps UIDs and their validity, of children too.
+ */
+#include "cmd.h"
+#include "deposit.h"
+#include "log.h"
+#include "mailbox_name.h"
+#include "random.h"
+#include "status.h"
+#include "strs.h"
+#include "subscriptions.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool
+exists(struct session *s, struct span name)
+{
+	int fd = mailbox_name_open(s->root, name);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+static struct result
+create(struct session *s, struct span name)
+{
+	struct buf path = BUF_INIT;
+	struct err e = ERR_INIT;
+	int fd;
+
+	if (exists(s, name))
+		return result_no("ALREADYEXISTS", "Mailbox already exists");
+	buf_addf(&path, "%s/", s->root_path);
+	mailbox_name_folder(&path, name);
+	fd = deposit_maildir_open(buf_str(&path), &e);
+	buf_free(&path);
+	if (fd < 0)
+		return result_err(s, &e);
+	close(fd);
+	return result_ok("Create completed");
+}
+
+struct result
+cmd_create(struct session *s)
+{
+	struct buf given = BUF_INIT, name = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct result r;
+
+	if (!parse_sp(&s->p) || !parse_astring(&s->p, &given) ||
+	    !parse_end(&s->p)) {
+		r = result_bad(s);
+	} else {
+		/* a separator behind it: "children are to come" */
+		if (given.n > 1 && given.p[given.n - 1] == MAILBOX_NAME_SEP)
+			buf_cut(&given, given.n - 1);
+		if (mailbox_name_parse(&name, buf_span(&given), s->utf8, &e) !=
+		    0)
+			r = result_err(s, &e);
+		else
+			r = create(s, buf_span(&name));
+	}
+	buf_free(&given);
+	buf_free(&name);
+	return r;
+}
+
+/* The one argument of a command. */
+static bool
+only_mailbox(struct session *s, struct buf *name, struct result *r)
+{
+	if (!parse_sp(&s->p)) {
+		*r = result_bad(s);
+		return false;
+	}
+	if (!arg_mailbox(s, name, r))
+		return false;
+	if (parse_end(&s->p))
+		return true;
+	*r = result_bad(s);
+	return false;
+}
+
+/* Removes the files of one directory; true when it is empty then. */
+static bool
+remove_files(int fd)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *d;
+	bool ok = true;
+
+	if (dir == NULL) {
+		close(fd);
+		return false;
+	}
+	while ((d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(dir), d->d_name, 0) != 0 && errno != ENOENT)
+			ok = false;
+	}
+	closedir(dir);
+	return ok;
+}
+
+/* A folder that has left its place already: nobody sees it any more. */
+static void
+remove_folder(int root, const char *folder)
+{
+	static const char *const subs[] = { "cur", "new", "tmp" };
+	int fd, sub;
+
+	fd = openat(root, folder,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(subs); i++) {
+		sub = openat(fd, subs[i],
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub >= 0 && remove_files(sub))
+			(void)unlinkat(fd, subs[i], AT_REMOVEDIR);
+	}
+	(void)remove_files(fd);
+	if (unlinkat(root, folder, AT_REMOVEDIR) != 0)
+		log_warn("%s: the rest of a deleted mailbox stays: %s", folder,
+			 strerror(errno));
+}
+
+static struct result
+delete_mailbox(struct session *s, const struct buf *name)
+{
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct result r = result_ok("Delete completed");
+
+	if (span_is(buf_span(name), "INBOX"))
+		return result_no("CANNOT", "INBOX cannot be deleted");
+	if (!exists(s, buf_span(name)))
+		return result_no("NONEXISTENT", "Mailbox doesn't exist");
+	mailbox_name_folder(&from, buf_span(name));
+	/* no mailbox has such a name: an empty level */
+	buf_adds(&to, "..mx-deleted-");
+	random_word(&to, 16);
+	if (renameat(s->root, buf_str(&from), s->root, buf_str(&to)) != 0 ||
+	    fsync(s->root) != 0) {
+		err_sys(&e, "%s: deleting", buf_str(name));
+		r = result_err(s, &e);
+	} else {
+		if (s->mb != NULL && strcmp(s->mb->name, buf_str(name)) == 0) {
+			mailbox_close(s->mb);
+			s->mb = NULL;
+			s->state = STATE_AUTH;
+		}
+		remove_folder(s->root, buf_str(&to));
+	}
+	buf_free(&from);
+	buf_free(&to);
+	return r;
+}
+
+struct result
+cmd_delete(struct session *s)
+{
+	struct buf name = BUF_INIT;
+	struct result r;
+
+	if (only_mailbox(s, &name, &r))
+		r = delete_mailbox(s, &name);
+	buf_free(&name);
+	return r;
+}
+
+/* The folders of a mailbox and of its children, and where they go. */
+static int
+collect(int root, const char *from, const char *to, struct strs *olds,
+	struct strs *news, struct err *e)
+{
+	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	size_t n = strlen(from);
+	struct dirent *d;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return err_sys(e, "reading the mail root");
+	}
+	while ((d = readdir(dir)) != NULL) {
+		const char *rest = d->d_name + n;
+
+		if (strncmp(d->d_name, from, n) != 0 ||
+		    (*rest != '\0' && *rest != MAILBOX_NAME_SEP))
+			continue;
+		strs_add(olds, d->d_name);
+		strs_addf(news, "%s%s", to, rest);
+	}
+	closedir(dir);
+	return 0;
+}
+
+static struct result
+move_folders(struct session *s, struct strs *olds, struct strs *news)
+{
+	struct buf name = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct result r = result_ok("Rename completed");
+	size_t i;
+
+	for (i = 0; i < news->n && r.kind == RESULT_OK; i++) {
+		buf_clear(&name);
+		if (!mailbox_name_of_folder(&name, span_of(news->v[i])))
+			r = result_no("CANNOT", "A child's name would become "
+						"too long");
+		else if (faccessat(s->root, news->v[i], F_OK,
+				   AT_SYMLINK_NOFOLLOW) == 0)
+			r = result_no("ALREADYEXISTS",
+				      "Target mailbox already exists");
+	}
+	buf_free(&name);
+	if (r.kind != RESULT_OK)
+		return r;
+	for (i = 0; i < olds->n; i++)
+		if (renameat2(s->root, olds->v[i], s->root, news->v[i],
+			      RENAME_NOREPLACE) != 0)
+			break;
+	if (i == olds->n && fsync(s->root) == 0)
+		return r;
+	err_sys(&e, "renaming");
+	while (i-- > 0) /* all or none */
+		(void)!renameat(s->root, news->v[i], s->root, olds->v[i]);
+	return result_err(s, &e);
+}
+
+static struct result
+rename_mailbox(struct session *s, const struct buf *from, const struct buf *to)
+{
+	struct strs olds = STRS_INIT, news = STRS_INIT;
+	struct buf a = BUF_INIT, b = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct result r;
+
+	if (span_is(buf_span(from), "INBOX"))
+		return result_no("CANNOT", "INBOX cannot be renamed");
+	if (span_is(buf_span(to), "INBOX"))
+		return result_no("ALREADYEXISTS",
+				 "Target mailbox already exists");
+	mailbox_name_folder(&a, buf_span(from));
+	mailbox_name_folder(&b, buf_span(to));
+	if (span_starts(buf_span(&b), buf_span(&a)) &&
+	    (b.n == a.n || b.p[a.n] == MAILBOX_NAME_SEP))
+		r = result_no(b.n == a.n ? "ALREADYEXISTS" : "CANNOT",
+			      "A mailbox cannot go below itself");
+	else if (collect(s->root, buf_str(&a), buf_str(&b), &olds, &news, &e) !=
+		 0)
+		r = result_err(s, &e);
+	else if (olds.n == 0)
+		r = result_no("NONEXISTENT", "Mailbox doesn't exist");
+	else
+		r = move_folders(s, &olds, &news);
+	strs_free(&olds);
+	strs_free(&news);
+	buf_free(&a);
+	buf_free(&b);
+	return r;
+}
+
+struct result
+cmd_rename(struct session *s)
+{
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	struct result r;
+
+	if (!parse_sp(&s->p))
+		r = result_bad(s);
+	else if (arg_mailbox(s, &from, &r) && only_mailbox(s, &to, &r))
+		r = rename_mailbox(s, &from, &to);
+	buf_free(&from);
+	buf_free(&to);
+	return r;
+}
+
+static struct result
+subscribe(struct session *s, bool on)
+{
+	struct buf name = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct result r;
+
+	if (only_mailbox(s, &name, &r)) {
+		if (on && !exists(s, buf_span(&name)))
+			r = result_no("NONEXISTENT", "Mailbox doesn't exist");
+		else if (subscriptions_set(s->root, buf_span(&name), on, &e) !=
+			 0)
+			r = result_err(s, &e);
+		else
+			r = result_ok(on ? "Subscribe completed"
+					 : "Unsubscribe completed");
+	}
+	buf_free(&name);
+	return r;
+}
+
+struct result
+cmd_subscribe(struct session *s)
+{
+	return subscribe(s, true);
+}
+
+struct result
+cmd_unsubscribe(struct session *s)
+{
+	return subscribe(s, false);
+}

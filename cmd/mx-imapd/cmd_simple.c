@@ -1,0 +1,177 @@
+/*
+ * cmd_simple.c - the commands of a few lines.
+ */
+#include "capability.h"
+#include "cmd.h"
+#include "log.h"
+
+struct result
+cmd_capability(struct session *s)
+{
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	stream_printf(s->st, "* CAPABILITY %s\r\n", capability_session);
+	return result_ok("Capability completed");
+}
+
+struct result
+cmd_noop(struct session *s)
+{
+	return parse_end(&s->p) ? result_ok("Noop completed") : result_bad(s);
+}
+
+struct result
+cmd_check(struct session *s)
+{
+	return parse_end(&s->p) ? result_ok("Check completed") : result_bad(s);
+}
+
+struct result
+cmd_login_again(struct session *s)
+{
+	(void)s;
+	return RESULT(RESULT_BAD, NULL, "Already logged in");
+}
+
+struct result
+cmd_logout(struct session *s)
+{
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	stream_puts(s->st, "* BYE Logging out\r\n");
+	s->state = STATE_LOGOUT;
+	return result_ok("Logout completed");
+}
+
+/* RFC 5161: what is not known is passed over. */
+struct result
+cmd_enable(struct session *s)
+{
+	struct span word;
+
+	do {
+		if (!parse_sp(&s->p) || !parse_atom(&s->p, &word))
+			return result_bad(s);
+	} while (parse_peek(&s->p) == ' ');
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	stream_puts(s->st, "* ENABLED\r\n");
+	return result_ok("Enabled");
+}
+
+/* RFC 2971.  The client's words are read and not kept. */
+struct result
+cmd_id(struct session *s)
+{
+	struct buf b = BUF_INIT;
+	bool ok = parse_sp(&s->p);
+
+	if (ok && !parse_word(&s->p, "NIL")) {
+		ok = parse_char(&s->p, '(');
+		while (ok && parse_peek(&s->p) != ')') {
+			buf_clear(&b);
+			if (!parse_word(&s->p, "NIL"))
+				ok = parse_string(&s->p, &b);
+			if (ok && parse_peek(&s->p) != ')')
+				ok = parse_sp(&s->p);
+		}
+		ok = ok && parse_char(&s->p, ')');
+	}
+	buf_free(&b);
+	if (!ok || !parse_end(&s->p))
+		return result_bad(s);
+	stream_puts(s->st, "* ID (\"name\" \"mx\")\r\n");
+	return result_ok("ID completed");
+}
+
+/* RFC 2342 */
+struct result
+cmd_namespace(struct session *s)
+{
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	stream_puts(s->st, "* NAMESPACE ((\"\" \".\")) NIL NIL\r\n");
+	return result_ok("Namespace completed");
+}
+
+static int
+expunge_one(struct session *s, size_t i, void *ctx)
+{
+	struct message *m = &s->mb->v[i];
+
+	if (!(m->flags & MAILDIR_TRASHED) || m->gone)
+		return 0;
+	return mailbox_unlink(s->mb, m, ctx) != 0 ? 1 : 0;
+}
+
+static struct result
+expunge(struct session *s, const struct set *set)
+{
+	struct err e = ERR_INIT;
+
+	if (each_message(s, set, expunge_one, &e) != 0)
+		return result_err(s, &e);
+	return result_ok("Expunge completed");
+}
+
+struct result
+cmd_expunge(struct session *s)
+{
+	struct set set = { NULL, 0, 0 };
+	struct result r;
+
+	if (s->uid) { /* RFC 4315 2.1 */
+		if (!parse_sp(&s->p))
+			return result_bad(s);
+		if (!arg_set(s, &set, &r)) {
+			set_free(&set);
+			return r;
+		}
+	} else if (s->mb->told_exists > 0) {
+		set_add(&set, 1, (uint32_t)s->mb->told_exists);
+	}
+	if (!parse_end(&s->p))
+		r = result_bad(s);
+	else if (s->mb->readonly)
+		r = result_no("READ-ONLY", "The mailbox is open read-only");
+	else
+		r = expunge(s, &set);
+	set_free(&set);
+	return r;
+}
+
+static struct result
+leave(struct session *s, const char *text)
+{
+	mailbox_close(s->mb);
+	s->mb = NULL;
+	s->state = STATE_AUTH;
+	return result_ok(text);
+}
+
+/* RFC 3501 6.4.2: removes what is \Deleted, and tells nothing of it. */
+struct result
+cmd_close(struct session *s)
+{
+	struct set set = { NULL, 0, 0 };
+	struct result r;
+
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	if (!s->mb->readonly && s->mb->told_exists > 0) {
+		set_add(&set, 1, (uint32_t)s->mb->told_exists);
+		r = expunge(s, &set);
+		set_free(&set);
+		if (r.kind != RESULT_OK)
+			return r;
+	}
+	return leave(s, "Close completed");
+}
+
+struct result
+cmd_unselect(struct session *s)
+{
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	return leave(s, "Unselect completed");
+}

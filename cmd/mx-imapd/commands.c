@@ -1,0 +1,46 @@
+/*
+ * commands.c - the commands of a session, one row each.
+ */
+#include "cmd.h"
+#include "capability.h"
+
+/* Each word stands for what commands.c's rows and this program do. */
+const char capability_session[] =
+    "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT "
+    "CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE ESEARCH WITHIN "
+    "APPENDLIMIT=67108864";
+
+#define ANY (STATE_AUTH | STATE_SELECTED)
+const struct command session_commands[] = {
+	{ "CAPABILITY", ANY, 0, cmd_capability },
+	{ "NOOP", ANY, 0, cmd_noop },
+	{ "LOGOUT", ANY, CMD_NO_SYNC, cmd_logout },
+	{ "LOGIN", ANY, CMD_NO_SYNC, cmd_login_again },
+	{ "AUTHENTICATE", ANY, CMD_NO_SYNC, cmd_login_again },
+	{ "STARTTLS", ANY, CMD_NO_SYNC, cmd_login_again },
+	{ "ENABLE", ANY, 0, cmd_enable },
+	{ "ID", ANY, 0, cmd_id },
+	{ "NAMESPACE", ANY, 0, cmd_namespace },
+	{ "SELECT", ANY, CMD_NO_SYNC, cmd_select },
+	{ "EXAMINE", ANY, CMD_NO_SYNC, cmd_examine },
+	{ "CREATE", ANY, 0, cmd_create },
+	{ "DELETE", ANY, 0, cmd_delete },
+	{ "RENAME", ANY, 0, cmd_rename },
+	{ "SUBSCRIBE", ANY, 0, cmd_subscribe },
+	{ "UNSUBSCRIBE", ANY, 0, cmd_unsubscribe },
+	{ "LIST", ANY, 0, cmd_list },
+	{ "LSUB", ANY, 0, cmd_lsub },
+	{ "STATUS", ANY, 0, cmd_status },
+	{ "APPEND", ANY, CMD_STREAMS, cmd_append },
+	{ "IDLE", ANY, 0, cmd_idle },
+	{ "CHECK", STATE_SELECTED, 0, cmd_check },
+	{ "CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close },
+	{ "UNSELECT", STATE_SELECTED, CMD_NO_SYNC, cmd_unselect },
+	{ "EXPUNGE", STATE_SELECTED, CMD_UID, cmd_expunge },
+	{ "FETCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_fetch },
+	{ "STORE", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_store },
+	{ "SEARCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_search },
+	{ "COPY", STATE_SELECTED, CMD_UID, cmd_copy },
+	{ "MOVE", STATE_SELECTED, CMD_UID, cmd_move },
+	{ NULL, 0, 0, NULL },
+};

@@ -1,0 +1,137 @@
+/*
+ * imap.h - an IMAP session, and what its commands share.
+ * RFC 3501; a handler returns its result, only the loop writes tagged lines.
+ */
+#ifndef IMAPD_IMAP_H
+#define IMAPD_IMAP_H
+
+#include "io.h"
+#include "mailbox.h"
+#include "parse.h"
+
+#define IMAP_COMMAND_MAX 65536 /* a command with its literals, but APPEND's */
+#define IMAP_SETS_TOLD 65000
+
+enum imap_state {
+	STATE_FIRST = 1, /* not authenticated */
+	STATE_AUTH = 2,  /* authenticated, nothing selected */
+	STATE_SELECTED = 4,
+	STATE_LOGOUT = 8
+};
+
+enum result_kind { RESULT_OK, RESULT_NO, RESULT_BAD, RESULT_BYE };
+struct result {
+	enum result_kind kind;
+	const char *code; /* response code without brackets, or NULL */
+	const char *text;
+};
+
+struct command;
+struct session;
+struct front;
+/* What runs behind the tagged line of a command. */
+typedef void then_fn(struct session *s);
+
+struct session {
+	struct stream *st;
+	enum imap_state state;
+	bool utf8; /* ENABLE UTF8=ACCEPT: not offered yet, always false */
+	int root;  /* directory of the mail root */
+	char *root_path;
+	const char *user;
+	struct mailbox *mb;
+	struct parse p; /* of the command that runs */
+	const struct command *cmd;
+	bool uid;         /* it came behind "UID" */
+	struct buf text;  /* the command */
+	struct buf code;  /* room for a response code */
+	struct buf words; /* room for a result's text */
+	/* APPEND: a literal that was announced and not read yet */
+	bool has_literal;
+	struct literal literal;
+	bool say_bye; /* the stream cannot go on */
+	int bad_commands, bad_limit;
+	const struct command *rows;
+	size_t max;       /* bytes of a command with its literals */
+	deadline_t until; /* the whole of it: login_timeout, or never */
+	then_fn *then;
+	struct front *front; /* before the login only */
+};
+
+/* A command is a row: word, states, handler. */
+enum {
+	CMD_UID = 1,        /* may stand behind UID */
+	CMD_NO_EXPUNGE = 2, /* no EXPUNGE may be told while it runs (RFC 3501
+			     * 7.4.1), unless it came behind UID */
+	CMD_STREAMS = 4,    /* reads its last literal itself */
+	CMD_ONLY_UID = 8,
+	CMD_NO_SYNC = 16 /* nothing is looked for behind it */
+};
+struct command {
+	const char *word;
+	unsigned states;
+	unsigned flags;
+	struct result (*run)(struct session *s);
+};
+extern const struct command session_commands[];
+extern const struct command front_commands[];
+const struct command *command_find(const struct command *rows,
+				   struct span word);
+
+/* Results. */
+#define RESULT(KIND, CODE, TEXT) ((struct result){ KIND, CODE, TEXT })
+struct result result_ok(const char *text);
+struct result result_no(const char *code, const char *text);
+/* What the parser found missing. */
+struct result result_bad(struct session *s);
+/* NO with the sentence, and the code that fits its status. */
+struct result result_err(struct session *s, const struct err *e);
+
+/* Input: one command in s->text, s->p set behind the line's start. */
+enum io_result input_command(struct session *s, size_t max,
+			     struct result *refusal_r) MX_MUST_CHECK;
+/* Drops a literal that was announced. */
+enum io_result input_drop(struct session *s, uint64_t n) MX_MUST_CHECK;
+enum io_result input_continue(struct session *s,
+			      const char *text) MX_MUST_CHECK;
+
+/* Output: the one writer that chooses quoted or literal (THREATS 81). */
+void put_string(struct stream *st, struct span s);
+/* NIL for p == NULL. */
+void put_nstring(struct stream *st, struct span s);
+void put_literal(struct stream *st, struct span s);
+/* A mailbox name: atom-like ones too are quoted when in doubt. */
+void put_mailbox(struct stream *st, struct span name);
+/* "(\Seen $Label1)" */
+void put_flags(struct stream *st, const struct mailbox *mb,
+	       const struct message *m);
+/* "* FLAGS (...)" and PERMANENTFLAGS. */
+void put_flag_lists(struct session *s);
+
+/* Untagged news: EXPUNGE where it is allowed, EXISTS, RECENT, flags. */
+void report_changes(struct session *s, bool expunge_too);
+
+/* Mailbox names as arguments: canonical in *name; a result otherwise. */
+bool arg_mailbox(struct session *s, struct buf *name, struct result *r);
+/* The set of messages, as indexes that exist: parsed by UID or number.  False
+ * with a result otherwise. */
+bool arg_set(struct session *s, struct set *set, struct result *r);
+/* Visits each message of the set, in order; stops on non-zero. */
+int each_message(struct session *s, const struct set *set,
+		 int (*fn)(struct session *s, size_t index, void *ctx),
+		 void *ctx);
+/* "(\Seen kw)" or the flags without parentheses; keywords are given a letter
+ * in mb.  RESULT_OK, or why not. */
+struct result arg_flags(struct session *s, struct mailbox *mb,
+			maildir_flags *flags_r);
+
+/* Reads and runs one command.  False: the connection is over. */
+bool session_one(struct session *s);
+void session_done(struct session *s);
+/* A session on this stream for a user whose mail root is `path`; returns when
+ * it is over.  `greet`: says PREAUTH; else the tagged OK of the login has been
+ * said and the session goes on. */
+int session_run(struct stream *st, const char *user, const char *path,
+		bool greet);
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * loaded.c - see loaded.h.
+ */
+#include "loaded.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK 16384
+
+/* LF becomes CRLF where no CR stands before it. */
+static void
+add_crlf(struct buf *out, struct span in)
+{
+	while (in.n > 0) {
+		const char *lf = memchr(in.p, '\n', in.n);
+		size_t n = lf != NULL ? (size_t)(lf - in.p) : in.n;
+
+		buf_add(out, in.p, n);
+		in = span_from(in, n);
+		if (lf == NULL)
+			return;
+		if (out->n > 0 && out->p[out->n - 1] == '\r')
+			buf_addc(out, '\n');
+		else
+			buf_add(out, "\r\n", 2);
+		in = span_from(in, 1);
+	}
+}
+
+/* Where the header ends, its empty line included; 0: not found. */
+static size_t
+header_end(struct span s)
+{
+	ssize_t at;
+
+	if (span_starts(s, SPAN("\r\n")))
+		return 2;
+	at = span_find(s, SPAN("\r\n\r\n"));
+	return at < 0 ? 0 : (size_t)at + 4;
+}
+
+static void
+index_header(struct loaded *l)
+{
+	struct span all = buf_span(&l->bytes);
+	size_t end = header_end(all);
+
+	l->header = span_sub(all, 0, end != 0 ? end : all.n);
+	l->body = span_from(all, l->header.n);
+	msg_index(&l->msg, l->header, l->header.n + 1);
+}
+
+static int
+read_header(struct loaded *l, int fd)
+{
+	char chunk[CHUNK];
+	size_t from = 0;
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+		size_t end;
+
+		add_crlf(&l->bytes, span_make(chunk, (size_t)n));
+		if (from == 0)
+			end = header_end(buf_span(&l->bytes));
+		else
+			end = header_end(span_from(buf_span(&l->bytes), from));
+		if (end != 0) {
+			buf_cut(&l->bytes, from + end);
+			return 0;
+		}
+		/* an empty line may be cut by the chunk's end */
+		from = l->bytes.n > 4 ? l->bytes.n - 4 : 0;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+static int
+read_whole(struct loaded *l, int fd)
+{
+	struct stat st;
+	void *map;
+
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (st.st_size == 0)
+		return 0;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return -1;
+	(void)buf_room(&l->bytes, (size_t)st.st_size + (size_t)st.st_size / 32);
+	add_crlf(&l->bytes, span_make(map, (size_t)st.st_size));
+	(void)munmap(map, (size_t)st.st_size);
+	return 0;
+}
+
+int
+loaded_open(struct loaded *l, struct mailbox *mb, struct message *m, bool whole,
+	    struct err *e)
+{
+	int fd = mailbox_open_message(mb, m), r;
+
+	*l = (struct loaded){ .whole = whole };
+	if (fd < 0)
+		return m->gone ? 1
+			       : err_sys(e, "message %lu: opening",
+					 (unsigned long)m->uid);
+	r = whole ? read_whole(l, fd) : read_header(l, fd);
+	if (r != 0)
+		r = err_sys(e, "message %lu: reading", (unsigned long)m->uid);
+	close(fd);
+	if (r != 0) {
+		buf_free(&l->bytes);
+		return -1;
+	}
+	/* what was measured counts more than what a name says */
+	if (whole)
+		m->vsize = l->bytes.n;
+	index_header(l);
+	return 0;
+}
+
+void
+loaded_bytes(struct loaded *l, struct span stored)
+{
+	*l = (struct loaded){ .whole = true };
+	add_crlf(&l->bytes, stored);
+	index_header(l);
+}
+
+const struct mime *
+loaded_mime(struct loaded *l)
+{
+	if (!l->has_mime)
+		mime_index(&l->mime, buf_span(&l->bytes));
+	l->has_mime = true;
+	return &l->mime;
+}
+
+void
+loaded_close(struct loaded *l)
+{
+	if (l->has_mime)
+		mime_done(&l->mime);
+	msg_done(&l->msg);
+	buf_free(&l->bytes);
+	*l = (struct loaded){ .whole = false };
+}

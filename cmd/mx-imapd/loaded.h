@@ -1,0 +1,36 @@
+/*
+ * loaded.h - a message as the client sees it: every line end is CRLF, so that
+ * sizes and partial fetches are those of the wire.
+ */
+#ifndef IMAPD_LOADED_H
+#define IMAPD_LOADED_H
+
+#include "mailbox.h"
+#include "mime.h"
+
+struct loaded {
+	bool whole; /* the body too */
+	struct buf bytes;
+	struct span header; /* with the empty line */
+	struct span body;
+	struct msg msg; /* fields of the header */
+	bool has_mime;
+	struct mime mime; /* see loaded_mime */
+};
+
+/* Reads the header, or all of it.  1 and nothing when the message is gone; -1
+ * and a sentence otherwise. */
+int loaded_open(struct loaded *l, struct mailbox *mb, struct message *m,
+		bool whole, struct err *e) MX_MUST_CHECK;
+/* The same, from bytes. */
+void loaded_bytes(struct loaded *l, struct span stored);
+/* The parts; the message must be loaded whole. */
+const struct mime *loaded_mime(struct loaded *l);
+void loaded_close(struct loaded *l);
+
+/* ENVELOPE of a header; BODY (ext false) and BODYSTRUCTURE. */
+struct stream;
+void put_envelope(struct stream *st, struct span header);
+void put_structure(struct stream *st, const struct mime *m, bool ext);
+
+#endif

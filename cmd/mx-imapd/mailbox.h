@@ -1,0 +1,99 @@
+/*
+ * mailbox.h - a mailbox that a session has open: its messages as the client
+ * knows them, and how the files are followed.
+ * THREATS 85: what the client was told stays until it may be told otherwise;
+ * a message whose file is gone keeps its number.
+ */
+#ifndef IMAPD_MAILBOX_H
+#define IMAPD_MAILBOX_H
+
+#include "keywords.h"
+#include "maildir.h"
+#include "strs.h"
+#include "uidlist.h"
+
+#include <time.h>
+
+struct message {
+	uint32_t uid;
+	bool in_new;   /* the file lies in new/ */
+	bool recent;   /* \Recent in this session */
+	bool gone;     /* the file is no more; EXPUNGE not yet told */
+	bool seen_now; /* during a scan */
+	maildir_flags flags;
+	maildir_flags told; /* flags as last told to the client */
+	uint64_t size;      /* of the file, or MAILDIR_NO_SIZE */
+	uint64_t vsize;     /* with CRLF, or MAILDIR_NO_SIZE */
+	int64_t mtime;      /* INT64_MIN: not asked yet */
+	char *file;         /* name with flags, in new/ or cur/ */
+	uint32_t base_n;    /* bytes of it before ":2," */
+};
+
+struct dir_state { /* of new/ or cur/ */
+	int64_t mtime_ns;
+	bool unsure; /* it changed so shortly before the scan that a later
+		      * change may have the same time */
+};
+
+struct mailbox {
+	char *name; /* canonical */
+	int root, fd;
+	bool readonly;
+	bool dead; /* validity changed, or the folder is gone: say BYE */
+	struct uidlist ul;
+	struct keywords kw;
+	struct message *v;
+	size_t n, cap;
+	struct dir_state dirs[2];
+	/* What the client knows. */
+	size_t told_exists, told_recent;
+	bool kw_changed;
+};
+
+/* Opens by canonical name and brings it up to date; readonly: EXAMINE, and
+ * for STATUS (nothing is moved out of new/).  NULL and a sentence; ST_NOINPUT
+ * when there is no such mailbox. */
+struct mailbox *mailbox_select(int root, const char *name, bool readonly,
+			       struct err *e);
+void mailbox_close(struct mailbox *mb);
+/* Follows the files: new messages are appended, those whose file is gone are
+ * marked, flags are taken over.  Cheap when nothing changed. */
+int mailbox_sync(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
+
+/* Index of a UID, or of the first greater one (then *exact_r is false). */
+size_t mailbox_find(const struct mailbox *mb, uint32_t uid, bool *exact_r);
+uint32_t mailbox_last_uid(const struct mailbox *mb);
+size_t mailbox_recent(const struct mailbox *mb);
+/* First message without \Seen, from 1; 0: none. */
+size_t mailbox_first_unseen(const struct mailbox *mb);
+size_t mailbox_unseen(const struct mailbox *mb);
+
+/* Opens the message's file for reading, wherever it was renamed to; -1 with
+ * errno ENOENT when it is gone. */
+int mailbox_open_message(struct mailbox *mb, struct message *m);
+/* Size and time of the file, asked when not known from its name. */
+int mailbox_stat_message(struct mailbox *mb, struct message *m,
+			 struct err *e) MX_MUST_CHECK;
+/* Sets flags: a rename, also when another program renamed it meanwhile.  The
+ * new flags are (old & ~clear) | set. */
+int mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
+		      maildir_flags clear, struct err *e) MX_MUST_CHECK;
+/* Unlinks the file; the message is gone then. */
+int mailbox_unlink(struct mailbox *mb, struct message *m,
+		   struct err *e) MX_MUST_CHECK;
+/* What the functions above share. */
+void message_free(struct message *m);
+void message_take(struct message *m, struct span file,
+		  const struct maildir_name *name, bool in_new);
+/* "cur/NAME" */
+void mailbox_path(struct buf *b, const struct message *m);
+
+/*
+ * Messages that were put into a folder's new/ or cur/ under `bases` get their
+ * UIDs at once: uids_r[i], ascending.  For APPEND and COPY.
+ */
+int mailbox_assign(int root, int fd, const struct strs *bases,
+		   uint32_t *uidvalidity_r, uint32_t *uids_r,
+		   struct err *e) MX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * mailbox_file.c - the files of single messages: opening, renaming for flags,
+ * removing, and numbering those that were put into a folder.
+ * Another program may rename a file at any time: then it is looked for by its
+ * base name, and the work is done again.
+ */
+#include "mailbox.h"
+#include "mem.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIES 5
+#define LOCK_MS 30000
+
+struct search {
+	struct span base;
+	struct message *m;
+	bool in_new;
+};
+
+static int
+match(void *ctx, const char *file, size_t n)
+{
+	struct search *s = ctx;
+	struct span f = span_make(file, n);
+	struct maildir_name name;
+
+	if (!span_starts(f, s->base))
+		return 0;
+	maildir_name_parse(&name, f);
+	if (!span_eq(name.base, s->base))
+		return 0;
+	message_take(s->m, f, &name, s->in_new);
+	return 1;
+}
+
+/* Finds the file under its present name; false when it is gone. */
+static bool
+relocate(struct mailbox *mb, struct message *m)
+{
+	char *base = mem_spandup(span_make(m->file, m->base_n));
+	struct search s = { span_of(base), m, true };
+	struct err e = ERR_INIT;
+	int r = 0;
+
+	/* Twice: a rename while the directory is read may hide it. */
+	for (int i = 0; r == 0 && i < 2; i++) {
+		s.in_new = true;
+		r = maildir_each(mb->fd, "new", match, &s, &e);
+		s.in_new = false;
+		if (r == 0)
+			r = maildir_each(mb->fd, "cur", match, &s, &e);
+	}
+	free(base);
+	if (r == 0)
+		m->gone = true;
+	return r == 1;
+}
+
+void
+mailbox_path(struct buf *b, const struct message *m)
+{
+	buf_addf(b, "%s/%s", m->in_new ? "new" : "cur", m->file);
+}
+
+int
+mailbox_open_message(struct mailbox *mb, struct message *m)
+{
+	struct buf path = BUF_INIT;
+	int fd = -1, saved = ENOENT;
+
+	for (int i = 0; !m->gone && i < TRIES; i++) {
+		buf_clear(&path);
+		mailbox_path(&path, m);
+		fd = openat(mb->fd, buf_str(&path),
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		saved = errno;
+		if (fd >= 0 || saved != ENOENT || !relocate(mb, m))
+			break;
+	}
+	buf_free(&path);
+	errno = saved;
+	return fd;
+}
+
+int
+mailbox_stat_message(struct mailbox *mb, struct message *m, struct err *e)
+{
+	struct buf path = BUF_INIT;
+	struct stat st;
+	int r = -1;
+
+	if (m->mtime != INT64_MIN && m->size != MAILDIR_NO_SIZE)
+		return 0;
+	errno = ENOENT;
+	for (int i = 0; !m->gone && i < TRIES; i++) {
+		buf_clear(&path);
+		mailbox_path(&path, m);
+		r = fstatat(mb->fd, buf_str(&path), &st, AT_SYMLINK_NOFOLLOW);
+		if (r == 0 || errno != ENOENT || !relocate(mb, m))
+			break;
+	}
+	buf_free(&path);
+	if (r != 0)
+		return err_sys(e, "message %lu", (unsigned long)m->uid);
+	m->mtime = st.st_mtime;
+	m->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int
+mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
+		  maildir_flags clear, struct err *e)
+{
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	int r = -1;
+
+	errno = ENOENT;
+	for (int i = 0; !m->gone && i < TRIES; i++) {
+		maildir_flags want = (m->flags & ~clear) | set;
+
+		buf_clear(&from);
+		mailbox_path(&from, m);
+		buf_clear(&to);
+		buf_adds(&to, "cur/");
+		maildir_name_make(&to, span_make(m->file, m->base_n), want);
+		if (want == m->flags &&
+		    (m->in_new || strcmp(buf_str(&from), buf_str(&to)) == 0)) {
+			r = 0;
+			break;
+		}
+		r = renameat(mb->fd, buf_str(&from), mb->fd, buf_str(&to));
+		if (r == 0) {
+			free(m->file);
+			m->file = mem_strdup(buf_str(&to) + 4);
+			m->in_new = false;
+			m->flags = want;
+			break;
+		}
+		if (errno != ENOENT || !relocate(mb, m))
+			break;
+	}
+	buf_free(&from);
+	buf_free(&to);
+	if (r != 0)
+		return err_sys(e, "message %lu: setting its flags",
+			       (unsigned long)m->uid);
+	return 0;
+}
+
+int
+mailbox_unlink(struct mailbox *mb, struct message *m, struct err *e)
+{
+	struct buf path = BUF_INIT;
+	int r = 0;
+
+	for (int i = 0; !m->gone && i < TRIES; i++) {
+		buf_clear(&path);
+		mailbox_path(&path, m);
+		r = unlinkat(mb->fd, buf_str(&path), 0);
+		if (r == 0) {
+			m->gone = true;
+			break;
+		}
+		if (errno != ENOENT)
+			break;
+		r = 0;
+		(void)relocate(mb, m);
+	}
+	buf_free(&path);
+	if (r != 0)
+		return err_sys(e, "message %lu: removing it",
+			       (unsigned long)m->uid);
+	return 0;
+}
+
+static int
+number_all(struct uidlist *u, const struct strs *bases, uint32_t *uids_r,
+	   struct err *e)
+{
+	for (size_t i = 0; i < bases->n; i++) {
+		struct span base = span_of(bases->v[i]);
+		uint32_t uid = uidlist_find(u, base);
+
+		if (uid == 0)
+			uid = uidlist_add(u, base);
+		if (uid == 0)
+			return err_set(e, ST_TEMPFAIL, "no UID is left");
+		uids_r[i] = uid;
+	}
+	return 0;
+}
+
+int
+mailbox_assign(int root, int fd, const struct strs *bases,
+	       uint32_t *uidvalidity_r, uint32_t *uids_r, struct err *e)
+{
+	struct dotlock lock;
+	struct uidlist u;
+	int r;
+
+	if (uidlist_lock(&lock, fd, clock_deadline(LOCK_MS), e) != 0)
+		return -1;
+	uidlist_init(&u);
+	r = uidlist_read(&u, fd, e);
+	if (r == 0 && u.uidvalidity == 0)
+		r = uidlist_renew(&u, root, e);
+	if (r == 0)
+		r = number_all(&u, bases, uids_r, e);
+	if (r == 0)
+		r = uidlist_write(&u, fd, e);
+	if (r == 0)
+		*uidvalidity_r = u.uidvalidity;
+	uidlist_done(&u);
+	dotlock_drop(&lock);
+	return r;
+}

@@ -1,0 +1,25 @@
+/*
+ * maildir_root.h - the mail root of a user: where it is, made when missing,
+ * with the mailboxes that every user has.
+ */
+#ifndef IMAPD_MAILDIR_ROOT_H
+#define IMAPD_MAILDIR_ROOT_H
+
+#include "buf.h"
+#include "err.h"
+#include "strs.h"
+
+/* Opens (makes) the Maildir and its mailbox_auto folders; a directory
+ * descriptor or -1. */
+int maildir_root_open(const char *path, struct err *e) MX_MUST_CHECK;
+/* "maildir:PATH[:options]" with %u %n %d %h and ~ -> PATH.  A value that
+ * would leave a directory ("/", "..") is refused. */
+int maildir_root_path(struct buf *path, const char *location, const char *user,
+		      const char *home, struct err *e) MX_MUST_CHECK;
+
+/* mailbox_auto's rows: NAME=WORD,WORD... */
+extern struct strs maildir_root_boxes;
+/* The special use ("\Sent") of a mailbox, or NULL. */
+const char *maildir_root_use(struct span name);
+
+#endif

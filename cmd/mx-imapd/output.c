@@ -1,0 +1,193 @@
+/*
+ * output.c - words for the client, and what it is told untagged.
+ * THREATS 81: one writer chooses quoted or literal; a literal when in doubt.
+ * RFC 3501 7, 9.
+ */
+#include "imap.h"
+
+#define QUOTED_MAX 1000
+
+static const struct {
+	const char *name;
+	maildir_flags bit;
+} system_flags[] = {
+	{ "\\Answered", MAILDIR_REPLIED }, { "\\Flagged", MAILDIR_FLAGGED },
+	{ "\\Deleted", MAILDIR_TRASHED },  { "\\Seen", MAILDIR_SEEN },
+	{ "\\Draft", MAILDIR_DRAFT },
+};
+
+void
+put_literal(struct stream *st, struct span s)
+{
+	stream_printf(st, "{%zu}\r\n", s.n);
+	/* RFC 3501 9: CHAR8 is not NUL; as Dovecot shows it */
+	while (s.n > 0) {
+		ssize_t nul = span_chr(s, '\0');
+		size_t n = nul < 0 ? s.n : (size_t)nul;
+
+		stream_write(st, s.p, n);
+		if (nul >= 0) {
+			stream_write(st, "\x80", 1);
+			n++;
+		}
+		s = span_from(s, n);
+	}
+}
+
+void
+put_string(struct stream *st, struct span s)
+{
+	bool plain = s.n <= QUOTED_MAX;
+
+	for (size_t i = 0; plain && i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 ||
+		    (unsigned char)s.p[i] >= 0x7f)
+			plain = false;
+	if (!plain) {
+		put_literal(st, s);
+		return;
+	}
+	stream_write(st, "\"", 1);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			stream_write(st, "\\", 1);
+		stream_write(st, s.p + i, 1);
+	}
+	stream_write(st, "\"", 1);
+}
+
+void
+put_nstring(struct stream *st, struct span s)
+{
+	if (s.p == NULL)
+		stream_puts(st, "NIL");
+	else
+		put_string(st, s);
+}
+
+void
+put_mailbox(struct stream *st, struct span name)
+{
+	bool atom = name.n > 0 && !span_iis(name, "NIL");
+
+	for (size_t i = 0; atom && i < name.n; i++)
+		atom = ascii_isalnum(name.p[i]) ||
+		       strchr(".-_&,+", name.p[i]) != NULL;
+	if (atom)
+		stream_write(st, name.p, name.n);
+	else
+		put_string(st, name);
+}
+
+static void
+put_flag_names(struct stream *st, const struct mailbox *mb, maildir_flags f,
+	       bool recent)
+{
+	const char *sep = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(system_flags); i++) {
+		if (f & system_flags[i].bit) {
+			stream_printf(st, "%s%s", sep, system_flags[i].name);
+			sep = " ";
+		}
+	}
+	if (recent) {
+		stream_printf(st, "%s\\Recent", sep);
+		sep = " ";
+	}
+	for (int i = 0; i < MAILDIR_KEYWORDS; i++) {
+		if ((f & MAILDIR_KEYWORD_BIT(i)) && mb->kw.name[i] != NULL) {
+			stream_printf(st, "%s%s", sep, mb->kw.name[i]);
+			sep = " ";
+		}
+	}
+}
+
+void
+put_flags(struct stream *st, const struct mailbox *mb, const struct message *m)
+{
+	stream_puts(st, "(");
+	put_flag_names(st, mb, m->flags, m->recent);
+	stream_puts(st, ")");
+}
+
+void
+put_flag_lists(struct session *s)
+{
+	struct mailbox *mb = s->mb;
+	maildir_flags all = MAILDIR_KEYWORD_MASK;
+	bool room = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(system_flags); i++)
+		all |= system_flags[i].bit;
+	for (int i = 0; i < MAILDIR_KEYWORDS; i++)
+		if (mb->kw.name[i] == NULL)
+			room = true;
+	stream_puts(s->st, "* FLAGS (");
+	put_flag_names(s->st, mb, all, false);
+	stream_puts(s->st, ")\r\n* OK [PERMANENTFLAGS (");
+	if (!mb->readonly) {
+		put_flag_names(s->st, mb, all, false);
+		/* RFC 3501 7.1: "\*" says that new ones can be made */
+		stream_puts(s->st, room ? " \\*" : "");
+	}
+	stream_printf(s->st, ")] %s\r\n",
+		      mb->readonly ? "Read-only mailbox" : "Flags permitted");
+	mb->kw_changed = false;
+}
+
+/* EXPUNGE for every message that is gone, from the last: then a number is
+ * that of the client's view whatever went before. */
+static void
+report_expunged(struct session *s)
+{
+	struct mailbox *mb = s->mb;
+	size_t to = 0;
+
+	for (size_t i = mb->n; i-- > 0;) {
+		/* one that was never told of just goes */
+		if (mb->v[i].gone && i < mb->told_exists) {
+			stream_printf(s->st, "* %zu EXPUNGE\r\n", i + 1);
+			mb->told_exists--;
+		}
+	}
+	for (size_t i = 0; i < mb->n; i++) {
+		if (mb->v[i].gone)
+			message_free(&mb->v[i]);
+		else
+			mb->v[to++] = mb->v[i];
+	}
+	mb->n = to;
+}
+
+void
+report_changes(struct session *s, bool expunge_too)
+{
+	struct mailbox *mb = s->mb;
+	size_t recent;
+
+	if (mb == NULL)
+		return;
+	if (expunge_too)
+		report_expunged(s);
+	if (mb->kw_changed)
+		put_flag_lists(s);
+	recent = mailbox_recent(mb);
+	if (mb->n != mb->told_exists || recent != mb->told_recent) {
+		if (mb->n != mb->told_exists)
+			stream_printf(s->st, "* %zu EXISTS\r\n", mb->n);
+		stream_printf(s->st, "* %zu RECENT\r\n", recent);
+	}
+	for (size_t i = 0; i < mb->told_exists; i++) {
+		struct message *m = &mb->v[i];
+
+		if (m->flags == m->told || m->gone)
+			continue;
+		m->told = m->flags;
+		stream_printf(s->st, "* %zu FETCH (FLAGS ", i + 1);
+		put_flags(s->st, mb, m);
+		stream_puts(s->st, ")\r\n");
+	}
+	mb->told_exists = mb->n;
+	mb->told_recent = recent;
+}

@@ -1,0 +1,236 @@
+/*
+ * section.c - see section.h.
+ */
+#include "section.h"
+
+void
+section_free(struct section *s)
+{
+	buf_free(&s->number);
+	buf_free(&s->label);
+	strs_free(&s->fields);
+}
+
+/* "1.2.3", with a dot behind it when words follow. */
+static bool
+parse_number_path(struct section *s, struct parse *p)
+{
+	while (ascii_isdigit(parse_peek(p))) {
+		uint32_t n;
+
+		if (!parse_number(p, &n) || n == 0)
+			return false;
+		if (s->number.n > 0)
+			buf_addc(&s->number, '.');
+		buf_addf(&s->number, "%lu", (unsigned long)n);
+		if (s->number.n > 1000)
+			return false;
+		if (parse_peek(p) != '.')
+			return true;
+		p->at++;
+		if (parse_peek(p) == ']')
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_fields(struct section *s, struct parse *p)
+{
+	struct buf name = BUF_INIT;
+	bool ok = parse_sp(p) && parse_char(p, '(');
+
+	while (ok && parse_peek(p) != ')') {
+		buf_clear(&name);
+		ok = parse_astring(p, &name) && s->fields.n < 1000;
+		if (ok && name.n > 0)
+			strs_addspan(&s->fields, buf_span(&name));
+		if (ok && parse_peek(p) != ')')
+			ok = parse_sp(p);
+	}
+	buf_free(&name);
+	/* RFC 3501 9: header-list is 1*; some clients send none */
+	return ok && parse_char(p, ')');
+}
+
+static bool
+parse_what(struct section *s, struct parse *p)
+{
+	bool numbered = s->number.n > 0;
+
+	if (parse_peek(p) == ']')
+		return !numbered || s->what == SECTION_ALL;
+	if (parse_word(p, "HEADER.FIELDS.NOT")) {
+		s->what = SECTION_FIELDS_NOT;
+		return parse_fields(s, p);
+	}
+	if (parse_word(p, "HEADER.FIELDS")) {
+		s->what = SECTION_FIELDS;
+		return parse_fields(s, p);
+	}
+	if (parse_word(p, "HEADER"))
+		s->what = SECTION_HEADER;
+	else if (parse_word(p, "TEXT"))
+		s->what = SECTION_TEXT;
+	else if (numbered && parse_word(p, "MIME"))
+		s->what = SECTION_MIME;
+	else
+		return false;
+	return true;
+}
+
+static bool
+parse_partial(struct section *s, struct parse *p)
+{
+	if (parse_peek(p) != '<')
+		return true;
+	p->at++;
+	if (!parse_number64(p, &s->from) || !parse_char(p, '.') ||
+	    !parse_number64(p, &s->count) || s->count == 0)
+		return false;
+	s->partial = true;
+	return parse_char(p, '>');
+}
+
+static void
+make_label(struct section *s)
+{
+	static const char *const words[] = {
+		"",     "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT",
+		"MIME", "TEXT",
+	};
+
+	buf_addf(&s->label, "BODY[%s%s%s", buf_str(&s->number),
+		 s->number.n > 0 && s->what != SECTION_ALL ? "." : "",
+		 words[s->what]);
+	if (s->what == SECTION_FIELDS || s->what == SECTION_FIELDS_NOT) {
+		buf_adds(&s->label, " (");
+		for (size_t i = 0; i < s->fields.n; i++) {
+			struct span name = span_of(s->fields.v[i]);
+			bool plain = true;
+
+			for (size_t k = 0; k < name.n; k++)
+				plain = plain && (ascii_isalnum(name.p[k]) ||
+						  name.p[k] == '-');
+			buf_adds(&s->label, i > 0 ? " " : "");
+			/* no field has another byte in its name */
+			if (plain)
+				buf_addspan(&s->label, name);
+			else
+				buf_adds(&s->label, "\"\"");
+		}
+		buf_addc(&s->label, ')');
+	}
+	buf_addc(&s->label, ']');
+	if (s->partial)
+		buf_addf(&s->label, "<%llu>", (unsigned long long)s->from);
+}
+
+bool
+section_parse(struct section *s, struct parse *p)
+{
+	if (!parse_char(p, '[') || !parse_number_path(s, p) ||
+	    !parse_what(s, p) || !parse_char(p, ']') || !parse_partial(s, p)) {
+		if (p->bad == NULL)
+			p->bad = "Invalid section";
+		return false;
+	}
+	make_label(s);
+	return true;
+}
+
+bool
+section_header_only(const struct section *s)
+{
+	return s->number.n == 0 && s->what != SECTION_ALL &&
+	       s->what != SECTION_TEXT;
+}
+
+static void
+add_fields(struct buf *b, struct span header, const struct section *s)
+{
+	struct msg m;
+	bool not = s->what == SECTION_FIELDS_NOT;
+
+	msg_index(&m, header, header.n + 1);
+	for (size_t i = 0; i < m.n; i++) {
+		if (strs_ihas(&s->fields, m.v[i].name) == not )
+			continue;
+		buf_addspan(b, m.v[i].all);
+		/* a last field without its line end */
+		if (m.v[i].all.n > 0 && m.v[i].all.p[m.v[i].all.n - 1] != '\n')
+			buf_adds(b, "\r\n");
+	}
+	buf_adds(b, "\r\n");
+	msg_done(&m);
+}
+
+/* Header and body that HEADER, TEXT ... speak of. */
+static bool
+find_message(const struct section *s, struct loaded *l, struct span *header,
+	     struct span *body)
+{
+	const struct mime *m;
+	size_t at;
+
+	if (s->number.n == 0) {
+		*header = l->header;
+		*body = l->body;
+		return true;
+	}
+	m = loaded_mime(l);
+	at = mime_find(m, buf_span(&s->number));
+	if (at == MIME_NONE)
+		return false;
+	if (s->what == SECTION_MIME || s->what == SECTION_ALL) {
+		*header = m->v[at].header_full;
+		*body = m->v[at].body;
+		return true;
+	}
+	/* RFC 3501 6.4.5: of a message/rfc822 part, the message inside */
+	if (m->v[at].kind != MIME_MESSAGE || m->v[at].child == MIME_NONE)
+		return false;
+	at = m->v[at].child;
+	*header = m->v[at].header_full;
+	*body = m->v[at].body;
+	return true;
+}
+
+static struct span
+whole_section(const struct section *s, struct loaded *l, struct buf *made)
+{
+	struct span header, body;
+
+	if (!find_message(s, l, &header, &body))
+		return span_make(NULL, 0);
+	switch (s->what) {
+	case SECTION_ALL:
+		return s->number.n == 0 ? buf_span(&l->bytes) : body;
+	case SECTION_TEXT:
+		return body;
+	case SECTION_HEADER:
+	case SECTION_MIME:
+		return header;
+	default:
+		add_fields(made, header, s);
+		return buf_span(made);
+	}
+}
+
+struct span
+section_bytes(const struct section *s, struct loaded *l, struct buf *made)
+{
+	struct span b = whole_section(s, l, made);
+
+	if (b.p == NULL && b.n == 0 && s->number.n > 0 &&
+	    mime_find(loaded_mime(l), buf_span(&s->number)) == MIME_NONE)
+		return b;
+	if (s->partial) {
+		size_t from = s->from < b.n ? (size_t)s->from : b.n;
+		size_t n = b.n - from;
+
+		b = span_sub(b, from,
+			     from + (s->count < n ? (size_t)s->count : n));
+	}
+	return b.p != NULL ? b : span_make("", 0);
+}
