@@ -8,6 +8,7 @@
 #include "hand.h"
 #include "io.h"
 #include "log.h"
+#include "route.h"
 #include "sandbox.h"
 #include "site.h"
 #include "status.h"
@@ -203,6 +204,8 @@ deliver_drop(struct err *e)
 	int pair[2];
 	pid_t pid;
 
+	/* tables that only root may read are opened while we are root */
+	route_open();
 	if (geteuid() != 0)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)

@@ -86,9 +86,10 @@ void deliver_log(const char *role, const char *id, const char *to,
 int deliver_queue_dir(struct err *e);
 
 /*
- * Rights.  As root: starts the small root parent that becomes users for us,
- * then gives up root for $mail_owner.  Not root: nothing.  Called once before
- * mail is touched (the server does it by itself).
+ * Opens the tables of routes, then rights.  As root: starts the small root
+ * parent that becomes users for us, then gives up root for $mail_owner.  Not
+ * root: nothing.  Called once before mail is touched (the server does it by
+ * itself).
  */
 int deliver_drop(struct err *e) MX_MUST_CHECK;
 

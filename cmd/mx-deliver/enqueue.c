@@ -135,6 +135,7 @@ route_final(struct route *r, const char *addr)
 	struct span local = at < 0 ? s : span_sub(s, 0, (size_t)at);
 	struct dest *d = NULL;
 	struct buf low = BUF_INIT;
+	enum table_result t;
 	enum addr_class c;
 	struct hop h;
 
@@ -146,13 +147,13 @@ route_final(struct route *r, const char *addr)
 		buf_addc(&low, ascii_tolower(local.p[i]));
 	const char *next = h.nexthop[0] ? h.nexthop : "undeliverable";
 	r->kind = ROUTE_REMOTE;
-	if (strcmp(h.transport, "local") == 0)
-		take_dest(r, user_dest(buf_span(&low), &d, &r->why), d,
-			  "local recipient table");
-	else if (strcmp(h.transport, "virtual") == 0)
-		take_dest(r, virtual_dest(addr, &d, &r->why), d,
-			  "virtual mailbox table");
-	else if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0)
+	if (strcmp(h.transport, "local") == 0) {
+		t = user_dest(buf_span(&low), &d, &r->why);
+		take_dest(r, t, d, "local recipient table");
+	} else if (strcmp(h.transport, "virtual") == 0) {
+		t = virtual_dest(addr, &d, &r->why);
+		take_dest(r, t, d, "virtual mailbox table");
+	} else if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0)
 		fail(r, ROUTE_FAILED, ST_NOUSER, "5.1.1",
 		     "unknown user in virtual alias table");
 	else if (strcmp(h.transport, "error") == 0)

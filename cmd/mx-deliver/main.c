@@ -55,7 +55,8 @@ static struct program program = {
 	    "       mx-deliver [-f SENDER] RECIPIENT... < msg\n"
 	    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n"
 	    "       mx-deliver --queue-run [--watch]\n"
-	    "       mx-deliver --list | --show ID | --flush [ID|DOMAIN] | --hold "
+	    "       mx-deliver --list | --show ID | --flush [ID|DOMAIN] | "
+	    "--hold "
 	    "ID | --release ID | --requeue ID | --delete ID",
 	.meaning = "delivers mail: to mailboxes, or into the queue",
 	.opts = opts,

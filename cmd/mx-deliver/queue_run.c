@@ -5,7 +5,6 @@
  * become mail_owner (and whoever owns a mailbox).
  */
 #include "queue.h"
-#include "route.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
@@ -114,7 +113,6 @@ start(struct runner *r, const char *id)
 		(void)signal(SIGTERM, SIG_DFL);
 		(void)signal(SIGINT, SIG_DFL);
 		(void)signal(SIGPIPE, SIG_IGN);
-		route_open();
 		if (deliver_drop(&e) != 0) {
 			log_error("%s", e.text);
 			_exit(ST_TEMPFAIL);

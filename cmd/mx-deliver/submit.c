@@ -92,7 +92,6 @@ submit_run(int argc, char **argv)
 	struct trans t;
 	int r = 0;
 
-	route_open();
 	trans_init(&t, &c, false);
 	if (deliver_drop(&e) != 0 || set_sender(&t, c.login, &e) != 0)
 		r = -1;
