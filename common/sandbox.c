@@ -37,6 +37,42 @@ sandbox_ids(uid_t uid, gid_t gid, struct err *e)
 }
 
 int
+sandbox_names(const char *user, const char *group, uid_t *uid, gid_t *gid,
+	      struct err *e)
+{
+	struct passwd *pw = getpwnam(user);
+	struct group *gr;
+	uid_t u;
+	gid_t g;
+	uint64_t n;
+
+	if (pw == NULL && num_u64(span_of(user), UINT32_MAX - 1, &n)) {
+		pw = getpwuid((uid_t)n);
+		u = (uid_t)n;
+		g = pw != NULL ? pw->pw_gid : (gid_t)n;
+	} else if (pw != NULL) {
+		u = pw->pw_uid;
+		g = pw->pw_gid;
+	} else {
+		return err_set(e, ST_CONFIG, "user \"%s\" does not exist",
+			       user);
+	}
+	if (group != NULL && group[0] != '\0') {
+		gr = getgrnam(group);
+		if (gr != NULL)
+			g = gr->gr_gid;
+		else if (num_u64(span_of(group), UINT32_MAX - 1, &n))
+			g = (gid_t)n;
+		else
+			return err_set(e, ST_CONFIG,
+				       "group \"%s\" does not exist", group);
+	}
+	*uid = u;
+	*gid = g;
+	return 0;
+}
+
+int
 sandbox_user(const char *user, struct err *e)
 {
 	struct passwd *pw;

@@ -23,6 +23,10 @@ enum sandbox_mode { SANDBOX_TRY, SANDBOX_REQUIRE, SANDBOX_OFF };
 /* Become user (name or number; NULL or "" stays; without root: stays) with its
  * groups cleared to its own. */
 int sandbox_user(const char *user, struct err *e) MX_MUST_CHECK;
+/* What a user's name or number, and a group's (NULL or "": the user's own),
+ * stand for.  A number nobody has stands for itself, as user and group. */
+int sandbox_names(const char *user, const char *group, uid_t *uid, gid_t *gid,
+		  struct err *e) MX_MUST_CHECK;
 int sandbox_ids(uid_t uid, gid_t gid, struct err *e) MX_MUST_CHECK;
 /* Enters it; paths: NULL-terminated directories for RPATH/WPATH/EXEC. */
 int sandbox_enter(enum sandbox_mode mode, unsigned promises,

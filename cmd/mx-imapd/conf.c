@@ -50,6 +50,10 @@ static const struct param rows[] = {
 	P(INT, first_valid_uid, "first_valid_uid", "500", 1, UINT32_MAX, NULL,
 	  "users with a smaller uid may not log in (where sessions become "
 	  "their user)"),
+	P(STR, mail_uid, "mail_uid", "", 0, 0, NULL,
+	  "whose mail it is where the auth server tells no uid"),
+	P(STR, mail_gid, "mail_gid", "", 0, 0, NULL,
+	  "its group; empty: mail_uid's own"),
 	P(INT, process_limit, "imap_process_limit", "1000", 1, 5000, NULL,
 	  "most sessions at once"),
 	P(INT, client_limit, "imap_client_connection_limit", "50", 0, 5000,

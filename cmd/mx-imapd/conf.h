@@ -26,6 +26,7 @@ struct imapd_params {
 	char *ssl_cert, *ssl_key, *ssl_min_protocol, *ssl_cipher_list;
 	char *smtpd_tls_cert_file, *smtpd_tls_key_file;
 	char *login_greeting;
+	char *mail_uid, *mail_gid;
 };
 extern struct imapd_params conf;
 extern const struct param_rows conf_rows;

@@ -85,10 +85,24 @@ take_rights(const struct auth_user *u, struct err *e)
 {
 	if (geteuid() != 0)
 		return 0;
-	if (!u->has_ids)
-		return err_set(e, ST_CONFIG,
-			       "%s: the auth server tells no uid and gid",
-			       u->user);
+	if (!u->has_ids) {
+		uid_t uid;
+		gid_t gid;
+
+		if (conf.mail_uid[0] == '\0')
+			return err_set(e, ST_CONFIG,
+				       "%s: the auth server tells no uid and "
+				       "gid: set mail_uid",
+				       u->user);
+		if (sandbox_names(conf.mail_uid, conf.mail_gid, &uid, &gid,
+				  e) != 0)
+			return err_prefix(e, "mail_uid");
+		if (uid == 0)
+			return err_set(e, ST_CONFIG,
+				       "mail_uid = %s: mail is not root's",
+				       conf.mail_uid);
+		return sandbox_ids(uid, gid, e);
+	}
 	if (u->uid == 0 || (int64_t)u->uid < conf.first_valid_uid)
 		return err_set(e, ST_NOPERM,
 			       "%s: uid %ld may not log in (first_valid_uid = "

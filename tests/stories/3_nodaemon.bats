@@ -24,7 +24,7 @@ teardown() { common_teardown; }
 delivered() { [ "$(find "$H/mail/nod.test/alice/new" -type f 2>/dev/null | wc -l)" -eq "$1" ]; }
 
 send_to() { # PORT
-  curl -sS --url "smtp://127.0.0.1:$1" --mail-from x@else.test --mail-rcpt alice@nod.test -T "$T/m"
+  curl -sS --url "smtp://127.0.0.1:$1" --mail-from x@else.test --mail-rcpt alice@nod.test --crlf -T "$T/m"
 }
 
 @test "a plain pipe" {
@@ -75,11 +75,11 @@ CONF
   spawn mx-recv --listen "submission=127.0.0.1:$SUBMISSION"
   wait_port "$SUBMISSION"
   run curl -sS -k --ssl-reqd --url "smtp://127.0.0.1:$SUBMISSION" --user alice@nod.test:secret \
-    --mail-from alice@nod.test --mail-rcpt alice@nod.test -T "$T/m"
+    --mail-from alice@nod.test --mail-rcpt alice@nod.test --crlf -T "$T/m"
   [ "$status" -eq 0 ]
   delivered 1
   run curl -sS -k --ssl-reqd --url "smtp://127.0.0.1:$SUBMISSION" --user alice@nod.test:wrong \
-    --mail-from alice@nod.test --mail-rcpt alice@nod.test -T "$T/m"
+    --mail-from alice@nod.test --mail-rcpt alice@nod.test --crlf -T "$T/m"
   [ "$status" -ne 0 ]
   delivered 1
 }
