@@ -102,6 +102,8 @@ run(struct sieve_script *s, const struct msg *m, const struct envelope *env)
 		.delims = site.recipient_delimiter[0] ? site.recipient_delimiter
 						      : "+",
 		.maildir = opts.maildir,
+		.max_actions = filter_params.sieve_max_actions,
+		.max_redirects = filter_params.sieve_max_redirects,
 		.explain = opts.explain ? stdout : NULL,
 		.err = ERR_INIT,
 	};
@@ -110,7 +112,8 @@ run(struct sieve_script *s, const struct msg *m, const struct envelope *env)
 
 	if (sieve_execute(&r) != 0) {
 		/* A run-time error means keep: said, and done. */
-		fprintf(stderr, "mx-filter: %s: kept\n", r.err.text);
+		fprintf(stderr, "mx-filter: %s:%d: %s: kept\n", s->file,
+			r.err_line, r.err.text);
 		(void)sieve_act(&r, NULL, "keep", NULL);
 	}
 	for (size_t i = 0; i < r.nactions; i++) {

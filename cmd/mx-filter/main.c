@@ -25,6 +25,10 @@ static const struct param rows[] = {
 	    "longer body lines are looked up in pieces of so many bytes"),
 	ROW(INT, body_checks_size_limit, "body_checks_size_limit", "51200", 0,
 	    INT64_MAX, "bytes of each body part that are looked up"),
+	ROW(INT, sieve_max_actions, "sieve_max_actions", "32", 0, 10000,
+	    "actions that a script may take; 0: no limit"),
+	ROW(INT, sieve_max_redirects, "sieve_max_redirects", "4", 0, 10000,
+	    "redirects that a script may take; 0: no limit"),
 };
 
 #define O(TYPE, NAME, ARG, MEMBER, MEANING)                                    \
@@ -56,6 +60,8 @@ static const struct subcommand subs[] = {
 	  cmd_sieve },
 	{ "check", "check FILE...", "compile Sieve scripts, tell errors", NULL,
 	  0, cmd_check },
+	{ "test", "test FILE.svtest", "run a test script, print TAP", NULL, 0,
+	  cmd_test },
 	{ "headers", "headers [TABLE...] < msg > msg",
 	  "Postfix header_checks and body_checks", headers_options,
 	  ARRAY_LEN(headers_options), cmd_headers },

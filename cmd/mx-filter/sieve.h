@@ -14,10 +14,8 @@
 #include <stdio.h>
 
 #define SIEVE_SCRIPT_MAX (1024 * 1024) /* sieve_max_script_size */
-#define SIEVE_NESTING 32  /* blocks and tests; RFC 5228 2.10.5 asks for 15 */
-#define SIEVE_ACTIONS 32  /* sieve_max_actions */
-#define SIEVE_REDIRECTS 4 /* sieve_max_redirects */
-#define SIEVE_ERRORS 20   /* so many are reported in one run */
+#define SIEVE_NESTING 32 /* blocks and tests; RFC 5228 2.10.5 asks for 15 */
+#define SIEVE_ERRORS 20  /* so many are reported in one run */
 
 enum sieve_arg_kind { SIEVE_TAG, SIEVE_NUMBER, SIEVE_STRING, SIEVE_LIST };
 
@@ -56,6 +54,8 @@ struct sieve_script {
 	int errors;
 	FILE *say; /* where errors go */
 	size_t max_errors;
+	struct strs *told; /* or NULL: the errors' texts are added */
+	bool testing;      /* extensions for test scripts are known */
 };
 
 /* A tagged argument; value: 0 none, 's' string, 'S' string list, 'n'. */
@@ -108,6 +108,7 @@ struct sieve_match_type {
 
 struct sieve_extension {
 	const char *name; /* for require, or NULL (core) */
+	bool testing;     /* only test scripts know it */
 	const struct sieve_word *words;
 	size_t nwords;
 	/* tags that it adds to words of others */
@@ -134,6 +135,7 @@ struct sieve_action {
 	char *what;       /* folder, address, text; or NULL */
 	struct strs flags;
 	bool has_flags, copy, create;
+	bool done; /* carried out already (test scripts) */
 };
 
 struct sieve_run {
@@ -144,6 +146,10 @@ struct sieve_run {
 	const char *recipient;
 	const char *delims;  /* recipient_delimiter */
 	const char *maildir; /* for mailboxexists, or NULL */
+	/* Asked instead of the Maildir, where it is not NULL. */
+	bool (*has_mailbox)(struct sieve_run *r, const char *name);
+	int64_t max_actions, max_redirects; /* 0: no limit */
+	void *test; /* what a test script knows; NULL in others */
 	struct sieve_action *actions;
 	size_t nactions, actions_cap;
 	struct strs flags; /* the internal variable of RFC 5232 */
@@ -157,6 +163,7 @@ struct sieve_run {
 	struct map *vars;   /* by name in lower case; RFC 5229 */
 	struct strs groups; /* ${0}, ${1} ... */
 	struct err err;
+	int err_line; /* where it happened; 0: at the end */
 	int64_t steps;
 };
 
@@ -167,11 +174,14 @@ void sieve_check(struct sieve_script *s);
 /* Both, from a file.  NULL and a sentence when it cannot be read; errors of
  * the script are printed as FILE:LINE:COL and counted. */
 struct sieve_script *sieve_open(const char *file, FILE *say, struct err *e);
+/* The same; told and testing as in the script. */
+struct sieve_script *sieve_load(const char *file, FILE *say, struct strs *told,
+				bool testing, struct err *e);
 void sieve_close(struct sieve_script *s);
 void sieve_error(struct sieve_script *s, int line, int col, const char *fmt,
 		 ...) MX_PRINTF(4, 5);
 bool sieve_required(const struct sieve_script *s, const char *ext);
-bool sieve_known(const char *ext);
+bool sieve_known(const struct sieve_script *s, const char *ext);
 /* The tag's argument (the tag itself), or NULL. */
 const struct sieve_arg *sieve_has(const struct sieve_node *n, const char *tag);
 /* The value behind a tag that takes one, or NULL. */
@@ -182,6 +192,9 @@ const struct sieve_arg *sieve_pos(const struct sieve_node *n, size_t i);
 
 /* sieve_run.c: 0, or -1 with r->err (then the message is kept). */
 int sieve_execute(struct sieve_run *r);
+/* The same without adding the implicit keep, which r->implicit_keep tells. */
+int sieve_evaluate(struct sieve_run *r);
+void sieve_forget_actions(struct sieve_run *r);
 void sieve_run_done(struct sieve_run *r);
 int sieve_run_test(struct sieve_run *r, const struct sieve_node *n);
 int sieve_run_block(struct sieve_run *r, const struct sieve_node *n);
@@ -195,6 +208,7 @@ bool sieve_flag_ok(struct span w);
  * type and comparator say? */
 int sieve_match(struct sieve_run *r, const struct sieve_node *n,
 		struct span value, const struct sieve_arg *keys);
+const struct sieve_comparator *sieve_comparator(const char *name);
 /* Resolves n->match and n->cmp. */
 void sieve_check_match(struct sieve_script *s, struct sieve_node *n);
 /* After a test that matched nothing: what a counting type says. */

@@ -33,14 +33,14 @@ sieve_each_extension(size_t *i, const struct sieve_extension **x)
 }
 
 bool
-sieve_known(const char *ext)
+sieve_known(const struct sieve_script *s, const char *ext)
 {
 	const struct sieve_extension *x;
 	size_t i = 0;
 
 	while (sieve_each_extension(&i, &x)) {
 		if (x->name != NULL && strcmp(x->name, ext) == 0)
-			return true;
+			return !x->testing || s->testing;
 		/* 2.7.3: comparators are required by this name. */
 		for (size_t k = 0; k < x->ncomparators; k++) {
 			if (strncmp(ext, "comparator-", 11) == 0 &&
@@ -127,9 +127,23 @@ fits(const struct sieve_arg *a, char want)
 static const char *
 arg_words(char want)
 {
-	return want == 's'   ? "a string"
-	       : want == 'S' ? "a string or a list of strings"
-			     : "a number";
+	return want == 's' ? "string" : want == 'S' ? "string list" : "number";
+}
+
+static const char *
+found_words(const struct sieve_arg *a)
+{
+	static const char *const words[] = { "tag", "number", "string",
+					     "string list" };
+
+	return words[a->kind];
+}
+
+/* "command" or "test". */
+static const char *
+kind_of(const struct sieve_node *n)
+{
+	return n->word->is_test ? "test" : "command";
 }
 
 /* Tags come first (2.6.2); returns the index of the first positional one. */
@@ -145,8 +159,9 @@ check_tags(struct sieve_script *s, struct sieve_node *n)
 
 		if (t == NULL) {
 			sieve_error(s, a->line, a->col,
-				    "%s does not know the tag %s", n->name,
-				    a->tag);
+				    "unknown tagged argument '%s' for the %s "
+				    "%s",
+				    a->tag, n->name, kind_of(n));
 			/* Its value, if any, cannot be told from others. */
 			return SIZE_MAX;
 		}
@@ -157,15 +172,20 @@ check_tags(struct sieve_script *s, struct sieve_node *n)
 			if (strcmp(groups[k], t->group ? t->group : t->name) ==
 			    0)
 				sieve_error(s, a->line, a->col,
-					    "%s: a second %s", a->tag,
-					    groups[k]);
+					    "encountered duplicate %s for the "
+					    "%s %s: '%s'",
+					    groups[k], n->name, kind_of(n),
+					    a->tag);
 		}
 		if (ngroups < ARRAY_LEN(groups))
 			groups[ngroups++] = t->group ? t->group : t->name;
 		if (t->value == 0)
 			continue;
 		if (i + 1 >= n->nargs || !fits(&n->args[i + 1], t->value)) {
-			sieve_error(s, a->line, a->col, "%s needs %s", a->tag,
+			sieve_error(s, a->line, a->col,
+				    "the '%s' tag of the %s %s requires a %s "
+				    "behind it",
+				    a->tag, n->name, kind_of(n),
 				    arg_words(t->value));
 			return SIZE_MAX;
 		}
@@ -178,10 +198,11 @@ static void
 check_positional(struct sieve_script *s, struct sieve_node *n)
 {
 	const char *want = n->word->positional ? n->word->positional : "";
-	size_t i = n->first_pos, must = 0, left = n->nargs - i;
+	size_t i = n->first_pos, must = 0, left = n->nargs - i, needed;
 
 	for (const char *p = want; *p != '\0'; p++)
 		must += *p == 'o' ? 0 : !(p > want && p[-1] == 'o');
+	needed = must;
 	for (; *want != '\0'; want++) {
 		bool optional = *want == 'o';
 
@@ -191,38 +212,61 @@ check_positional(struct sieve_script *s, struct sieve_node *n)
 				continue;
 		}
 		if (i >= n->nargs) {
-			sieve_error(s, n->line, n->col, "%s needs %s", n->name,
-				    arg_words(*want));
+			sieve_error(s, n->line, n->col,
+				    "the %s %s requires %zu positional "
+				    "argument(s), but %zu is/are specified",
+				    n->name, kind_of(n), needed,
+				    n->nargs - n->first_pos);
 			return;
 		}
 		if (!fits(&n->args[i], *want)) {
 			sieve_error(s, n->args[i].line, n->args[i].col,
-				    "%s: expected %s", n->name,
-				    arg_words(*want));
+				    "the %s %s expects a %s as argument %zu, "
+				    "but a %s was found",
+				    n->name, kind_of(n), arg_words(*want),
+				    i - n->first_pos + 1,
+				    found_words(&n->args[i]));
 			return;
 		}
 		must -= !optional;
 		left--;
 		i++;
 	}
-	if (i < n->nargs)
+	if (i >= n->nargs)
+		return;
+	if (n->args[i].kind == SIEVE_TAG)
 		sieve_error(s, n->args[i].line, n->args[i].col,
-			    n->args[i].kind == SIEVE_TAG
-				? "%s: tags stand before other arguments"
-				: "%s: too many arguments",
-			    n->name);
+			    "encountered an unexpected tagged argument '%s' "
+			    "while validating positional arguments for the %s "
+			    "%s",
+			    n->args[i].tag, n->name, kind_of(n));
+	else
+		sieve_error(s, n->args[i].line, n->args[i].col,
+			    "the %s %s requires %zu positional argument(s), "
+			    "but %zu is/are specified",
+			    n->name, kind_of(n), needed,
+			    n->nargs - n->first_pos);
 }
 
 static void
 check_tests(struct sieve_script *s, const struct sieve_node *n)
 {
 	if (n->word->tests == 0 && n->ntests > 0)
-		sieve_error(s, n->line, n->col, "%s takes no test", n->name);
+		sieve_error(s, n->line, n->col,
+			    "the %s %s accepts no sub-tests, but tests are "
+			    "specified",
+			    n->name, kind_of(n));
 	else if (n->word->tests == 1 && (n->ntests != 1 || n->test_list))
-		sieve_error(s, n->line, n->col, "%s needs one test", n->name);
+		sieve_error(s, n->line, n->col,
+			    "the %s %s requires one sub-test, but %s", n->name,
+			    kind_of(n),
+			    n->ntests ? "a list of tests is specified"
+				      : "none is specified");
 	else if (n->word->tests == 2 && !n->test_list)
-		sieve_error(s, n->line, n->col, "%s needs tests in parentheses",
-			    n->name);
+		sieve_error(s, n->line, n->col,
+			    "the %s %s requires a list of sub-tests in "
+			    "parentheses",
+			    n->name, kind_of(n));
 }
 
 /* "${hex: 24}" and "${unicode: 40}": RFC 5228 2.4.2.4. */
@@ -291,13 +335,20 @@ check_node(struct sieve_script *s, struct sieve_node *n, bool is_test)
 {
 	n->word = find_word(n->name, is_test);
 	if (n->word == NULL) {
-		sieve_error(s, n->line, n->col, "unknown %s \"%s\"",
-			    is_test ? "test" : "command", n->name);
+		if (find_word(n->name, !is_test) != NULL)
+			sieve_error(s, n->line, n->col,
+				    "attempted to use %s '%s' as %s",
+				    is_test ? "command" : "test", n->name,
+				    is_test ? "test" : "command");
+		else
+			sieve_error(s, n->line, n->col, "unknown %s '%s'",
+				    is_test ? "test" : "command", n->name);
 		return;
 	}
 	if (n->word->ext != NULL && !sieve_required(s, n->word->ext))
-		sieve_error(s, n->line, n->col, "%s needs require \"%s\"",
-			    n->name, n->word->ext);
+		sieve_error(s, n->line, n->col,
+			    "the %s %s needs require \"%s\"", n->name,
+			    kind_of(n), n->word->ext);
 	check_strings(s, n);
 	sieve_check_vars(s, n);
 	n->first_pos = check_tags(s, n);
@@ -310,10 +361,15 @@ check_node(struct sieve_script *s, struct sieve_node *n, bool is_test)
 	if (n->word->with_match)
 		sieve_check_match(s, n);
 	if (!is_test && n->word->block && !n->has_block)
-		sieve_error(s, n->line, n->col, "%s needs a block { }",
+		sieve_error(s, n->line, n->col,
+			    "the %s command requires a command block, but it "
+			    "is missing",
 			    n->name);
 	if (!is_test && !n->word->block && n->has_block)
-		sieve_error(s, n->line, n->col, "%s takes no block", n->name);
+		sieve_error(s, n->line, n->col,
+			    "the %s command accepts no command block, but one "
+			    "is specified",
+			    n->name);
 	if (n->word->check != NULL)
 		n->word->check(s, n);
 }
@@ -366,7 +422,7 @@ take_requires(struct sieve_script *s)
 			for (size_t k = 0; k < arg->strings.n; k++) {
 				const char *x = arg->strings.v[k];
 
-				if (!sieve_known(x))
+				if (!sieve_known(s, x))
 					sieve_error(s, arg->line, arg->col,
 						    "require: unknown "
 						    "extension \"%s\"",

@@ -369,10 +369,11 @@ check_address(struct sieve_script *s, struct sieve_node *n)
 		for (size_t k = 0; k < ARRAY_LEN(fields); k++)
 			known |= span_iis(span_of(a->strings.v[i]), fields[k]);
 		if (!known && sieve_constant(s, a->strings.v[i]))
-			sieve_error(s, a->line, a->col,
-				    "address: \"%s\" holds no addresses (use "
-				    "header)",
-				    a->strings.v[i]);
+			sieve_error(
+			    s, a->line, a->col,
+			    "specified header '%s' is not allowed for the "
+			    "address test",
+			    a->strings.v[i]);
 	}
 }
 

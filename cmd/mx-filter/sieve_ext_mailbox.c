@@ -1,7 +1,7 @@
 /*
  * sieve_ext_mailbox.c - ":create" and mailboxexists.  RFC 5490.
  */
-#include "mem.h"
+#include "mailbox_name.h"
 #include "sieve.h"
 
 #include <stdio.h>
@@ -9,6 +9,22 @@
 #include <unistd.h>
 
 /* Does the Maildir++ folder stand below the run's Maildir? */
+static bool
+in_maildir(struct sieve_run *r, const char *name)
+{
+	struct buf path = BUF_INIT;
+	bool there;
+
+	if (r->maildir == NULL)
+		return false;
+	buf_addf(&path, "%s/", r->maildir);
+	there = mailbox_name_to_disk(&path, span_of(name));
+	buf_adds(&path, "/cur");
+	there = there && access(buf_str(&path), F_OK) == 0;
+	buf_free(&path);
+	return there;
+}
+
 static int
 run_mailboxexists(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -16,17 +32,11 @@ run_mailboxexists(struct sieve_run *r, const struct sieve_node *n)
 
 	for (size_t i = 0; i < names->strings.n; i++) {
 		const char *name = names->strings.v[i];
-		struct buf path = BUF_INIT;
-		bool there;
 
 		if (span_iis(span_of(name), "INBOX"))
 			continue;
-		if (r->maildir == NULL || strchr(name, '/') != NULL)
-			return 0;
-		buf_addf(&path, "%s/.%s/cur", r->maildir, name);
-		there = access(buf_str(&path), F_OK) == 0;
-		buf_free(&path);
-		if (!there)
+		if (!(r->has_mailbox != NULL ? r->has_mailbox(r, name)
+					     : in_maildir(r, name)))
 			return 0;
 	}
 	return 1;

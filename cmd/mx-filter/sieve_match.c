@@ -157,8 +157,8 @@ static const struct sieve_extension matching = {
 };
 SIEVE_EXTENSION(matching);
 
-static const struct sieve_comparator *
-find_comparator(const char *name)
+const struct sieve_comparator *
+sieve_comparator(const char *name)
 {
 	const struct sieve_extension *x;
 	size_t i = 0;
@@ -194,8 +194,8 @@ check_comparator(struct sieve_script *s, struct sieve_node *n)
 	const struct sieve_arg *a = sieve_value(n, ":comparator");
 	struct buf ext = BUF_INIT;
 
-	n->cmp =
-	    a != NULL ? find_comparator(a->strings.v[0]) : &core_comparators[0];
+	n->cmp = a != NULL ? sieve_comparator(a->strings.v[0])
+			   : &core_comparators[0];
 	if (n->cmp == NULL) {
 		sieve_error(s, a->line, a->col, "unknown comparator \"%s\"",
 			    a->strings.v[0]);

@@ -23,15 +23,20 @@ static void parse_arguments(struct parser *p, struct sieve_node *n);
 void
 sieve_error(struct sieve_script *s, int line, int col, const char *fmt, ...)
 {
+	struct buf text = BUF_INIT;
 	va_list ap;
 
-	if ((size_t)s->errors++ >= s->max_errors || s->say == NULL)
+	if ((size_t)s->errors++ >= s->max_errors)
 		return;
-	fprintf(s->say, "%s:%d:%d: error: ", s->file, line, col);
 	va_start(ap, fmt);
-	vfprintf(s->say, fmt, ap);
+	buf_vaddf(&text, fmt, ap);
 	va_end(ap);
-	fprintf(s->say, "\n");
+	if (s->say != NULL)
+		fprintf(s->say, "%s:%d:%d: error: %s\n", s->file, line, col,
+			buf_str(&text));
+	if (s->told != NULL)
+		strs_addspan(s->told, buf_span(&text));
+	buf_free(&text);
 }
 
 static void
@@ -287,6 +292,13 @@ sieve_parse(struct sieve_script *s, struct span text)
 struct sieve_script *
 sieve_open(const char *file, FILE *say, struct err *e)
 {
+	return sieve_load(file, say, NULL, false, e);
+}
+
+struct sieve_script *
+sieve_load(const char *file, FILE *say, struct strs *told, bool testing,
+	   struct err *e)
+{
 	struct sieve_script *s;
 	struct buf text = BUF_INIT;
 
@@ -296,6 +308,8 @@ sieve_open(const char *file, FILE *say, struct err *e)
 	s->file = mem_strdup(file);
 	s->say = say;
 	s->max_errors = SIEVE_ERRORS;
+	s->told = told;
+	s->testing = testing;
 	sieve_parse(s, buf_span(&text));
 	sieve_check(s);
 	buf_free(&text);

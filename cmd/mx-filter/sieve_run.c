@@ -56,8 +56,8 @@ sieve_run_block(struct sieve_run *r, const struct sieve_node *n)
 			return err_set(&r->err, ST_SOFTWARE,
 				       "the script runs too long");
 		if (run_word(r, &n->block[i]) != 0) {
-			err_prefix(&r->err, "%s:%d", r->script->file,
-				   n->block[i].line);
+			if (r->err_line == 0) /* not those around it */
+				r->err_line = n->block[i].line;
 			return -1;
 		}
 	}
@@ -100,17 +100,17 @@ action_flags(struct sieve_run *r, const struct sieve_node *n,
 }
 
 /* 2.10.3: the same action on the same place is done once. */
-static bool
-have_already(const struct sieve_run *r, const struct sieve_action *a)
+static struct sieve_action *
+same_action(const struct sieve_run *r, const struct sieve_action *a)
 {
 	for (size_t i = 0; i < r->nactions; i++) {
-		const struct sieve_action *b = &r->actions[i];
+		struct sieve_action *b = &r->actions[i];
 
 		if (strcmp(a->verb, b->verb) == 0 &&
 		    strcmp(a->what ? a->what : "", b->what ? b->what : "") == 0)
-			return true;
+			return b;
 	}
-	return false;
+	return NULL;
 }
 
 static size_t
@@ -123,11 +123,28 @@ count_verb(const struct sieve_run *r, const char *verb)
 	return n;
 }
 
+/* A keep is never too much. */
+static int
+check_limits(struct sieve_run *r, const char *verb)
+{
+	if (strcmp(verb, "keep") == 0)
+		return 0;
+	if (r->max_actions > 0 && r->nactions >= (size_t)r->max_actions)
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "total number of actions exceeds policy limit");
+	if (strcmp(verb, "redirect") == 0 && r->max_redirects > 0 &&
+	    count_verb(r, verb) >= (size_t)r->max_redirects)
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "number of redirect actions exceeds policy "
+			       "limit");
+	return 0;
+}
+
 int
 sieve_act(struct sieve_run *r, const struct sieve_node *n, const char *verb,
 	  char *what)
 {
-	struct sieve_action a = { .verb = verb, .what = what };
+	struct sieve_action a = { .verb = verb, .what = what }, *was;
 
 	if (n != NULL) {
 		a.copy = sieve_has(n, ":copy") != NULL;
@@ -136,20 +153,22 @@ sieve_act(struct sieve_run *r, const struct sieve_node *n, const char *verb,
 	/* RFC 3894: :copy leaves the implicit keep alone. */
 	if (!a.copy)
 		r->implicit_keep = false;
-	if (have_already(r, &a)) {
+	if (strcmp(verb, "keep") == 0 || strcmp(verb, "fileinto") == 0)
+		action_flags(r, n, &a);
+	was = same_action(r, &a);
+	if (was != NULL) { /* the last one's flags count */
+		strs_free(&was->flags);
+		was->flags = a.flags;
+		was->has_flags = a.has_flags;
+		was->create |= a.create;
 		free(what);
 		return 0;
 	}
-	if (r->nactions >= SIEVE_ACTIONS ||
-	    (strcmp(verb, "redirect") == 0 &&
-	     count_verb(r, "redirect") >= SIEVE_REDIRECTS)) {
+	if (check_limits(r, verb) != 0) {
+		strs_free(&a.flags);
 		free(what);
-		return err_set(&r->err, ST_UNAVAILABLE,
-			       "more than %d actions, or %d redirects",
-			       SIEVE_ACTIONS, SIEVE_REDIRECTS);
+		return -1;
 	}
-	if (strcmp(verb, "keep") == 0 || strcmp(verb, "fileinto") == 0)
-		action_flags(r, n, &a);
 	r->actions = mem_grow(r->actions, &r->actions_cap, r->nactions + 1,
 			      sizeof(*r->actions));
 	r->actions[r->nactions++] = a;
@@ -170,8 +189,8 @@ check_together(struct sieve_run *r)
 	return 0;
 }
 
-static void
-forget_actions(struct sieve_run *r)
+void
+sieve_forget_actions(struct sieve_run *r)
 {
 	for (size_t i = 0; i < r->nactions; i++) {
 		free(r->actions[i].what);
@@ -181,31 +200,33 @@ forget_actions(struct sieve_run *r)
 }
 
 int
-sieve_execute(struct sieve_run *r)
+sieve_evaluate(struct sieve_run *r)
 {
 	r->implicit_keep = true;
 	if (sieve_run_block(r, &r->script->root) != 0 ||
 	    check_together(r) != 0) {
 		/* 2.10.6: nothing half done; the message is kept. */
-		forget_actions(r);
+		sieve_forget_actions(r);
 		r->implicit_keep = true;
 		return -1;
 	}
-	if (r->implicit_keep) {
-		bool copy_only = true;
+	return 0;
+}
 
-		for (size_t i = 0; i < r->nactions; i++)
-			copy_only &= strcmp(r->actions[i].verb, "keep") != 0;
-		if (copy_only)
-			return sieve_act(r, NULL, "keep", NULL);
-	}
+int
+sieve_execute(struct sieve_run *r)
+{
+	if (sieve_evaluate(r) != 0)
+		return -1;
+	if (r->implicit_keep && count_verb(r, "keep") == 0)
+		return sieve_act(r, NULL, "keep", NULL);
 	return 0;
 }
 
 void
 sieve_run_done(struct sieve_run *r)
 {
-	forget_actions(r);
+	sieve_forget_actions(r);
 	free(r->actions);
 	strs_free(&r->flags);
 	strs_free(&r->groups);
