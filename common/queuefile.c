@@ -555,7 +555,8 @@ queuefile_commit(struct queuefile_writer *w, struct err *e)
 						 "%s: too many entries of "
 						 "this ID",
 						 id));
-		snprintf(w->id, sizeof(w->id), "%.60s.%d", id, i);
+		snprintf(w->id, sizeof(w->id), "%.60s.%u", id,
+			 (unsigned)i % 100);
 	}
 }
 
