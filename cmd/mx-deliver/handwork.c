@@ -9,8 +9,10 @@
 #include "mem.h"
 #include "mailbox_name.h"
 #include "proc.h"
+#include "random.h"
 #include "status.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +24,8 @@
 
 /* A kept Maildir is opened again after so long: it may have been replaced. */
 #define KEEP_MS 5000
+#define SWEEP_AGE (36 * 3600)
+#define SWEEP_CHANCE 32
 #define OUT_MAX 60000
 #define ERR_MAX 4096
 #define MBOX_LOCK_MS 60000
@@ -70,7 +74,32 @@ handwork_done(struct handwork *w)
 	forget_dir(w);
 }
 
-/* Home missing: 4xx, and no new root of a home is made. */
+/* What a crash left in tmp/ goes after 36 hours; looked at now and then,
+ * when a Maildir is opened afresh. */
+static void
+sweep(int dirfd)
+{
+	int fd = openat(dirfd, "tmp",
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	time_t now = clock_now();
+	struct dirent *de;
+	struct stat st;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((de = readdir(dir)) != NULL)
+		if (de->d_name[0] != '.' &&
+		    fstatat(fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && st.st_mtime + SWEEP_AGE < now)
+			(void)unlinkat(fd, de->d_name, 0);
+	closedir(dir);
+}
+
+/* The Maildir's descriptor, kept from the last message or opened. */
 static int
 keep_dir(struct handwork *w, const char *maildir, struct err *e)
 {
@@ -84,6 +113,8 @@ keep_dir(struct handwork *w, const char *maildir, struct err *e)
 	w->path = mem_strdup(maildir);
 	w->opened = clock_mono();
 	w->sync = deposit_sync_of(w->dirfd, DEPOSIT_AUTO);
+	if (random_below(SWEEP_CHANCE) == 0)
+		sweep(w->dirfd);
 	return 0;
 }
 

@@ -107,6 +107,25 @@ add_place(struct verdict *v, struct span folder, const struct action *a)
 		   a->create || conf.autosubscribe);
 }
 
+/* The text is one line in a reply; in an action line a backslash stands
+ * before another one, and before n for LF. */
+static void
+set_reject(struct verdict *v, struct span text)
+{
+	struct buf flat = BUF_INIT, b = BUF_INIT;
+
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+		if (c == '\\' && i + 1 < text.n)
+			c = text.p[++i] == 'n' ? ' ' : text.p[i];
+		buf_addc(&flat, c);
+	}
+	escape_line(&b, span_trim(buf_span(&flat)), 400);
+	buf_free(&flat);
+	free(v->reject);
+	v->reject = b.n > 0 ? buf_steal(&b) : mem_strdup("refused");
+}
+
 void
 sieve_actions(struct span lines, struct verdict *v, struct strs *redirects)
 {
@@ -132,10 +151,7 @@ sieve_actions(struct span lines, struct verdict *v, struct strs *redirects)
 				add_place(v, SPAN(""), &a);
 		} else if (span_is(a.word, "reject") ||
 			   span_is(a.word, "ereject")) {
-			struct buf b = BUF_INIT;
-			escape_line(&b, a.arg, 400);
-			free(v->reject);
-			v->reject = buf_steal(&b);
+			set_reject(v, a.arg);
 		} else if (!span_is(a.word, "discard")) {
 			/* what is not known here must lose nothing */
 			add_place(v, SPAN(""), &a);

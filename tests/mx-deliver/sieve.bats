@@ -95,7 +95,7 @@ act() { script "printf '$1\\n'"; send; }
 
 @test "reject and ereject are the answer" {
   [[ $(act 'reject\tnot here, please') == "550 5.7.1 not here, please" ]]
-  [[ $(act 'ereject\tno') == "550 5.7.1 no" ]]
+  [[ $(act 'ereject\tno\\n way') == "550 5.7.1 no  way" ]]
   [ "$(count vm/joe/new)" -eq 0 ] && [ "$(count vm/joe/tmp)" -eq 0 ]
 }
 
@@ -128,4 +128,39 @@ act() { script "printf '$1\\n'"; send; }
   userdel -f "$MXUSER"
   [ "$status" -eq 0 ]
   [ "$(find "$T/home/Maildir/.$MXUSER/new" -type f | wc -l)" -eq 1 ]
+}
+
+@test "the real interpreter: fileinto with flags, redirect :copy, reject, a broken script" {
+  rm "$T/bin/mx-filter"
+  [ -x "$MX_BIN/mx-filter" ] || skip "mx-filter is not built"
+  cp "$MX_BIN/mx-filter" "$T/bin/"
+  cat > "$T/joe.sieve" <<'EOF'
+require ["fileinto", "imap4flags", "mailbox", "copy", "envelope"];
+if allof (header :contains "subject" "hi", envelope :is "from" "a@b") {
+  fileinto :create :flags ["\\Flagged", "\\Seen"] "Lists.a";
+  redirect :copy "far@remote.example";
+}
+EOF
+  [[ $(send) == *delivered* ]]
+  f=("$T"/vm/joe/.Lists.a/cur/*:2,FS)
+  cmp <(body "${f[0]}") "$T/m"
+  [ "$(queued)" -eq 1 ]
+  [ "$(count vm/joe/new)" -eq 0 ]
+  echo 'require "reject"; reject "not today";' > "$T/joe.sieve"
+  [[ $(send) == "550 5.7.1 not today" ]]
+  echo 'require "fileinto"; fileinto' > "$T/joe.sieve"
+  [[ $(send) == *delivered* ]]
+  [ "$(count vm/joe/new)" -eq 1 ]
+}
+
+@test "leftovers of a crash in tmp/ are swept after 36 hours" {
+  mkdir -p "$T"/vm/joe/{cur,new,tmp}
+  touch -d '40 hours ago' "$T/vm/joe/tmp/old"; touch "$T/vm/joe/tmp/young"
+  [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/vm"
+  # it is looked at now and then
+  for i in $(seq 300); do
+    mx-deliver -f a@b joe@virt.example < "$T/m" 2>/dev/null
+    [ -e "$T/vm/joe/tmp/old" ] || break
+  done
+  [ ! -e "$T/vm/joe/tmp/old" ] && [ -e "$T/vm/joe/tmp/young" ]
 }
