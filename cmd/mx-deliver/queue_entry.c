@@ -100,6 +100,9 @@ remote_done(void *ctx, size_t i, struct span status, struct span dsn,
 		r = DELIVER_DONE;
 	else if (span_is(status, "bounced"))
 		r = DELIVER_FAILED;
+	/* The log line puts its own brackets around it. */
+	if (text.n >= 2 && text.p[0] == '(' && text.p[text.n - 1] == ')')
+		text = span_sub(text, 1, text.n - 1);
 	settle(ctx, i, r, dsn, relay, text);
 }
 

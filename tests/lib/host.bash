@@ -2,6 +2,8 @@
 #   host_make DIR HOSTNAME DOMAIN USER:PASSWORD...   configuration, users, keys
 #   host_start DIR                                   starts its four servers
 #   host_stop DIR
+# HOST_ADDR (127.0.0.1) is where it listens and sends from; HOST_SMTP_PORT a
+# port for SMTP that several hosts share, so that MX finds them.
 # After host_make, "$DIR/ports" holds SMTP= SUBMISSION= IMAPS= ...; `host_env
 # DIR` reads them.  Needs lib/common.bash (free_port, wait_port).
 
@@ -19,15 +21,17 @@ host_users() {
 
 host_make() {
   local d=$1 name=$2 domain=$3 u map=; shift 3
-  local p; mapfile -t p < <(free_port 5)
+  local p addr=${HOST_ADDR:-127.0.0.1}; mapfile -t p < <(free_port 5)
+  [ -n "${HOST_SMTP_PORT:-}" ] && p[0]=$HOST_SMTP_PORT
   mkdir -p "$d"/{run,spool,lib,mail,keys,sieve,tls}
   chmod 755 "$d" "$d"/{run,mail,keys,sieve}
   host_users >&2
+  printf 'ADDR=%s\n' "$addr" > "$d/ports"
   printf 'SMTP=%s\nSUBMISSION=%s\nSUBMISSIONS=%s\nIMAP=%s\nIMAPS=%s\nNAME=%s\nDOMAIN=%s\n' \
-    "${p[@]}" "$name" "$domain" > "$d/ports"
+    "${p[@]}" "$name" "$domain" >> "$d/ports"
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
     -keyout "$d/tls/key.pem" -out "$d/tls/cert.pem" -days 30 -subj "/CN=$name" \
-    -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1" 2>/dev/null
+    -addext "subjectAltName=DNS:$name,DNS:localhost,IP:$addr" 2>/dev/null
   mx-dkimsign --genkey -d "$domain" -s mx -D "$d/keys" >/dev/null
   : > "$d/users"
   for u; do
@@ -43,6 +47,9 @@ myorigin = $domain
 mydestination = localhost
 alias_maps =
 mynetworks = 127.0.0.77/32
+inet_interfaces = $addr
+smtp_bind_address = $addr
+smtp_tcp_port = ${HOST_SMTP_PORT:-25}
 run_directory = $d/run
 queue_directory = $d/spool
 data_directory = $d/lib
@@ -94,12 +101,12 @@ host_start() {
   host_spawn "$d" mx-auth -c "$d/mx.conf" "$@" --listen "unix:$d/run/auth" --listen "unix:$d/run/auth-master"
   host_spawn "$d" mx-deliver -c "$d/mx.conf" "$@" --lmtp --listen "unix:$d/run/deliver" --listen "unix:$d/run/submit"
   host_spawn "$d" mx-deliver -c "$d/mx.conf" "$@" --queue-run --watch
-  host_spawn "$d" mx-recv -c "$d/mx.conf" "$@" --listen "smtp=127.0.0.1:$SMTP" \
-    --listen "submission=127.0.0.1:$SUBMISSION" --listen "submissions=127.0.0.1:$SUBMISSIONS"
-  host_spawn "$d" mx-imapd -c "$d/mx.conf" "$@" --listen "imap=127.0.0.1:$IMAP" --listen "imaps=127.0.0.1:$IMAPS"
+  host_spawn "$d" mx-recv -c "$d/mx.conf" "$@" --listen "smtp=$ADDR:$SMTP" \
+    --listen "submission=$ADDR:$SUBMISSION" --listen "submissions=$ADDR:$SUBMISSIONS"
+  host_spawn "$d" mx-imapd -c "$d/mx.conf" "$@" --listen "imap=$ADDR:$IMAP" --listen "imaps=$ADDR:$IMAPS"
   unset MX_LOG
   local p
-  for p in "$SMTP" "$SUBMISSION" "$SUBMISSIONS" "$IMAPS"; do wait_port "$p" || { cat "$d"/err.*; return 1; }; done
+  for p in "$SMTP" "$SUBMISSION" "$SUBMISSIONS" "$IMAPS"; do wait_port "$p" "$ADDR" || { cat "$d"/err.*; return 1; }; done
 }
 
 host_spawn() {

@@ -1,5 +1,5 @@
 # A real Postfix in a folder of its own:  load ../lib/postfix
-# postfix_start NAME PORT [MAIN.CF LINES...]: on 127.0.0.1:PORT, everything
+# postfix_start NAME PORT [MAIN.CF LINES...]: on $POSTFIX_ADDR (127.0.0.1):PORT, everything
 # below $T/NAME (conf, queue, data, log); needs root.  It is ended with the
 # test by its process id.
 postfix_start() {
@@ -30,7 +30,7 @@ CF
   sed -i '/^EOF_CF$/d' "$d/conf/main.cf"
   printf '%s\n' "$@" >> "$d/conf/main.cf"
   cat > "$d/conf/master.cf" <<CF
-127.0.0.1:$port inet n - n - - smtpd
+${POSTFIX_ADDR:-127.0.0.1}:$port inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -58,5 +58,5 @@ CF
   postfix -c "$d/conf" start >"$d/start" 2>&1 || { cat "$d/start" "$d/log" >&2; return 1; }
   POSTFIX_PID=$(tr -d ' ' < "$d/queue/pid/master.pid")
   PIDS+=("$POSTFIX_PID")
-  wait_port "$port"
+  wait_port "$port" "${POSTFIX_ADDR:-127.0.0.1}"
 }
