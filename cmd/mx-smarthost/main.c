@@ -5,6 +5,7 @@
  */
 #include "clock.h"
 #include "err.h"
+#include "escape.h"
 #include "io.h"
 #include "log.h"
 #include "mem.h"
@@ -100,20 +101,62 @@ progress(void *ctx, curl_off_t dt, curl_off_t dn, curl_off_t ut, curl_off_t un)
 	return 0;
 }
 
+/* The first refusal and the command that it answers, for the sentence:
+ * libcurl tells neither the recipient nor the server's words. */
+struct dialogue {
+	struct buf command, reply;
+};
+
+static int
+listen_in(CURL *c, curl_infotype type, char *p, size_t n, void *ctx)
+{
+	struct dialogue *d = ctx;
+	struct span line = span_trim(span_sub(span_make(p, n), 0, 500));
+
+	(void)c;
+	if (d->reply.n > 0 || line.n == 0)
+		return 0;
+	if (type == CURLINFO_HEADER_IN &&
+	    (line.p[0] == '4' || line.p[0] == '5')) {
+		buf_addspan(&d->reply, line);
+	} else if (type == CURLINFO_HEADER_OUT) {
+		/* The words of AUTH are nobody's business. */
+		buf_clear(&d->command);
+		if (span_istarts(line, SPAN("RCPT TO:")) ||
+		    span_istarts(line, SPAN("MAIL FROM:")))
+			buf_addspan(&d->command, line);
+	}
+	return 0;
+}
+
 /* What libcurl's verdict means: 5xx is for good, all else is temporary. */
 static int
-verdict(CURL *c, CURLcode code, const char *words, struct err *e)
+verdict(CURL *c, CURLcode code, const char *words, const struct dialogue *d,
+	struct err *e)
 {
+	struct buf said = BUF_INIT, what = BUF_INIT;
+	struct span who = buf_span(&d->command);
+	ssize_t open = span_chr(who, '<'), end = span_chr(who, '>');
 	long reply = 0;
+	int status;
 
 	if (code == CURLE_OK)
 		return 0;
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &reply);
-	if (code == CURLE_LOGIN_DENIED)
-		return err_set(e, ST_NOPERM, "%s: %s (%ld)", opts.url, words,
-			       reply);
-	return err_set(e, reply >= 500 ? ST_UNAVAILABLE : ST_TEMPFAIL,
-		       "%s: %s (%ld)", opts.url, words, reply);
+	status = code == CURLE_LOGIN_DENIED ? ST_NOPERM
+		 : reply >= 500             ? ST_UNAVAILABLE
+					    : ST_TEMPFAIL;
+	if (open >= 0 && end > open)
+		escape_line(&what, span_sub(who, (size_t)open + 1, (size_t)end),
+			    300);
+	if (d->reply.n > 0)
+		escape_line(&said, buf_span(&d->reply), 200);
+	err_set(e, status, "%s: %s%s%s%s%s", opts.url, buf_str(&what),
+		what.n > 0 ? ": " : "", words, said.n > 0 ? ": " : "",
+		buf_str(&said));
+	buf_free(&said);
+	buf_free(&what);
+	return -1;
 }
 
 static int
@@ -121,6 +164,7 @@ transfer(CURL *c, struct source *src, char **rcpts, int n, const char *word,
 	 struct err *e)
 {
 	struct curl_slist *to = NULL;
+	struct dialogue talk = { BUF_INIT, BUF_INIT };
 	char words[CURL_ERROR_SIZE] = "";
 	char *from = mem_printf("<%s>", opts.from ? opts.from : "");
 	CURLcode code;
@@ -131,6 +175,10 @@ transfer(CURL *c, struct source *src, char **rcpts, int n, const char *word,
 	curl_easy_setopt(c, CURLOPT_URL, opts.url);
 	/* TLS always: a password never goes in clear text. */
 	curl_easy_setopt(c, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
+	curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(c, CURLOPT_VERBOSE, 1L);
+	curl_easy_setopt(c, CURLOPT_DEBUGFUNCTION, listen_in);
+	curl_easy_setopt(c, CURLOPT_DEBUGDATA, &talk);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	if (opts.ca_file != NULL)
 		curl_easy_setopt(c, CURLOPT_CAINFO, opts.ca_file);
@@ -152,7 +200,10 @@ transfer(CURL *c, struct source *src, char **rcpts, int n, const char *word,
 		curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, progress);
 	}
 	code = curl_easy_perform(c);
-	r = verdict(c, code, words[0] ? words : curl_easy_strerror(code), e);
+	r = verdict(c, code, words[0] ? words : curl_easy_strerror(code), &talk,
+		    e);
+	buf_free(&talk.command);
+	buf_free(&talk.reply);
 	curl_slist_free_all(to);
 	free(from);
 	return r;

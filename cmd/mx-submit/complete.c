@@ -5,6 +5,8 @@
  */
 #include "submit.h"
 #include "clock.h"
+#include "date.h"
+#include "encword.h"
 #include "escape.h"
 #include "mem.h"
 #include "random.h"
@@ -21,6 +23,7 @@ void
 submission_free(struct submission *s)
 {
 	free(s->sender);
+	free(s->login);
 	strs_free(&s->recipients);
 	buf_free(&s->head);
 	*s = (struct submission){ 0 };
@@ -50,11 +53,7 @@ add_recipient(struct submission *s, struct span text, struct err *e)
 			e->status = ST_NOUSER;
 		return -1;
 	}
-	if (a.null) {
-		addr_free(&a);
-		return err_set(e, ST_NOUSER, "an empty recipient");
-	}
-	s->utf8 |= a.utf8;
+	s->utf8_path |= a.utf8;
 	full = qualify(&a);
 	addr_free(&a);
 	if (strs_has(&s->recipients, span_of(full)))
@@ -67,20 +66,28 @@ add_recipient(struct submission *s, struct span text, struct err *e)
 	return 0;
 }
 
-/* All mailboxes of one field; group marks carry none. */
+/* All mailboxes of one field or operand ("a@b, c@d" too); group marks carry
+ * none.  One that is no address is an error: he must not be forgotten. */
 static int
-add_field(struct submission *s, const struct msg_field *f, struct err *e)
+add_list(struct submission *s, struct span list, struct err *e)
 {
 	struct addr_list l;
 	struct buf text = BUF_INIT;
 	int r = 0;
 
-	addr_list_parse(&l, f->value, 0);
+	addr_list_parse(&l, list, RECIPIENTS_MAX + 1);
 	for (size_t i = 0; r == 0 && i < l.n; i++) {
 		struct addr_item *it = &l.v[i];
 
-		if (it->kind != ADDR_MAILBOX || it->local.n == 0)
+		if (it->kind != ADDR_MAILBOX)
 			continue;
+		if (it->local.n == 0) {
+			r = err_set(e, ST_NOUSER,
+				    "recipient \"%.*s\": an address is "
+				    "expected",
+				    SPAN_ARG(it->name.n > 0 ? it->name : list));
+			break;
+		}
 		buf_clear(&text);
 		addr_quote_local(&text, it->local);
 		if (it->domain.n > 0)
@@ -90,6 +97,26 @@ add_field(struct submission *s, const struct msg_field *f, struct err *e)
 	buf_free(&text);
 	addr_list_free(&l);
 	return r;
+}
+
+static int
+add_operand(struct submission *s, const char *text, struct err *e)
+{
+	size_t before = s->recipients.n;
+	struct addr a;
+
+	/* One plain address needs no list syntax. */
+	if (addr_parse(&a, span_trim(span_of(text)), NULL) == 0) {
+		addr_free(&a);
+		return add_recipient(s, span_trim(span_of(text)), e);
+	}
+	if (add_list(s, span_of(text), e) != 0)
+		return -1;
+	if (before == 0 && s->recipients.n == 0)
+		return err_set(e, ST_NOUSER,
+			       "recipient \"%s\": an address is expected",
+			       text);
+	return 0;
 }
 
 static int
@@ -108,7 +135,7 @@ add_from_header(struct submission *s, const struct msg *m, struct err *e)
 	for (size_t n = 0; names[n] != NULL; n++) {
 		for (size_t i = 0; (f = msg_find(m, names[n], i)) != NULL;
 		     i++) {
-			if (add_field(s, f, e) != 0)
+			if (add_list(s, f->value, e) != 0)
 				return -1;
 		}
 	}
@@ -153,8 +180,11 @@ add_phrase(struct buf *b, const char *name)
 	bool plain = true;
 
 	for (const char *p = name; *p != '\0'; p++)
-		plain &=
-		    ascii_isalnum(*p) || *p == ' ' || (unsigned char)*p >= 0x80;
+		plain &= ascii_isalnum(*p) || *p == ' ';
+	if (!span_is_ascii(span_of(name))) {
+		encword_encode(b, span_of(name));
+		return;
+	}
 	if (plain) {
 		buf_adds(b, name);
 		return;
@@ -185,26 +215,25 @@ add_missing(struct submission *s, const struct msg *m, const char *name)
 
 	buf_addf(&f, "%sFrom", prefix);
 	if (msg_find(m, buf_str(&f), 0) == NULL) {
+		/* From is obligatory (RFC 5322 3.6), the null sender's too. */
+		const char *who = s->sender[0] != '\0' ? s->sender : s->login;
+
 		if (name[0] != '\0') {
 			add_phrase(&v, name);
-			buf_addf(&v, " <%s>", s->sender);
+			buf_addf(&v, " <%s>", who);
 		} else {
-			buf_adds(&v, s->sender);
+			buf_adds(&v, who);
 		}
-		if (s->sender[0] != '\0')
-			add_field_text(&s->head, buf_str(&f), buf_span(&v));
+		add_field_text(&s->head, buf_str(&f), buf_span(&v));
 	}
 	buf_clear(&f);
 	buf_clear(&v);
 	buf_addf(&f, "%sDate", prefix);
 	if (msg_find(m, buf_str(&f), 0) == NULL) {
-		time_t now = clock_now();
-		struct tm tm;
-		char text[64];
+		struct date now;
 
-		localtime_r(&now, &tm);
-		strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S %z", &tm);
-		buf_adds(&v, text);
+		date_from_unix_local(&now, clock_now());
+		date_print(&v, &now);
 		add_field_text(&s->head, buf_str(&f), buf_span(&v));
 	}
 	buf_clear(&f);
@@ -216,11 +245,6 @@ add_missing(struct submission *s, const struct msg *m, const char *name)
 		buf_addf(&v, "@%s>", site.myhostname);
 		add_field_text(&s->head, buf_str(&f), buf_span(&v));
 	}
-	/* RFC 5322 3.6 asks for no To; readers like one. */
-	if (msg_find(m, "To", 0) == NULL && msg_find(m, "Cc", 0) == NULL &&
-	    !resent)
-		add_field_text(&s->head, "To",
-			       SPAN("undisclosed-recipients:;"));
 	buf_free(&v);
 	buf_free(&f);
 }
@@ -237,7 +261,7 @@ write_head(struct submission *s, const struct msg *m, const char *name)
 		/* Return-Path is the last MTA's to write. */
 		if (span_iis(f->name, "Return-Path"))
 			continue;
-		s->utf8 |= !span_is_ascii(f->all);
+		s->utf8_header |= !span_is_ascii(f->all);
 		buf_addspan(&s->head, f->all);
 		if (f->all.n == 0 || f->all.p[f->all.n - 1] != '\n')
 			buf_addc(&s->head, '\n');
@@ -251,11 +275,12 @@ choose_sender(struct submission *s, const char *login, struct err *e)
 	struct addr a;
 	size_t used;
 
+	s->login = mem_printf("%s@%s", login, site.myorigin);
 	if (opts.from == NULL) {
-		s->sender = mem_printf("%s@%s", login, site.myorigin);
+		s->sender = mem_strdup(s->login);
 		return 0;
 	}
-	if (opts.from[0] == '\0') {
+	if (opts.from[0] == '\0' || strcmp(opts.from, "<>") == 0) {
 		s->sender = mem_strdup("");
 		return 0;
 	}
@@ -269,7 +294,7 @@ choose_sender(struct submission *s, const char *login, struct err *e)
 			e->status = ST_USAGE;
 		return -1;
 	}
-	s->utf8 |= a.utf8;
+	s->utf8_path |= a.utf8;
 	s->sender = qualify(&a);
 	addr_free(&a);
 	return 0;
@@ -280,19 +305,22 @@ complete(struct submission *s, struct span message, char *const *operands,
 	 int count, struct err *e)
 {
 	struct msg m;
+	const char *full;
 	char *login, *name;
 	int r;
 
 	*s = (struct submission){ 0 };
 	who_am_i(&login, &name);
-	if (opts.full_name != NULL) {
+	/* sendmail(1): -F, else NAME, else what passwd(5) says. */
+	full = opts.full_name != NULL ? opts.full_name : getenv("NAME");
+	if (full != NULL) {
 		free(name);
-		name = mem_strdup(opts.full_name);
+		name = mem_strdup(full);
 	}
 	msg_index(&m, message, 0);
 	r = choose_sender(s, login, e);
 	for (int i = 0; r == 0 && i < count; i++)
-		r = add_recipient(s, span_trim(span_of(operands[i])), e);
+		r = add_operand(s, operands[i], e);
 	if (r == 0 && opts.recipients)
 		r = add_from_header(s, &m, e);
 	if (r == 0 && s->recipients.n == 0)
@@ -303,7 +331,8 @@ complete(struct submission *s, struct span message, char *const *operands,
 		write_head(s, &m, name);
 		buf_addc(&s->head, '\n');
 		s->body = m.body;
-		s->eight_bit = s->utf8 || !span_is_ascii(m.body);
+		s->eight_bit =
+		    s->utf8_path || s->utf8_header || !span_is_ascii(m.body);
 	}
 	msg_done(&m);
 	free(login);

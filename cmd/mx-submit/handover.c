@@ -16,6 +16,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* A word of a command line, as proc_words reads it. */
+static void
+add_word(struct buf *b, const char *before, const char *text)
+{
+	buf_adds(b, " \"");
+	buf_adds(b, before);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, *text);
+	}
+	buf_addc(b, '"');
+}
+
 /* The command that serves one session when nobody listens. */
 static char *
 own_deliver(void)
@@ -24,11 +38,15 @@ own_deliver(void)
 
 	buf_adds(&b, "exec:mx-deliver --lmtp --mode submit");
 	if (prog.config_path != NULL)
-		buf_addf(&b, " -c \"%s\"", prog.config_path);
-	for (size_t i = 0; i < prog.overrides.n; i++)
-		buf_addf(&b, " -o \"%s\"", prog.overrides.v[i]);
-	if (opts.spool != NULL)
-		buf_addf(&b, " -o \"queue_directory=%s\"", opts.spool);
+		add_word(&b, "--config=", prog.config_path);
+	for (size_t i = 0; i < prog.overrides.n; i++) {
+		buf_adds(&b, " -o");
+		add_word(&b, "", prog.overrides.v[i]);
+	}
+	if (opts.spool != NULL) {
+		buf_adds(&b, " -o");
+		add_word(&b, "queue_directory=", opts.spool);
+	}
 	return buf_steal(&b);
 }
 
@@ -105,12 +123,17 @@ mail_from(struct smtp_client *c, const struct submission *s,
 	struct buf b = BUF_INIT;
 	int rc;
 
+	/* RFC 6531 3.2: such an address goes nowhere else. */
+	if (s->utf8_path && !(c->caps & SMTP_SMTPUTF8))
+		return err_esc(e, ST_UNAVAILABLE, "5.6.7",
+			       "an address needs SMTPUTF8, which the server "
+			       "does not offer");
 	buf_addf(&b, "MAIL FROM:<%s>", s->sender);
 	if (c->caps & SMTP_SIZE)
 		buf_addf(&b, " SIZE=%zu", s->head.n + s->body.n);
 	if (s->eight_bit && (c->caps & SMTP_8BITMIME))
 		buf_adds(&b, " BODY=8BITMIME");
-	if (s->utf8 && (c->caps & SMTP_SMTPUTF8))
+	if ((s->utf8_path || s->utf8_header) && (c->caps & SMTP_SMTPUTF8))
 		buf_adds(&b, " SMTPUTF8");
 	if ((c->caps & SMTP_DSN) && opts.ret != NULL)
 		buf_addf(&b, " RET=%s", opts.ret);
@@ -221,7 +244,11 @@ copy_some(int from, int to)
 int
 handover_session(struct err *e)
 {
-	int fd = reach(e);
+	int fd = params.submit_url[0] != '\0'
+		     ? err_set(e, ST_UNAVAILABLE,
+			       "-bs: mail goes to submit_url, which takes "
+			       "whole messages only")
+		     : reach(e);
 	struct pollfd p[2] = { { 0, POLLIN, 0 }, { fd, POLLIN, 0 } };
 
 	if (fd < 0)

@@ -5,10 +5,10 @@
  */
 #include "submit.h"
 #include "log.h"
-#include "mem.h"
 #include "site.h"
 #include "status.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ static const struct opt options[] = {
 	  "sendmail's option: i, as -i; others are ignored"),
 	O('b', NULL, "MODE", STR, mode,
 	  "m: submit; s: speak SMTP; p: list the queue; i: newaliases; v: "
-	  "verify only"),
+	  "print the recipients"),
 	O('q', NULL, NULL, FLAG, queue, "flush the queue"),
 	O('I', NULL, NULL, FLAG, newaliases, "as newaliases: nothing to do"),
 	O('N', NULL, "WHEN", STR, notify, "NOTIFY of RFC 3461"),
@@ -68,6 +68,10 @@ static const struct param rows[] = {
 	PARAM_ROW(struct submit_params, STR, submit_token_command,
 		  "submit_token_command", "", 0, 0, NULL,
 		  "command that prints an OAuth 2.0 token (XOAUTH2)"),
+	PARAM_ROW(struct submit_params, STR, ca_file, "smtp_tls_CAfile", "", 0,
+		  0, NULL,
+		  "certificates that submit_url's must lead to; empty: the "
+		  "system's"),
 	PARAM_ROW(struct submit_params, SIZE, message_size_limit,
 		  "message_size_limit", "10240000", 0, INT64_MAX, NULL,
 		  "largest message; 0: no limit"),
@@ -118,22 +122,111 @@ submit(int argc, char **argv)
 	}
 	submission_free(&s);
 	msg_unload(&load);
+	if (r != 0 && e.text[0] == '\0')
+		return e.status; /* mx-smarthost has said why */
 	return r == 0 ? ST_OK : prog_fail(&e);
 }
 
-/* mailq, -bp, -q: mx-deliver's own commands. */
+/* mailq, -bp, -q: mx-deliver's own commands; it takes our place. */
 static int
-run_deliver(const char *what)
+run_deliver(const char *what, const char *which)
 {
-	char *argv[] = { mem_strdup("mx-deliver"), mem_strdup(what),
-			 prog.config_path
-			     ? mem_printf("--config=%s", prog.config_path)
-			     : NULL,
-			 NULL };
+	struct strs argv = STRS_INIT;
 
-	execvp(argv[0], argv);
-	fprintf(stderr, "mx-submit: cannot run mx-deliver\n");
+	strs_add(&argv, "mx-deliver");
+	if (prog.config_path != NULL)
+		strs_addf(&argv, "--config=%s", prog.config_path);
+	for (size_t i = 0; i < prog.overrides.n; i++) {
+		strs_add(&argv, "-o");
+		strs_add(&argv, prog.overrides.v[i]);
+	}
+	if (opts.spool != NULL) {
+		strs_add(&argv, "-o");
+		strs_addf(&argv, "queue_directory=%s", opts.spool);
+	}
+	strs_add(&argv, what);
+	if (which != NULL)
+		strs_add(&argv, which);
+	execvp(argv.v[0], argv.v);
+	fprintf(stderr, "mx-submit: mx-deliver cannot be run: %s\n",
+		strerror(errno));
 	return ST_TEMPFAIL;
+}
+
+/*
+ * sendmail's -q has its argument glued on, or none: -qIID, -qRSITE, -q30m
+ * (an interval, ignored).  It becomes a plain -q before options are read.
+ */
+static int
+queue_words(int argc, char **argv)
+{
+	static char plain[] = "-q";
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		const char *w = argv[i];
+
+		if (strncmp(w, "-XV", 3) == 0)
+			return prog_usage("-XV: envelope senders for each "
+					  "recipient (VERP) are not made here");
+		if (strncmp(w, "-q", 2) != 0 || w[2] == '\0')
+			continue;
+		if ((w[2] == 'I' || w[2] == 'R') && w[3] != '\0')
+			opts.queue_what = w + 3;
+		else if (!ascii_isdigit(w[2]))
+			return prog_usage("%s: expected -q, -qIID or -qRSITE",
+					  w);
+		argv[i] = plain;
+	}
+	return 0;
+}
+
+/* -N and -R as RFC 3461 has them: other words would be refused later. */
+static int
+notify_words(void)
+{
+	struct span rest = span_of(opts.notify), w;
+	bool never = false;
+	int n = 0;
+
+	while (opts.notify != NULL && span_split(&rest, ',', &w)) {
+		n++;
+		if (span_iis(w, "never"))
+			never = true;
+		else if (!span_iis(w, "success") && !span_iis(w, "failure") &&
+			 !span_iis(w, "delay"))
+			n = -10000;
+	}
+	if (n < 0 || (never && n > 1))
+		return prog_usage("-N %s: expected never, or some of success,"
+				  "failure,delay",
+				  opts.notify);
+	if (opts.ret != NULL && !span_iis(span_of(opts.ret), "full") &&
+	    !span_iis(span_of(opts.ret), "hdrs"))
+		return prog_usage("-R %s: expected full or hdrs", opts.ret);
+	return 0;
+}
+
+static int
+by_mode(char mode, int argc, char **argv)
+{
+	struct err e = ERR_INIT;
+
+	switch (mode) {
+	case 'i':
+		return ST_OK; /* aliases are read as text */
+	case 'p':
+		return run_deliver("--list", NULL);
+	case 's':
+		return handover_session(&e) == 0 ? ST_OK : prog_fail(&e);
+	case 'm':
+	case 'v':
+		return submit(argc, argv);
+	case 'd':
+	case 'l':
+		return prog_usage("-b%c: a server is mx-recv: see mx-recv(8)",
+				  mode);
+	}
+	return prog_usage("-b%c: expected -bm, -bs, -bp, -bi or -bv", mode);
 }
 
 int
@@ -152,27 +245,25 @@ main(int argc, char **argv)
 	struct param_rows sets[] = { site_params,
 				     { rows, ARRAY_LEN(rows), &params } };
 	const char *name = strrchr(argv[0], '/');
-	struct err e = ERR_INIT;
 	char mode;
 	int at;
 
 	name = name != NULL ? name + 1 : argv[0];
 	p.params = sets;
 	p.nparams = ARRAY_LEN(sets);
+	if (queue_words(argc, argv) != 0)
+		return ST_USAGE;
 	at = prog_start(&p, argc, argv, NULL);
 	for (size_t i = 0; i < opts.sendmail.n; i++)
 		opts.dot_is_text |= strcmp(opts.sendmail.v[i], "i") == 0;
+	if (notify_words() != 0)
+		return ST_USAGE;
 	mode = opts.mode != NULL ? opts.mode[0] : 'm';
-	if (strcmp(name, "newaliases") == 0 || mode == 'i' || opts.newaliases)
-		return ST_OK; /* aliases are read as text */
-	if (strcmp(name, "mailq") == 0 || mode == 'p')
-		return run_deliver("--list");
-	if (opts.queue)
-		return run_deliver("--flush");
-	if (mode == 's')
-		return handover_session(&e) == 0 ? ST_OK : prog_fail(&e);
-	if (mode != 'm' && mode != 'v')
-		return prog_usage("-b%s: expected -bm, -bs, -bp, -bi or -bv",
-				  opts.mode);
-	return submit(argc - at, argv + at);
+	if (opts.newaliases || strcmp(name, "newaliases") == 0)
+		mode = 'i';
+	else if (strcmp(name, "mailq") == 0)
+		mode = 'p';
+	else if (opts.queue)
+		return run_deliver("--flush", opts.queue_what);
+	return by_mode(mode, argc - at, argv + at);
 }

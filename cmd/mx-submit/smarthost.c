@@ -19,7 +19,7 @@ smarthost(const struct submission *s, struct err *e)
 {
 	struct strs argv = STRS_INIT;
 	struct proc_spec ps = { .fd = { -1, 1, 2, -1 } };
-	int link[2], st;
+	int link[2], st, raw = 0;
 	bool sent;
 	pid_t pid;
 
@@ -30,6 +30,8 @@ smarthost(const struct submission *s, struct err *e)
 	strs_addf(&argv, "--from=%s", s->sender);
 	strs_addf(&argv, "--password-file=%s", params.submit_password_file);
 	strs_addf(&argv, "--token-command=%s", params.submit_token_command);
+	if (params.ca_file[0] != '\0')
+		strs_addf(&argv, "--ca-file=%s", params.ca_file);
 	strs_add(&argv, "--");
 	for (size_t i = 0; i < s->recipients.n; i++)
 		strs_add(&argv, s->recipients.v[i]);
@@ -51,9 +53,12 @@ smarthost(const struct submission *s, struct err *e)
 	    io_write(link[1], s->head.p, s->head.n, DEADLINE_NEVER) == IO_OK &&
 	    io_write(link[1], s->body.p, s->body.n, DEADLINE_NEVER) == IO_OK;
 	sent &= close(link[1]) == 0;
-	st = proc_wait(pid, DEADLINE_NEVER, NULL);
+	st = proc_wait(pid, DEADLINE_NEVER, &raw);
 	if (st == ST_OK && sent)
 		return 0;
-	return err_set(e, st != ST_OK ? st : ST_TEMPFAIL,
-		       "%s did not take the message", params.submit_url);
+	if (st == ST_OK)
+		st = ST_TEMPFAIL; /* it did not read everything */
+	else if (WIFEXITED(raw))
+		return err_set(e, st, "%s", ""); /* it said why */
+	return err_set(e, st, "mx-smarthost ended early: try again");
 }

@@ -16,13 +16,15 @@ struct submit_options {
 	bool dot_is_text;                 /* -i */
 	bool recipients;                  /* -t */
 	bool queue;                       /* -q */
+	const char *queue_what;           /* -qI ID, -qR SITE; NULL: all */
 	const char *notify, *ret, *envid; /* -N -R -V */
 	const char *spool;                /* --spool */
 	bool newaliases;                  /* -I */
 };
 
 struct submit_params {
-	char *submit_url, *submit_password_file, *submit_token_command;
+	char *submit_url, *submit_password_file, *submit_token_command,
+	    *ca_file;
 	int64_t message_size_limit;
 	int64_t timeout;
 };
@@ -33,10 +35,12 @@ extern struct submit_params params;
 /* A message that is ready to go. */
 struct submission {
 	char *sender;           /* "" is the null sender */
+	char *login;            /* the caller's own address */
 	struct strs recipients; /* complete addresses */
 	struct buf head;        /* the header as it will be sent, LF */
 	struct span body;       /* with its empty line */
-	bool eight_bit, utf8;
+	bool eight_bit;
+	bool utf8_path, utf8_header; /* SMTPUTF8 is needed; is fitting */
 };
 void submission_free(struct submission *s);
 

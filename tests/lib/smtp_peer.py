@@ -13,6 +13,7 @@ p.add_argument("--cert"), p.add_argument("--key")
 p.add_argument("--auth")                     # USER:PASSWORD
 p.add_argument("--login-only", action="store_true")
 p.add_argument("--lmtp", action="store_true")
+p.add_argument("--wrap", action="store_true")   # TLS from the first byte on
 p.add_argument("--caps", default="PIPELINING,8BITMIME,SMTPUTF8,DSN,ENHANCEDSTATUSCODES,SIZE 10000000")
 o = p.parse_args()
 lock = threading.Lock()
@@ -84,6 +85,8 @@ class Session:
 
     def run(self):
         log(event="connect")
+        if o.wrap:
+            self.wrap()
         if not self.mode("greeting"):
             self.say("220 peer.example ESMTP")
         while True:
@@ -104,7 +107,7 @@ class Session:
         if o.cert and not self.tls or o.mode.endswith("-starttls"):
             caps.append("STARTTLS")
         if o.auth:
-            caps.append("AUTH LOGIN" if o.login_only else "AUTH PLAIN LOGIN")
+            caps.append("AUTH LOGIN" if o.login_only else "AUTH PLAIN LOGIN XOAUTH2")
         lines = ["peer.example"] + caps
         for c in lines[:-1]:
             self.say("250-" + c)
@@ -123,15 +126,24 @@ class Session:
         if self.mode("starttls"):
             return
         self.say("220 2.0.0 go")
+        self.wrap()
+        self.buf = b""
+
+    def wrap(self):
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ctx.load_cert_chain(o.cert, o.key)
-        self.s = ctx.wrap_socket(self.s, server_side=True)
-        self.buf, self.tls = b"", True
+        self.s, self.tls = ctx.wrap_socket(self.s, server_side=True), True
 
     def do_auth(self, arg):
         words = arg.split(" ")
+        if words[0] in ("PLAIN", "XOAUTH2") and len(words) == 1:
+            self.say("334 ")
+            words.append(self.line().decode())
         if words[0] == "PLAIN":
             got = base64.b64decode(words[1]).split(b"\0")[1:]
+        elif words[0] == "XOAUTH2":     # user=U^Aauth=Bearer T^A^A
+            got = [w.split(b"=", 1)[1] for w in base64.b64decode(words[1]).split(b"\1")[:2]]
+            got[1] = got[1].removeprefix(b"Bearer ")
         else:
             got = []
             for prompt in (b"Username:", b"Password:"):
