@@ -231,10 +231,12 @@ cmd_headers(int argc, char **argv)
 	int rc, status = ST_OK;
 
 	open_tables(&c, argc, argv);
-	if (no_tables(&c))
+	if (no_tables(&c)) {
+		close_all(&c);
 		return prog_usage("headers: name a table, such as "
 				  "pcre:/etc/mx/header_checks, or set "
 				  "header_checks");
+	}
 	if (msg_load(&l, STDIN_FILENO, 0, &c.err) < 0) {
 		close_all(&c);
 		return prog_fail(&c.err);

@@ -178,13 +178,16 @@ address_of(const char *action, struct span text)
 	struct err e = ERR_INIT;
 	struct addr a;
 
-	if (addr_parse(&a, text, &e) < 0 || !a.domain.n) {
+	if (addr_parse(&a, text, &e) == 0) {
+		if (a.domain.n)
+			addr_print(&b, &a);
+		addr_free(&a);
+	}
+	if (!b.n) {
 		log_warn("%s %.*s: not an address user@domain: left out",
 			 action, SPAN_ARG(span_sub(text, 0, 100)));
 		return NULL;
 	}
-	addr_print(&b, &a);
-	addr_free(&a);
 	return buf_steal(&b);
 }
 
