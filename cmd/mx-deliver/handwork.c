@@ -54,24 +54,25 @@ places_free(struct places *p)
 void
 handwork_init(struct handwork *w)
 {
-	*w = (struct handwork){ .dirfd = -1 };
+	*w = (struct handwork){ .at = NULL };
 }
 
 static void
-forget_dir(struct handwork *w)
+forget_dir(struct kept_dir *k)
 {
-	if (w->dirfd >= 0)
-		close(w->dirfd);
-	w->dirfd = -1;
-	free(w->path);
-	w->path = NULL;
+	if (k->path == NULL)
+		return;
+	close(k->dirfd);
+	free(k->path);
+	k->path = NULL;
 }
 
 void
 handwork_done(struct handwork *w)
 {
 	handwork_abort(w);
-	forget_dir(w);
+	for (size_t i = 0; i < HANDWORK_KEPT; i++)
+		forget_dir(&w->dir[i]);
 }
 
 /* What a crash left in tmp/ goes after 36 hours; looked at now and then,
@@ -99,22 +100,37 @@ sweep(int dirfd)
 	closedir(dir);
 }
 
-/* The Maildir's descriptor, kept from the last message or opened. */
+/* The Maildir's descriptor, kept from an earlier message or opened. */
 static int
 keep_dir(struct handwork *w, const char *maildir, struct err *e)
 {
-	if (w->path != NULL && strcmp(w->path, maildir) == 0 &&
-	    clock_mono() - w->opened < KEEP_MS)
-		return 0;
-	forget_dir(w);
-	w->dirfd = deposit_maildir_open(maildir, e);
-	if (w->dirfd < 0)
+	int64_t now = clock_mono();
+	struct kept_dir *k = &w->dir[0];
+
+	for (size_t i = 0; i < HANDWORK_KEPT; i++) {
+		struct kept_dir *c = &w->dir[i];
+		if (c->path != NULL && now - c->opened >= KEEP_MS)
+			forget_dir(c);
+		if (c->path != NULL && strcmp(c->path, maildir) == 0) {
+			w->at = c;
+			return 0;
+		}
+		/* a free one, else the oldest, makes room */
+		if (k->path != NULL &&
+		    (c->path == NULL || c->opened < k->opened))
+			k = c;
+	}
+	forget_dir(k);
+	w->at = NULL;
+	k->dirfd = deposit_maildir_open(maildir, e);
+	if (k->dirfd < 0)
 		return -1;
-	w->path = mem_strdup(maildir);
-	w->opened = clock_mono();
-	w->sync = deposit_sync_of(w->dirfd, DEPOSIT_AUTO);
+	k->path = mem_strdup(maildir);
+	k->opened = now;
+	k->sync = deposit_sync_of(k->dirfd, DEPOSIT_AUTO);
 	if (random_below(SWEEP_CHANCE) == 0)
-		sweep(w->dirfd);
+		sweep(k->dirfd);
+	w->at = k;
 	return 0;
 }
 
@@ -126,12 +142,12 @@ handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
 	if (keep_dir(w, maildir, e) != 0)
 		return -1;
 	if (sync == DEPOSIT_AUTO)
-		sync = w->sync;
-	if (deposit_open(&w->d, w->dirfd, sync, e) != 0) {
+		sync = w->at->sync;
+	if (deposit_open(&w->d, w->at->dirfd, sync, e) != 0) {
 		/* the kept folder may be gone: once more from the path */
-		forget_dir(w);
+		forget_dir(w->at);
 		if (keep_dir(w, maildir, e) != 0 ||
-		    deposit_open(&w->d, w->dirfd, sync, e) != 0)
+		    deposit_open(&w->d, w->at->dirfd, sync, e) != 0)
 			return -1;
 	}
 	w->active = true;
@@ -148,20 +164,20 @@ open_folder(struct handwork *w, const struct place *p, struct err *e)
 	int fd = -1;
 
 	if (p->folder[0] == '\0' || span_iis(span_of(p->folder), "INBOX")) {
-		fd = openat(w->dirfd, ".", flags);
+		fd = openat(w->at->dirfd, ".", flags);
 		if (fd < 0)
-			err_sys(e, "%s", w->path);
+			err_sys(e, "%s", w->at->path);
 		return fd;
 	}
 	if (!mailbox_name_to_disk(&name, span_of(p->folder))) {
 		err_set(e, ST_DATA, "\"%s\" is no mailbox name", p->folder);
 	} else {
-		fd = openat(w->dirfd, buf_str(&name), flags);
+		fd = openat(w->at->dirfd, buf_str(&name), flags);
 		if (fd < 0 && errno == ENOENT && p->create) {
-			buf_addf(&path, "%s/%s", w->path, buf_str(&name));
+			buf_addf(&path, "%s/%s", w->at->path, buf_str(&name));
 			fd = deposit_maildir_open(buf_str(&path), e);
 		} else if (fd < 0) {
-			err_sys(e, "%s: folder %s", w->path, p->folder);
+			err_sys(e, "%s: folder %s", w->at->path, p->folder);
 		}
 	}
 	buf_free(&name);
@@ -175,7 +191,7 @@ static void
 subscribe(struct handwork *w, const char *folder)
 {
 	const int flags = O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(w->dirfd, "subscriptions", flags, 0600);
+	int fd = openat(w->at->dirfd, "subscriptions", flags, 0600);
 	struct buf b = BUF_INIT, line = BUF_INIT;
 	struct span rest, have;
 	bool there = false;

@@ -53,12 +53,17 @@ struct pipeline_result {
 	int fd_out;
 };
 
-struct handwork {
-	/* the Maildir of the last delivery is kept open */
-	char *path;
+/* Maildirs of the last deliveries are kept open for some seconds. */
+#define HANDWORK_KEPT 32
+struct kept_dir {
+	char *path; /* NULL: free */
 	int dirfd;
 	enum deposit_sync sync; /* what its file system needs */
 	int64_t opened;
+};
+struct handwork {
+	struct kept_dir dir[HANDWORK_KEPT];
+	struct kept_dir *at; /* of the open message */
 	struct deposit d;
 	bool active;
 };
