@@ -265,7 +265,7 @@ main(int argc, char **argv)
 	const struct param_rows sets[] = { *sets_order[0], *sets_order[1] };
 	const struct program program = {
 		.name = "mx-send",
-		.synopsis = "[--lmtp] [--host HOST[:PORT]] [-f SENDER] "
+		.synopsis = "mx-send [--lmtp] [--host HOST[:PORT]] [-f SENDER] "
 			    "RECIPIENT... < msg",
 		.meaning = "one message to its recipients' hosts over SMTP or "
 			   "LMTP",

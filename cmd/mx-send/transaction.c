@@ -248,11 +248,8 @@ accepted_done(struct session *s, struct rcpt *r, const struct smtp_reply *reply)
 	struct buf text = BUF_INIT;
 
 	session_reply_text(&text, reply);
-	struct buf shown = BUF_INIT;
-	buf_addf(&shown, "(%.600s)", buf_str(&text));
 	report_final(r, RCPT_SENT, reply->esc[0] != '\0' ? reply->esc : "2.0.0",
-		     s->relay, buf_str(&shown));
-	buf_free(&shown);
+		     s->relay, buf_str(&text));
 	buf_free(&text);
 }
 

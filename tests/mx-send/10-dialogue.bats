@@ -12,7 +12,7 @@ msg() { printf 'Subject: x\n\n.dot\nlast\n'; }
   run send --host "127.0.0.1:$PEER" -f a@example.org b@example.com c@example.net < <(msg)
   echo "$output"
   [ "$status" -eq 0 ]
-  [ "${lines[0]}" = "b@example.com sent 2.0.0 127.0.0.1[127.0.0.1]:$PEER (250 2.0.0 taken)" ]
+  [ "${lines[0]}" = "b@example.com sent 2.0.0 127.0.0.1[127.0.0.1]:$PEER 250 2.0.0 taken" ]
   [ "${#lines[@]}" -eq 2 ]
   grep -q '"body": "Subject: x\\n\\n.dot\\nlast"' "$PEER_LOG"
   grep -q '"name": "client.example"' "$PEER_LOG"
