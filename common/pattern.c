@@ -112,15 +112,14 @@ pattern_parse(struct pattern_table *t, struct span all, struct err *e)
 		number++;
 		if (s.n == 0 || s.p[0] == '#')
 			continue;
-		if (line.p[0] == ' ' || line.p[0] == '\t') {
-			buf_addc(&whole, ' ');
-		} else {
+		if (line.p[0] != ' ' && line.p[0] != '\t') {
 			if (start > 0)
 				r = pattern_add(t, buf_span(&whole), start, e);
 			buf_clear(&whole);
 			start = number;
 		}
-		buf_addspan(&whole, s);
+		/* A continuation keeps its blanks. */
+		buf_addspan(&whole, span_rtrim(line));
 	}
 	if (r == 0 && start > 0)
 		r = pattern_add(t, buf_span(&whole), start, e);

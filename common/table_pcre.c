@@ -1,6 +1,6 @@
 /*
- * table_pcre.c - pcre: and regexp: tables, both on PCRE2 (regexp: without its
- * extensions would be POSIX; the syntaxes agree on what regexp files use).
+ * table_pcre.c - pcre: and regexp: tables, both on PCRE2, whose matches can be
+ * bounded; POSIX's own forms are translated first.
  * Layer: sys.  pcre_table(5): /pattern/flags; default flags: i (toggled off by
  * "i"), s; m, x, A, E, U, X.  Limits are set on every match.
  */
@@ -52,6 +52,64 @@ regex_cut(struct span *text, struct buf *pattern, struct span *flags)
 	return true;
 }
 
+/* The bracket expression at the front of s: POSIX 9.3.5 has no escapes in it.
+ * Returns its length. */
+static size_t
+regex_bracket(struct buf *out, struct span s)
+{
+	size_t i = 1;
+
+	buf_addc(out, '[');
+	if (i < s.n && s.p[i] == '^')
+		buf_addc(out, s.p[i++]);
+	if (i < s.n && s.p[i] == ']') {
+		buf_adds(out, "\\]");
+		i++;
+	}
+	while (i < s.n && s.p[i] != ']') {
+		if (s.p[i] == '[' && i + 1 < s.n && s.p[i + 1] == ':') {
+			ssize_t end = span_find(span_from(s, i), SPAN(":]"));
+			size_t n = end < 0 ? 1 : (size_t)end + 2;
+
+			buf_addspan(out, span_sub(s, i, i + n));
+			i += n;
+			continue;
+		}
+		if (s.p[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, s.p[i++]);
+	}
+	return i;
+}
+
+/* regexp_table(5) as PCRE has it: brackets, and the C library's \< \>. */
+static void
+regex_translate(struct buf *pattern)
+{
+	struct buf out = BUF_INIT;
+	struct span s = buf_span(pattern);
+	size_t i = 0;
+
+	while (i < s.n) {
+		char next = i + 1 < s.n ? s.p[i + 1] : '\0';
+
+		if (s.p[i] == '[') {
+			i += regex_bracket(&out, span_from(s, i));
+		} else if (s.p[i] == '\\' && (next == '<' || next == '>')) {
+			buf_adds(&out,
+				 next == '<' ? "\\b(?=\\w)" : "\\b(?<=\\w)");
+			i += 2;
+		} else if (s.p[i] == '\\' && next != '\0') {
+			buf_addspan(&out, span_sub(s, i, i + 2));
+			i += 2;
+		} else {
+			buf_addc(&out, s.p[i++]);
+		}
+	}
+	buf_free(pattern);
+	*pattern = out;
+}
+
 static bool
 regex_options(struct span flags, uint32_t *o)
 {
@@ -89,7 +147,7 @@ regex_options(struct span flags, uint32_t *o)
 }
 
 static void *
-regex_compile(struct span *text, struct err *e)
+regex_compile(struct span *text, bool posix, struct err *e)
 {
 	struct buf pattern = BUF_INIT;
 	struct regex *r = NULL;
@@ -102,10 +160,13 @@ regex_compile(struct span *text, struct err *e)
 
 	if (!regex_cut(text, &pattern, &flags)) {
 		err_set(e, ST_CONFIG, "expected /PATTERN/FLAGS RESULT");
-	} else if (!regex_options(flags, &options)) {
+	} else if (!regex_options(flags, &options) ||
+		   (posix && span_chr(flags, 'x') >= 0)) {
 		err_set(e, ST_CONFIG, "\"%.*s\": unknown flag",
 			SPAN_ARG(flags));
 	} else {
+		if (posix)
+			regex_translate(&pattern);
 		code = pcre2_compile((PCRE2_SPTR)buf_str(&pattern), pattern.n,
 				     options, &error, &at, NULL);
 		if (code == NULL) {
@@ -122,6 +183,18 @@ regex_compile(struct span *text, struct err *e)
 	}
 	buf_free(&pattern);
 	return r;
+}
+
+static void *
+pcre_compile(struct span *text, struct err *e)
+{
+	return regex_compile(text, false, e);
+}
+
+static void *
+regexp_compile(struct span *text, struct err *e)
+{
+	return regex_compile(text, true, e);
 }
 
 static void
@@ -183,15 +256,18 @@ regex_match(void *compiled, struct span key, const char *result,
 	return TABLE_FOUND;
 }
 
-static const struct pattern_driver regex_driver = { regex_compile,
-						    regex_release,
-						    regex_match };
+static const struct pattern_driver pcre_driver = { pcre_compile, regex_release,
+						   regex_match };
+static const struct pattern_driver regexp_driver = { regexp_compile,
+						     regex_release,
+						     regex_match };
 
 static void *
 pcre_open(const char *type, const char *name, struct err *e)
 {
-	(void)type;
-	return pattern_open(&regex_driver, name, e);
+	return pattern_open(strcmp(type, "regexp") == 0 ? &regexp_driver
+							: &pcre_driver,
+			    name, e);
 }
 
 static enum table_result

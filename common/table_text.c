@@ -5,6 +5,7 @@
  * Layer: sys.
  */
 #include "io.h"
+#include "log.h"
 #include "mem.h"
 #include "status.h"
 #include "table.h"
@@ -30,8 +31,9 @@ text_close(void *state)
 	free(t);
 }
 
+/* What is wrong with a line costs that line only, and is said. */
 static void
-text_put(struct text *t, struct span line)
+text_put(struct text *t, struct span line, int number)
 {
 	struct buf key = BUF_INIT;
 	struct span k, v;
@@ -56,8 +58,16 @@ text_put(struct text *t, struct span line)
 		v = span_ltrim(span_from(v, 1));
 	for (size_t i = 0; i < k.n; i++)
 		buf_addc(&key, ascii_tolower(k.p[i]));
-	/* The first of two equal keys counts, as postmap keeps it. */
-	if (k.n > 0 && map_get(t->entries, buf_span(&key)) == NULL)
+	if (k.n == 0 || v.n == 0)
+		log_warn("%s:%d: \"%.*s\": expected KEY VALUE: the line is "
+			 "ignored",
+			 t->path, number, SPAN_ARG(span_sub(line, 0, 60)));
+	else if (map_get(t->entries, buf_span(&key)) != NULL)
+		/* The first of two counts, as postmap keeps it. */
+		log_warn("%s:%d: \"%.*s\" stands there already: the line is "
+			 "ignored",
+			 t->path, number, SPAN_ARG(span_sub(k, 0, 60)));
+	else
 		map_put(t->entries, buf_span(&key), mem_spandup(v));
 	buf_free(&key);
 }
@@ -67,23 +77,25 @@ text_parse(struct text *t, struct span all)
 {
 	struct buf whole = BUF_INIT;
 	struct span line;
+	int number = 0, start = 0;
 
 	while (span_split(&all, '\n', &line)) {
 		struct span s = span_trim(line);
 
+		number++;
 		if (s.n == 0 || s.p[0] == '#')
 			continue;
 		if (line.p[0] != ' ' && line.p[0] != '\t') {
 			if (whole.n > 0)
-				text_put(t, buf_span(&whole));
+				text_put(t, buf_span(&whole), start);
 			buf_clear(&whole);
-		} else {
-			buf_addc(&whole, ' ');
+			start = number;
 		}
-		buf_addspan(&whole, s);
+		/* A continuation keeps its blanks: postmap(1). */
+		buf_addspan(&whole, span_rtrim(line));
 	}
 	if (whole.n > 0)
-		text_put(t, buf_span(&whole));
+		text_put(t, buf_span(&whole), start);
 	buf_free(&whole);
 }
 

@@ -135,7 +135,12 @@ T
   [ "$(took rcpts)" = "TO:<jo@x.y>" ]
   took body | grep -q '^Subject: hello there'
   took body | grep -q '^by mutt'
-  command -v mail >/dev/null || return 0
-  echo "by mail" | HOME=$T mail -Ssendmail="$T/sendmail" -s 'from mail' jo@x.y ||
-    echo "by mail" | HOME=$T mail -s 'from mail' jo@x.y || true
+  if command -v bsd-mailx >/dev/null; then
+    printf 'set sendmail=%s\n' "$T/sendmail" > "$T/.mailrc"
+    echo "My message" | HOME=$T MAILRC=$T/.mailrc bsd-mailx -s subject vagrant@lab1
+    wait_for 10 grep -q 'vagrant@lab1' "$LOG"
+    [ "$(took rcpts)" = "TO:<vagrant@lab1>" ]
+    took body | grep -q '^Subject: subject'
+    took body | grep -q '^My message'
+  fi
 }

@@ -60,10 +60,15 @@ test_drivers(void)
 		 file("text", "a@b  one\n# c\nKey\ttwo\n   three\nalias: four\n"
 			      "\"q k\" five\nkey second\n"));
 	look(spec, "a@b", "one");
-	look(spec, "KEY", "two three");
+	look(spec, "KEY", "two   three");
 	look(spec, "alias", "four");
 	look(spec, "q k", "five");
 	look(spec, "none", NULL);
+	snprintf(spec, sizeof(spec), "texthash:%s",
+		 file("odd", "alone\nalone:\n: x\nk v\r\n  \nlast :  w\n"));
+	look(spec, "alone", NULL);
+	look(spec, "k", "v");
+	look(spec, "last", "w");
 	look("hash:/nonexistent/table", "x", "?");
 	look("nosuch:x", "x", "?");
 	look("proxy:static:yes", "anything", "yes");
@@ -73,7 +78,7 @@ test_drivers(void)
 	look("unionmap:{static:1, inline:{k=2}}", "k", "1,2");
 	look("unionmap:{inline:{k=2}, hash:/nonexistent}", "k", "?");
 	snprintf(spec, sizeof(spec), "pcre:%s", file("pcre", pcre));
-	look(spec, "aBc", "one B and Bx$");
+	look(spec, "aBc", "one B  and Bx$");
 	look(spec, "other", "not example");
 	look(spec, "sub example x/y", "slash");
 	look(spec, "sub example b", "inside");
@@ -81,6 +86,19 @@ test_drivers(void)
 	snprintf(spec, sizeof(spec), "regexp:%s",
 		 file("bad", "/(/ unclosed\n"));
 	look(spec, "x", "?");
+	/* POSIX: no escapes in brackets, word ends of the C library. */
+	snprintf(spec, sizeof(spec), "regexp:%s",
+		 file("posix", "/^[\\d]+$/ slash or d\n/^[]x[:digit:]]+$/ set\n"
+			       "/\\<word\\>/ word\n!/[^^a-z\\]/ plain\n"));
+	look(spec, "\\d\\", "slash or d");
+	look(spec, "]5x", "set");
+	look(spec, "5d", NULL);
+	look(spec, "A word!", "word");
+	look(spec, "A swordfish", NULL);
+	look(spec, "^\\a", "plain");
+	snprintf(spec, sizeof(spec), "pcre:%s",
+		 file("p", "/^[\\d]+$/ digits\n"));
+	look(spec, "55", "digits");
 	snprintf(spec, sizeof(spec), "pcre:%s", file("if", "if /a/\n"));
 	look(spec, "x", "?");
 	snprintf(spec, sizeof(spec), "pcre:%s",
