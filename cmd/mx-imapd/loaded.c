@@ -43,15 +43,21 @@ header_end(struct span s)
 	return at < 0 ? 0 : (size_t)at + 4;
 }
 
+/* The same end of the header that the index of the parts sees: a line that is
+ * no field ends it too. */
 static void
 index_header(struct loaded *l)
 {
 	struct span all = buf_span(&l->bytes);
-	size_t end = header_end(all);
+	size_t from, to;
 
-	l->header = span_sub(all, 0, end != 0 ? end : all.n);
-	l->body = span_from(all, l->header.n);
-	msg_index(&l->msg, l->header, l->header.n + 1);
+	if (all.n == 0)
+		all = SPAN("");
+	msg_index(&l->msg, all, 0);
+	from = (size_t)(l->msg.header.p - all.p);
+	to = (size_t)(l->msg.body.p - all.p);
+	l->header = span_sub(all, from, to);
+	l->body = span_from(all, to);
 }
 
 static int

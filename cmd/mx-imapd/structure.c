@@ -50,8 +50,8 @@ put_content_params(struct stream *st, const struct mime_part *p)
 	struct mime_value v;
 
 	mime_value_parse(&v, mime_field(p, "Content-Type"));
-	/* RFC 2045 5.2: what is text/plain by default is us-ascii */
-	if (v.type.n == 0 && p->kind == MIME_LEAF && span_iis(p->type, "text"))
+	/* RFC 2045 5.2, RFC 2046 4.1.2: us-ascii is the default */
+	if (v.n == 0 && p->kind == MIME_LEAF && span_iis(p->type, "text"))
 		stream_puts(st, "(\"charset\" \"us-ascii\")");
 	else
 		put_params(st, &v);
