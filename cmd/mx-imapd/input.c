@@ -11,17 +11,26 @@
 #define LITERAL_MS (5 * 60 * 1000)
 #define DROP_MAX 4096
 
+/* No wait is longer than the login may take. */
+static deadline_t
+wait_until(const struct session *s, int64_t ms)
+{
+	deadline_t d = clock_deadline(ms);
+
+	return d < s->until ? d : s->until;
+}
+
 enum io_result
 input_continue(struct session *s, const char *text)
 {
 	stream_printf(s->st, "+ %s\r\n", text);
-	return stream_flush(s->st, clock_deadline(LITERAL_MS));
+	return stream_flush(s->st, wait_until(s, LITERAL_MS));
 }
 
 enum io_result
 input_drop(struct session *s, uint64_t n)
 {
-	deadline_t d = clock_deadline(LITERAL_MS);
+	deadline_t d = wait_until(s, LITERAL_MS);
 
 	while (n > 0) {
 		size_t have = stream_buffered(s->st).n;
@@ -49,11 +58,9 @@ read_line(struct session *s, size_t max, bool first, struct literal *lit,
 {
 	struct span line;
 	size_t at, room = max - s->text.n;
-	deadline_t d = clock_deadline(first ? IDLE_MS : LITERAL_MS);
+	deadline_t d = wait_until(s, first ? IDLE_MS : LITERAL_MS);
 	enum io_result r;
 
-	if (d > s->until)
-		d = s->until;
 	io_stoppable = first;
 	r = stream_line(s->st, room, &line, d);
 	io_stoppable = false;
@@ -105,7 +112,7 @@ read_literal(struct session *s, size_t max, const struct literal *lit,
 	enum io_result r;
 
 	if (lit->n > max - s->text.n) {
-		if (!lit->sync && lit->n > DROP_MAX)
+		if (!lit->sync && (lit->n > DROP_MAX || s->front != NULL))
 			return too_long(s, refusal_r);
 		*refusal_r = RESULT(RESULT_BAD, "TOOBIG", "Literal too long");
 		return lit->sync ? IO_OK : input_drop(s, lit->n);
@@ -114,7 +121,7 @@ read_literal(struct session *s, size_t max, const struct literal *lit,
 		return r;
 	buf_adds(&s->text, "\r\n");
 	return stream_read(s->st, &s->text, (size_t)lit->n,
-			   clock_deadline(LITERAL_MS));
+			   wait_until(s, LITERAL_MS));
 }
 
 /* What follows a literal that was dropped belongs to the refused command,
@@ -122,7 +129,7 @@ read_literal(struct session *s, size_t max, const struct literal *lit,
 static enum io_result
 drop_rest(struct session *s, size_t max, struct result *refusal_r)
 {
-	deadline_t d = clock_deadline(LITERAL_MS);
+	deadline_t d = wait_until(s, LITERAL_MS);
 
 	for (;;) {
 		struct literal lit;
