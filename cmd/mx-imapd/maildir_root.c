@@ -105,6 +105,48 @@ add_part(struct buf *path, struct span part, const char *user, struct err *e)
 	return 0;
 }
 
+/* Dovecot 2.4's long names. */
+static char
+long_name(struct span name)
+{
+	static const struct {
+		const char *name;
+		char letter;
+	} names[] = { { "user", 'u' },
+		      { "user|username", 'n' },
+		      { "user|domain", 'd' },
+		      { "home", 'h' } };
+	char text[32];
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.n && n < sizeof(text) - 1; i++)
+		if (name.p[i] != ' ')
+			text[n++] = name.p[i];
+	text[n] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(text, names[i].name) == 0)
+			return names[i].letter;
+	return '?';
+}
+
+/* The letter behind "%", and how many bytes it took. */
+static char
+letter_of(struct span s, size_t *used_r)
+{
+	ssize_t end;
+
+	*used_r = 1;
+	if (s.n == 0)
+		return '?';
+	if (s.p[0] != '{')
+		return s.p[0];
+	end = span_chr(s, '}');
+	if (end < 0)
+		return '?';
+	*used_r = (size_t)end + 1;
+	return long_name(span_sub(s, 1, (size_t)end));
+}
+
 static int
 variable(struct buf *path, char c, const char *user, const char *home,
 	 struct err *e)
@@ -130,11 +172,37 @@ variable(struct buf *path, char c, const char *user, const char *home,
 		return 0;
 	default:
 		return err_set(e, ST_CONFIG,
-			       "mail_location: %%%c is not known: use %%u "
-			       "(user), %%n (its name), %%d (its domain), %%h "
-			       "(home)",
-			       c);
+			       "mail_location: a %%-variable is not known: use "
+			       "%%u (user), %%n (its name), %%d (its domain), "
+			       "%%h (home)");
 	}
+}
+
+/* Location without "maildir:" -> path. */
+static int
+expand(struct buf *path, struct span l, const char *user, const char *home,
+       struct err *e)
+{
+	for (size_t i = 0; i < l.n; i++) {
+		if (i == 0 && l.p[0] == '~' && (l.n == 1 || l.p[1] == '/')) {
+			buf_adds(path, home);
+		} else if (l.p[i] == '%') {
+			size_t used, from = path->n;
+			bool lower = i + 1 < l.n && l.p[i + 1] == 'L';
+			char c;
+
+			i += lower ? 1 : 0;
+			c = letter_of(span_from(l, i + 1), &used);
+			if (variable(path, c, user, home, e) != 0)
+				return -1;
+			for (; lower && from < path->n; from++)
+				path->p[from] = ascii_tolower(path->p[from]);
+			i += used;
+		} else {
+			buf_addc(path, l.p[i]);
+		}
+	}
+	return 0;
 }
 
 int
@@ -154,16 +222,8 @@ maildir_root_path(struct buf *path, const char *location, const char *user,
 	colon = span_chr(l, ':');
 	if (colon >= 0)
 		l = span_sub(l, 0, (size_t)colon);
-	for (size_t i = 0; i < l.n; i++) {
-		if (i == 0 && l.p[0] == '~' && (l.n == 1 || l.p[1] == '/')) {
-			buf_adds(path, home);
-		} else if (l.p[i] == '%' && i + 1 < l.n) {
-			if (variable(path, l.p[++i], user, home, e) != 0)
-				return -1;
-		} else {
-			buf_addc(path, l.p[i]);
-		}
-	}
+	if (expand(path, l, user, home, e) != 0)
+		return -1;
 	if (path->n == 0 || path->p[0] != '/')
 		return err_set(e, ST_CONFIG,
 			       "mail_location: \"%s\" is no absolute path for "
