@@ -142,7 +142,7 @@ PY
 set ssl_starttls=no ssl_verify_host=no certificate_file=$T/localhost.crt
 set imap_user=joe@x.test imap_pass=secret
 set folder=imaps://127.0.0.1:$IMAPS/ spoolfile=imaps://127.0.0.1:$IMAPS/INBOX
-set header_cache= sort=mailbox-order wait_key=no confirmappend=no confirmcreate=no quit=yes delete=yes
+set sort=mailbox-order wait_key=no confirmappend=no confirmcreate=no quit=yes delete=yes
 CF
   # on a terminal of its own, where it draws and is driven by its macro
   HOME=$T/home TERM=xterm timeout 60 python3 - "$T" > "$T/mutt.out" <<'PY'
