@@ -36,11 +36,16 @@ send() {
   serve
   {
     echo '> EHLO x'; echo '> MAIL FROM:<a@b>'; echo "> RCPT TO:<$MXUSER@mail.example.org>"
-    echo "# $T/m"; sleep 1; echo '> NOOP'
+    echo "# $T/m"; sleep 5; echo '> NOOP'
   } | talk > "$T/o" &
-  sleep 0.6
-  ps -o user:32=,pid= --ppid "$SPAWNED" > "$T/ps" || true
-  wait %2 2>/dev/null || true
+  talker=$!
+  # the session stays open for some seconds: both are there at some instant
+  for _ in $(seq 40); do
+    ps -o user:32=,pid= --ppid "$SPAWNED" > "$T/ps" || true
+    grep -q "^nobody " "$T/ps" && grep -q "^$MXUSER " "$T/ps" && break
+    sleep 0.1
+  done
+  wait "$talker" 2>/dev/null || true
   grep -q "^nobody " "$T/ps"
   grep -q "^$MXUSER " "$T/ps"
   ! grep -q '^root ' "$T/ps"

@@ -295,6 +295,7 @@ PY
 
 @test "SIGTERM: an idle session hears 421, the server ends with 0" {
   recv_start
+  before=$(grep -c ': connect from' "$RECV_LOG" || true)
   talk >"$T/o" <<'X' &
 < 220
 > EHLO me.test
@@ -303,8 +304,8 @@ PY
 eof
 X
   talker=$!
-  wait_for 5 grep -q 'connect from' "$RECV_LOG"
-  sleep 0.5
+  wait_for 10 bash -c "[ \$(grep -c ': connect from' '$RECV_LOG') -gt $before ]"
+  sleep 1
   kill -TERM "$RECV"
   wait "$talker"
   st=0; wait "$RECV" || st=$?
