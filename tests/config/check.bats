@@ -123,6 +123,13 @@ broken() {
   [ "$status" -eq 78 ]
 }
 
+@test "/dev/null is an empty configuration, any other device none" {
+  run mx-submit -c /dev/null --check-config
+  [ "$status" -eq 0 ] && [ -z "$output" ]
+  run mx-submit -c /dev/zero --check-config
+  [ "$status" -eq 78 ]
+}
+
 @test "every program knows the names of every other" {
   local p
   : > "$T/empty.conf"
