@@ -447,6 +447,9 @@ dns_query(struct dns *d, const char *name, int type, struct dns_answer *ans,
 		free(at);
 		return DNS_BADNAME;
 	}
+	/* As ldns writes it (blanks are \032): owners are compared with it. */
+	free(at);
+	at = dns_name_text(check);
 	ldns_rdf_deep_free(check);
 	st = dns_ask_chain(d, &at, type, ans, dl, e);
 	if (st == DNS_TEMP) {

@@ -68,8 +68,9 @@ run_spf(struct auth *a)
 		return;
 	}
 	buf_free(&name);
-	spf_init(&a->spf, a->dns, a->env.client_addr, sender, helo,
-		 site.myhostname);
+	if (!spf_init(&a->spf, a->dns, a->env.client_addr, sender, helo,
+		      site.myhostname))
+		return;
 	buf_addspan(&a->spf_domain, buf_span(&a->spf.sender_domain));
 	a->spf_code = spf_check(&a->spf);
 }

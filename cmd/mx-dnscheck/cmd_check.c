@@ -8,7 +8,6 @@
 #include "site.h"
 #include "status.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,7 +38,6 @@ spf_status(enum spf_code c)
 int
 cmd_spf(int argc, char **argv)
 {
-	unsigned char a[16];
 	struct spf s;
 	struct buf out = BUF_INIT;
 	struct span mech;
@@ -50,11 +48,9 @@ cmd_spf(int argc, char **argv)
 		return prog_usage("spf: %s: unexpected", argv[0]);
 	if (opts.ip == NULL || opts.sender == NULL || opts.helo == NULL)
 		return prog_usage("spf needs --ip, --sender and --helo");
-	if (inet_pton(AF_INET, opts.ip, a) != 1 &&
-	    inet_pton(AF_INET6, opts.ip, a) != 1)
+	if (!spf_init(&s, check_dns(), opts.ip, opts.sender, opts.helo,
+		      site.myhostname))
 		return prog_usage("--ip %s: expected an IP address", opts.ip);
-	spf_init(&s, check_dns(), opts.ip, opts.sender, opts.helo,
-		 site.myhostname);
 	c = spf_check(&s);
 	mech = s.mechanism.n > 0 ? buf_span(&s.mechanism) : SPAN("-");
 	if (prog.json) {

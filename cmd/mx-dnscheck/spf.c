@@ -2,34 +2,16 @@
  * spf.c - check_host() of RFC 7208: records, terms, limits.
  */
 #include "spf.h"
-#include "addr.h"
 #include "mem.h"
-#include "num.h"
 #include "table.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #define LOOKUPS_MAX 10 /* 4.6.4 */
 #define VOIDS_MAX 2
+#define TOTAL_MS 20000
 #define MX_NAMES_MAX 10
-#define TERMS_MAX 1000
-
-enum spf_mech { M_ALL, M_INCLUDE, M_A, M_MX, M_PTR, M_IP4, M_IP6, M_EXISTS };
-static const char *const mech_names[] = { "all", "include", "a",   "mx",
-					  "ptr", "ip4",     "ip6", "exists" };
-
-struct term {
-	struct span text; /* as published */
-	enum spf_code qualifier;
-	enum spf_mech mech;
-	struct span spec; /* domain-spec, or the ip network */
-	int bits4, bits6; /* -1: whole address */
-};
-struct record {
-	struct term *v;
-	size_t n, cap;
-	struct span redirect, exp;
-};
 
 const char *
 spf_word(enum spf_code c)
@@ -42,27 +24,50 @@ spf_word(enum spf_code c)
 	return words[c];
 }
 
-void
+/* 5: an IPv4-mapped IPv6 client is an IPv4 client. */
+static bool
+canonical_ip(const char *ip, char out[INET6_ADDRSTRLEN])
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	unsigned char a[16];
+
+	if (inet_pton(AF_INET, ip, a) == 1)
+		return inet_ntop(AF_INET, a, out, INET6_ADDRSTRLEN) != NULL;
+	if (inet_pton(AF_INET6, ip, a) != 1)
+		return false;
+	if (memcmp(a, mapped, sizeof(mapped)) == 0)
+		return inet_ntop(AF_INET, a + 12, out, INET6_ADDRSTRLEN) !=
+		       NULL;
+	return inet_ntop(AF_INET6, a, out, INET6_ADDRSTRLEN) != NULL;
+}
+
+bool
 spf_init(struct spf *s, struct dns *dns, const char *ip, const char *sender,
 	 const char *helo, const char *receiver)
 {
-	struct addr a;
+	struct span mail = span_of(sender), domain;
+	ssize_t at = span_rchr(mail, '@');
 
 	*s = (struct spf){ .dns = dns,
-			   .ip = ip,
 			   .helo = helo,
 			   .receiver = receiver,
-			   .deadline = clock_deadline(20000) };
-	if (sender[0] != '\0' && addr_parse(&a, span_of(sender), NULL) == 0) {
-		buf_addspan(&s->local, a.local);
-		buf_addspan(&s->sender_domain, a.domain);
-		addr_free(&a);
-	}
+			   .deadline = clock_deadline(TOTAL_MS) };
 	/* 4.3: no local part is "postmaster"; 2.4: no sender is the HELO. */
-	if (s->local.n == 0)
+	if (at > 0)
+		buf_addspan(&s->local, span_sub(mail, 0, (size_t)at));
+	else
 		buf_adds(&s->local, "postmaster");
-	if (s->sender_domain.n == 0)
-		buf_adds(&s->sender_domain, helo);
+	domain = at >= 0 ? span_from(mail, (size_t)at + 1) : span_of(helo);
+	/* 4.3: U-labels become A-labels. */
+	if (span_is_ascii(domain) || !dns_to_ascii(domain, &s->sender_domain))
+		buf_addspan(&s->sender_domain, domain);
+	return canonical_ip(ip, s->ip);
+}
+
+bool
+spf_is_v6(const struct spf *s)
+{
+	return strchr(s->ip, ':') != NULL;
 }
 
 void
@@ -75,6 +80,7 @@ spf_done(struct spf *s)
 	buf_free(&s->reason);
 	buf_free(&s->exp_domain);
 	buf_free(&s->exp);
+	buf_free(&s->validated_domain);
 	free(s->validated);
 }
 
@@ -93,220 +99,14 @@ error(struct spf *s, enum spf_code c, const char *fmt, ...)
 	return c;
 }
 
-/* "/24", "//64", "/24//64" at the end of a or mx; cut off *spec. */
-static bool
-take_dual_cidr(struct span *spec, struct term *t)
-{
-	ssize_t slash;
-	struct span rest;
-
-	t->bits4 = t->bits6 = -1;
-	/* A slash inside a macro is a delimiter there, not a length. */
-	slash = span_find(*spec, SPAN("//"));
-	if (slash >= 0) {
-		rest = span_from(*spec, (size_t)slash + 2);
-		if (!num_int(rest, 0, 128, &t->bits6) ||
-		    (rest.n > 1 && rest.p[0] == '0'))
-			return false;
-		*spec = span_sub(*spec, 0, (size_t)slash);
-	}
-	slash = span_rchr(*spec, '/');
-	if (slash >= 0 && span_chr(span_from(*spec, (size_t)slash), '}') < 0) {
-		rest = span_from(*spec, (size_t)slash + 1);
-		if (!num_int(rest, 0, 32, &t->bits4) ||
-		    (rest.n > 1 && rest.p[0] == '0'))
-			return false;
-		*spec = span_sub(*spec, 0, (size_t)slash);
-	}
-	return true;
-}
-
-/* 7.1 domain-spec: ends in a macro or a top label that is no number. */
-static bool
-domain_spec_ok(struct span spec)
-{
-	ssize_t dot;
-	struct span top;
-	bool alpha = false;
-
-	if (spec.n == 0 || !spf_macro_ok(spec, false))
-		return false;
-	if (spec.p[spec.n - 1] == '.')
-		spec.n--;
-	if (spec.n == 0)
-		return false;
-	if (spec.p[spec.n - 1] == '}' || span_ends(spec, SPAN("%%")) ||
-	    span_ends(spec, SPAN("%_")) || span_ends(spec, SPAN("%-")))
-		return spec.p[spec.n - 1] == '}';
-	dot = span_rchr(spec, '.');
-	if (dot < 0)
-		return false;
-	top = span_from(spec, (size_t)dot + 1);
-	if (top.n == 0 || top.p[0] == '-' || top.p[top.n - 1] == '-')
-		return false;
-	for (size_t i = 0; i < top.n; i++) {
-		if (!ascii_isalnum(top.p[i]) && top.p[i] != '-')
-			return false;
-		alpha |= !ascii_isdigit(top.p[i]);
-	}
-	return alpha;
-}
-
-static bool
-ip_spec_ok(struct span spec, bool v6)
-{
-	ssize_t slash = span_chr(spec, '/');
-	struct span addr =
-	    span_sub(spec, 0, slash < 0 ? spec.n : (size_t)slash);
-	int bits;
-
-	if (slash >= 0) {
-		struct span n = span_from(spec, (size_t)slash + 1);
-
-		if (!num_int(n, 0, v6 ? 128 : 32, &bits) ||
-		    (n.n > 1 && n.p[0] == '0'))
-			return false;
-	}
-	if ((span_chr(addr, ':') >= 0) != v6 || span_chr(addr, '[') >= 0)
-		return false;
-	return match_cidr(addr, addr);
-}
-
-static bool
-parse_mechanism(struct record *r, struct span text)
-{
-	struct term t = {
-		.text = text, .qualifier = SPF_PASS, .bits4 = -1, .bits6 = -1
-	};
-	struct span s = text, name;
-	size_t n = 0;
-	bool colon;
-
-	switch (s.p[0]) {
-	case '+':
-		t.text = span_from(text, 1);
-		break;
-	case '-':
-		t.qualifier = SPF_FAIL;
-		break;
-	case '~':
-		t.qualifier = SPF_SOFTFAIL;
-		break;
-	case '?':
-		t.qualifier = SPF_NEUTRAL;
-		break;
-	default:
-		n = SIZE_MAX;
-	}
-	if (n == 0)
-		s = span_from(s, 1);
-	n = 0;
-	while (n < s.n && (ascii_isalnum(s.p[n]) || s.p[n] == '-'))
-		n++;
-	name = span_sub(s, 0, n);
-	colon = n < s.n && s.p[n] == ':';
-	t.spec = span_from(s, n + colon);
-	for (t.mech = M_ALL; t.mech <= M_EXISTS; t.mech++) {
-		if (span_iis(name, mech_names[t.mech]))
-			break;
-	}
-	switch (t.mech) {
-	case M_ALL:
-		if (colon || t.spec.n > 0)
-			return false;
-		break;
-	case M_A:
-	case M_MX:
-		if (!take_dual_cidr(&t.spec, &t))
-			return false;
-		if (colon ? !domain_spec_ok(t.spec) : t.spec.n > 0)
-			return false;
-		break;
-	case M_PTR:
-		if (colon ? !domain_spec_ok(t.spec) : t.spec.n > 0)
-			return false;
-		break;
-	case M_INCLUDE:
-	case M_EXISTS:
-		if (!colon || !domain_spec_ok(t.spec))
-			return false;
-		break;
-	case M_IP4:
-	case M_IP6:
-		if (!colon || !ip_spec_ok(t.spec, t.mech == M_IP6))
-			return false;
-		break;
-	default:
-		return false;
-	}
-	r->v = mem_grow(r->v, &r->cap, r->n + 1, sizeof(*r->v));
-	r->v[r->n++] = t;
-	return true;
-}
-
-/* 6: redirect and exp once each; unknown ones are ignored when well formed. */
-static bool
-parse_modifier(struct record *r, struct span name, struct span value)
-{
-	struct span *slot = NULL;
-
-	if (span_iis(name, "redirect"))
-		slot = &r->redirect;
-	else if (span_iis(name, "exp"))
-		slot = &r->exp;
-	if (slot == NULL)
-		return spf_macro_ok(value, false);
-	if (slot->p != NULL || !domain_spec_ok(value))
-		return false;
-	*slot = value;
-	return true;
-}
-
-/* Is it "name=" with ALPHA *(ALPHA / DIGIT / "-" / "_" / ".")? */
-static size_t
-modifier_name(struct span s)
-{
-	size_t n = 0;
-
-	if (s.n == 0 || !ascii_isalpha(s.p[0]))
-		return 0;
-	while (n < s.n && (ascii_isalnum(s.p[n]) || s.p[n] == '-' ||
-			   s.p[n] == '_' || s.p[n] == '.'))
-		n++;
-	return n < s.n && s.p[n] == '=' ? n : 0;
-}
-
-/* The whole record is parsed first: an error anywhere is a permerror (4.6). */
-static bool
-parse_record(struct record *r, struct span txt, struct span *bad)
-{
-	struct span rest = span_from(txt, strlen("v=spf1")), word;
-
-	*r = (struct record){ 0 };
-	while (span_word(&rest, " ", &word)) {
-		size_t n = modifier_name(word);
-
-		*bad = word;
-		if (r->n > TERMS_MAX || !span_is_ascii(word) ||
-		    span_has_ctl(word))
-			return false;
-		if (n > 0 ? !parse_modifier(r, span_sub(word, 0, n),
-					    span_from(word, n + 1))
-			  : !parse_mechanism(r, word))
-			return false;
-	}
-	return true;
-}
-
-/* The one record of a domain.  SPF_PASS: found, caller frees *txt. */
+/* The one record of a domain (4.4, 4.5).  SPF_PASS: *txt holds it. */
 static enum spf_code
-fetch(struct spf *s, const char *domain, char **txt)
+fetch(struct spf *s, const char *domain, struct buf *txt)
 {
 	struct dns_answer ans;
 	struct err e = ERR_INIT;
 	enum dns_status st =
 	    dns_query(s->dns, domain, DNS_TXT, &ans, s->deadline, &e);
-	const char *found = NULL;
 	enum spf_code c = SPF_NONE;
 
 	if (st == DNS_TEMP)
@@ -318,19 +118,14 @@ fetch(struct spf *s, const char *domain, char **txt)
 	for (size_t i = 0; i < ans.n; i++) {
 		struct span t = span_make(ans.v[i].text, ans.v[i].len);
 
-		if (!span_istarts(t, SPAN("v=spf1")) ||
-		    (t.n > 6 && t.p[6] != ' '))
+		if (!spf_is_record(t))
 			continue;
-		if (found != NULL) {
+		if (c == SPF_PASS) {
 			c = error(s, SPF_PERMERROR,
 				  "%s has more than one SPF record", domain);
-			found = NULL;
 			break;
 		}
-		found = ans.v[i].text;
-	}
-	if (found != NULL) {
-		*txt = mem_strdup(found);
+		buf_addspan(txt, t);
 		c = SPF_PASS;
 	}
 	dns_answer_free(&ans);
@@ -365,22 +160,17 @@ count_void(struct spf *s, enum dns_status st, enum spf_code *c)
 	return V_ERROR;
 }
 
-static bool
-is_v6(const struct spf *s)
-{
-	return strchr(s->ip, ':') != NULL;
-}
-
 /* Is ip within `bits` of one of the addresses of name? */
 static enum verdict
-match_addresses(struct spf *s, const char *name, const struct term *t,
+match_addresses(struct spf *s, const char *name, const struct spf_term *t,
 		bool counts, enum spf_code *c)
 {
 	struct dns_answer ans;
 	struct err e = ERR_INIT;
-	enum dns_status st = dns_query(
-	    s->dns, name, is_v6(s) ? DNS_AAAA : DNS_A, &ans, s->deadline, &e);
-	int bits = is_v6(s) ? t->bits6 : t->bits4;
+	enum dns_status st =
+	    dns_query(s->dns, name, spf_is_v6(s) ? DNS_AAAA : DNS_A, &ans,
+		      s->deadline, &e);
+	int bits = spf_is_v6(s) ? t->bits6 : t->bits4;
 	enum verdict v = V_NO;
 
 	if (st == DNS_TEMP) {
@@ -393,9 +183,9 @@ match_addresses(struct spf *s, const char *name, const struct term *t,
 		struct buf net = BUF_INIT;
 
 		buf_addf(&net, "%s/%d", ans.v[i].text,
-			 bits >= 0  ? bits
-			 : is_v6(s) ? 128
-				    : 32);
+			 bits >= 0      ? bits
+			 : spf_is_v6(s) ? 128
+					: 32);
 		if (match_cidr(buf_span(&net), span_of(s->ip)))
 			v = V_YES;
 		buf_free(&net);
@@ -405,7 +195,7 @@ match_addresses(struct spf *s, const char *name, const struct term *t,
 }
 
 static enum verdict
-match_mx(struct spf *s, const char *name, const struct term *t,
+match_mx(struct spf *s, const char *name, const struct spf_term *t,
 	 enum spf_code *c)
 {
 	struct dns_answer ans;
@@ -496,16 +286,16 @@ match_include(struct spf *s, const char *name, enum spf_code *c)
 }
 
 static enum verdict
-match_term(struct spf *s, const struct term *t, const char *domain,
+match_term(struct spf *s, const struct spf_term *t, const char *domain,
 	   enum spf_code *c)
 {
 	struct buf name = BUF_INIT;
 	enum verdict v = V_NO;
 
-	if (t->mech == M_ALL)
+	if (t->mech == SPF_ALL)
 		return V_YES;
-	if (t->mech == M_IP4 || t->mech == M_IP6)
-		return (t->mech == M_IP6) == is_v6(s) &&
+	if (t->mech == SPF_IP4 || t->mech == SPF_IP6)
+		return (t->mech == SPF_IP6) == spf_is_v6(s) &&
 			       match_cidr(t->spec, span_of(s->ip))
 			   ? V_YES
 			   : V_NO;
@@ -521,16 +311,16 @@ match_term(struct spf *s, const struct term *t, const char *domain,
 		return V_ERROR;
 	}
 	switch (t->mech) {
-	case M_A:
+	case SPF_A:
 		v = match_addresses(s, buf_str(&name), t, true, c);
 		break;
-	case M_MX:
+	case SPF_MX:
 		v = match_mx(s, buf_str(&name), t, c);
 		break;
-	case M_PTR:
+	case SPF_PTR:
 		v = match_ptr(s, buf_str(&name), c);
 		break;
-	case M_EXISTS:
+	case SPF_EXISTS:
 		v = match_exists(s, buf_str(&name), c);
 		break;
 	default:
@@ -541,7 +331,8 @@ match_term(struct spf *s, const struct term *t, const char *domain,
 }
 
 static enum spf_code
-redirect(struct spf *s, const struct record *r, const char *domain, bool top)
+redirect(struct spf *s, const struct spf_record *r, const char *domain,
+	 bool top)
 {
 	struct buf name = BUF_INIT;
 	enum spf_code c;
@@ -563,7 +354,8 @@ redirect(struct spf *s, const struct record *r, const char *domain, bool top)
 }
 
 static enum spf_code
-evaluate(struct spf *s, const struct record *r, const char *domain, bool top)
+evaluate(struct spf *s, const struct spf_record *r, const char *domain,
+	 bool top)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		enum spf_code c = SPF_PERMERROR;
@@ -614,23 +406,21 @@ domain_ok(const char *domain)
 static enum spf_code
 check_host(struct spf *s, const char *domain, bool top)
 {
-	struct record r = { 0 };
+	struct spf_record r = { 0 };
+	struct buf txt = BUF_INIT;
 	struct span bad;
-	char *txt = NULL;
 	enum spf_code c;
 
 	if (!domain_ok(domain))
 		return SPF_NONE;
 	c = fetch(s, domain, &txt);
-	if (c != SPF_PASS)
-		return c;
-	if (!parse_record(&r, span_of(txt), &bad))
+	if (c == SPF_PASS && !spf_parse(&r, buf_span(&txt), &bad))
 		c = error(s, SPF_PERMERROR, "%s: \"%.*s\" is not SPF", domain,
 			  SPAN_ARG(span_sub(bad, 0, 80)));
-	else
+	else if (c == SPF_PASS)
 		c = evaluate(s, &r, domain, top);
-	free(r.v);
-	free(txt);
+	spf_record_free(&r);
+	buf_free(&txt);
 	return c;
 }
 

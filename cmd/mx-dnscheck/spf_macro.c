@@ -32,7 +32,8 @@ macro_parse(struct span s, struct macro *m)
 		return 0;
 	m->letter = ascii_tolower(s.p[1]);
 	m->upper = s.p[1] != m->letter;
-	if (strchr("slodiphcrtv", m->letter) == NULL)
+	if (!ascii_isalpha(m->letter) ||
+	    strchr("slodiphcrtv", m->letter) == NULL)
 		return 0;
 	if (num_prefix(span_sub(s, i, (size_t)end), 1000, &v, &used)) {
 		if (v == 0)
@@ -53,18 +54,23 @@ macro_parse(struct span s, struct macro *m)
 }
 
 bool
-spf_macro_ok(struct span text, bool exp)
+spf_macro_ok(struct span text, bool exp, bool *macro_last)
 {
+	bool last = false;
+
 	for (size_t i = 0; i < text.n; i++) {
 		struct macro m;
 		size_t n;
 
+		last = text.p[i] == '%';
 		if ((unsigned char)text.p[i] < 0x20 ||
 		    (unsigned char)text.p[i] > 0x7e)
 			return false;
-		if (text.p[i] != '%')
+		if (!last)
 			continue;
-		if (i + 1 < text.n && strchr("%_-", text.p[i + 1]) != NULL) {
+		if (i + 1 < text.n &&
+		    (text.p[i + 1] == '%' || text.p[i + 1] == '_' ||
+		     text.p[i + 1] == '-')) {
 			i++;
 			continue;
 		}
@@ -73,10 +79,12 @@ spf_macro_ok(struct span text, bool exp)
 			return false;
 		i += n;
 	}
+	if (macro_last != NULL)
+		*macro_last = last;
 	return true;
 }
 
-/* %{i}: dotted decimal, or nibbles with dots. */
+/* %{i}: dotted decimal, or nibbles with dots (upper case, as others). */
 static void
 add_ip(struct buf *out, const char *ip)
 {
@@ -87,14 +95,30 @@ add_ip(struct buf *out, const char *ip)
 		return;
 	}
 	for (int i = 0; i < 16; i++)
-		buf_addf(out, "%s%x.%x", i ? "." : "", a[i] >> 4, a[i] & 15);
+		buf_addf(out, "%s%X.%X", i ? "." : "", a[i] >> 4, a[i] & 15);
+}
+
+/* %{p}: asked once a domain; "unknown" when there is none. */
+static const char *
+validated(struct spf *s, const char *domain)
+{
+	bool temp, empty;
+
+	if (s->validated != NULL &&
+	    span_iis(buf_span(&s->validated_domain), domain))
+		return s->validated;
+	free(s->validated);
+	s->validated = spf_validated_name(s, domain, false, &temp, &empty);
+	if (s->validated == NULL)
+		s->validated = mem_strdup("unknown");
+	buf_clear(&s->validated_domain);
+	buf_adds(&s->validated_domain, domain);
+	return s->validated;
 }
 
 static void
 macro_value(struct spf *s, struct buf *out, char letter, const char *domain)
 {
-	bool temp, empty;
-
 	switch (letter) {
 	case 's':
 		buf_addf(out, "%s@%s", buf_str(&s->local),
@@ -116,16 +140,10 @@ macro_value(struct spf *s, struct buf *out, char letter, const char *domain)
 		buf_adds(out, s->ip);
 		break;
 	case 'p':
-		if (s->validated == NULL) {
-			s->validated =
-			    spf_validated_name(s, domain, false, &temp, &empty);
-			if (s->validated == NULL)
-				s->validated = mem_strdup("unknown");
-		}
-		buf_adds(out, s->validated);
+		buf_adds(out, validated(s, domain));
 		break;
 	case 'v':
-		buf_adds(out, strchr(s->ip, ':') ? "ip6" : "in-addr");
+		buf_adds(out, spf_is_v6(s) ? "ip6" : "in-addr");
 		break;
 	case 'h':
 		buf_adds(out, s->helo);
@@ -176,7 +194,8 @@ static void
 url_escape(struct buf *out, struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		if (ascii_isalnum(s.p[i]) || strchr("-._~", s.p[i]) != NULL)
+		if (ascii_isalnum(s.p[i]) || s.p[i] == '-' || s.p[i] == '.' ||
+		    s.p[i] == '_' || s.p[i] == '~')
 			buf_addc(out, s.p[i]);
 		else
 			buf_addf(out, "%%%02X", (unsigned char)s.p[i]);
@@ -208,7 +227,7 @@ spf_expand(struct spf *s, struct buf *out, struct span text, const char *domain,
 {
 	size_t start = out->n;
 
-	if (!spf_macro_ok(text, exp))
+	if (!spf_macro_ok(text, exp, NULL))
 		return -1;
 	for (size_t i = 0; i < text.n; i++) {
 		struct macro m;
@@ -257,7 +276,7 @@ leads_back(struct spf *s, const char *name, bool *temp_r)
 {
 	struct dns_answer ans;
 	unsigned char want[16], have[16];
-	bool v6 = strchr(s->ip, ':') != NULL, yes = false;
+	bool v6 = spf_is_v6(s), yes = false;
 	int family = v6 ? AF_INET6 : AF_INET;
 	enum dns_status st = dns_query(s->dns, name, v6 ? DNS_AAAA : DNS_A,
 				       &ans, s->deadline, NULL);
