@@ -5,6 +5,7 @@
 #include "front.h"
 #include "conf.h"
 #include "log.h"
+#include "maildir_root.h"
 #include "mem.h"
 #include "sandbox.h"
 #include "site.h"
@@ -22,6 +23,7 @@ static const struct server_mode modes[] = {
 };
 
 static struct tls_server *tls;
+static struct server_spec spec;
 
 bool
 front_secured(const struct front *f)
@@ -188,7 +190,7 @@ load_tls(struct server *s, struct err *e)
 	free(protocols);
 	if (fresh == NULL)
 		return err_prefix(e, "ssl_cert");
-	tls_server_free(tls);
+	/* the former one stays: workers that still run ask for its key */
 	tls = fresh;
 	return 0;
 }
@@ -200,6 +202,9 @@ before_drop(struct server *s, bool reload, struct err *e)
 	int auth;
 
 	(void)reload;
+	/* texts of the configuration, which is read anew at SIGHUP */
+	spec.user = site.net_user;
+	maildir_root_boxes = conf.mailbox_auto;
 	if (endpoint_parse(&ep, span_of(conf.auth_socket), site.run_directory,
 			   e) != 0)
 		return err_prefix(e, "auth_socket");
@@ -222,19 +227,18 @@ after_drop(struct server *s, struct err *e)
 int
 front_run(const struct program *program)
 {
-	struct server_spec spec = {
+	struct server_options *o = &options.server;
+
+	spec = (struct server_spec){
 		.program = program,
 		.modes = modes,
 		.nmodes = ARRAY_LEN(modes),
-		.user = site.net_user,
 		.sandbox = SANDBOX_STDIO,
 		.busy_text = "* BYE [UNAVAILABLE] All servers are busy\r\n",
 		.before_drop = before_drop,
 		.after_drop = after_drop,
 		.session = session,
 	};
-	struct server_options *o = &options.server;
-
 	o->max_workers = conf.process_limit;
 	o->max_use = conf.max_use;
 	o->max_idle = conf.max_idle;
