@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "dns_link.h"
 #include "log.h"
+#include "mem.h"
 #include "opt.h"
 #include "sandbox.h"
 #include "session.h"
@@ -71,7 +72,8 @@ main(int argc, char **argv)
 	at = prog_start(&program, argc, argv, NULL);
 	if (at < argc)
 		return prog_usage("%s: no operand is expected", argv[at]);
-	spec.user = site.net_user;
+	/* a text of its own: SIGHUP frees the configuration's */
+	spec.user = mem_strdup(site.net_user);
 	options.server.max_workers = p->process_limit;
 	options.server.max_use = p->max_use;
 	options.server.max_idle = p->max_idle;
