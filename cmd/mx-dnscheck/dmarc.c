@@ -293,7 +293,14 @@ aligned(struct dmarc *d, struct dns *dns, const char *from,
 		return 1;
 	if (mode == 's')
 		return 0;
-	/* Two names of one organisation end alike: no walk for strangers. */
+	/* An Organizational Domain is the name itself or above it: who does
+	 * not lie below the author's is a stranger, without asking DNS. */
+	struct span o = buf_span(&d->org);
+
+	if (!span_ieq(id->domain, o) &&
+	    !(id->domain.n > o.n && span_iends(id->domain, o) &&
+	      id->domain.p[id->domain.n - o.n - 1] == '.'))
+		return 0;
 	name = mem_spandup(id->domain);
 	r = org_of(dns, name, &org, d->reason);
 	if (r == 0)
