@@ -243,6 +243,17 @@ load(struct uidlist *u, int fd, struct err *e)
 	return 0;
 }
 
+bool
+uidlist_current(const struct uidlist *u, int dirfd)
+{
+	struct uidlist copy = *u;
+	struct stat st;
+
+	return u->uidvalidity != 0 &&
+	       fstatat(dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       same_file(&copy, &st);
+}
+
 int
 uidlist_read(struct uidlist *u, int dirfd, struct err *e)
 {

@@ -41,6 +41,8 @@ bool uidlist_parse(struct uidlist *u, struct span bytes) MX_MUST_CHECK;
  * -1 only when reading failed.  uidnext never goes down while the validity
  * stays. */
 int uidlist_read(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+/* Is the file still the one that was read (or written)? */
+bool uidlist_current(const struct uidlist *u, int dirfd);
 /* The UID of a file (its base name), or 0. */
 uint32_t uidlist_find(const struct uidlist *u, struct span base);
 /* Dovecot's words before the name, e.g. "W12 P7 ". */

@@ -1,48 +1,18 @@
 /*
- * cmd_idle.c - IDLE: inotify on new/ and cur/, and a look now and then where
- * there is none.  RFC 2177.
+ * cmd_idle.c - IDLE: waits for the events of the mailbox (mailbox_watch.c),
+ * and looks now and then where there are none.  RFC 2177.
  */
 #include "cmd.h"
 #include "log.h"
-#include "mailbox_name.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 #define IDLE_MS (30 * 60 * 1000)
 #define LOOK_MS 30000   /* without inotify, and in any case */
 #define SETTLE_MS 20    /* several files often come together */
 #define ALIVE_MS 120000 /* a word now and then keeps NATs open */
 #define WRITE_MS 60000
-
-static int
-watch(struct session *s)
-{
-	static const char *const subs[] = { "new", "cur" };
-	struct buf path = BUF_INIT;
-	int fd;
-
-	if (s->mb == NULL)
-		return -1;
-	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	for (size_t i = 0; fd >= 0 && i < ARRAY_LEN(subs); i++) {
-		buf_clear(&path);
-		buf_addf(&path, "%s/", s->root_path);
-		mailbox_name_folder(&path, span_of(s->mb->name));
-		buf_addf(&path, "/%s", subs[i]);
-		if (inotify_add_watch(fd, buf_str(&path),
-				      IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM |
-					  IN_DELETE) < 0) {
-			log_debug("inotify: %s", buf_str(&path));
-			close(fd);
-			fd = -1;
-		}
-	}
-	buf_free(&path);
-	return fd;
-}
 
 static bool
 tell_news(struct session *s)
@@ -62,32 +32,29 @@ tell_news(struct session *s)
 
 /* Waits for the client (true) or for news. */
 static bool
-wait_for(struct session *s, int fd, int ms)
+wait_for(struct session *s, int ms)
 {
+	int fd = s->mb != NULL ? s->mb->watch : -1;
 	struct pollfd p[2] = { { s->st->fd_in, POLLIN, 0 }, { fd, POLLIN, 0 } };
-	char drop[4096];
 
 	if (stream_buffered(s->st).n > 0)
 		return true;
 	if (poll(p, fd >= 0 ? 2 : 1, ms) <= 0)
 		return false;
-	if (fd >= 0 && p[1].revents != 0) {
+	if (fd >= 0 && p[1].revents != 0)
 		(void)poll(NULL, 0, SETTLE_MS);
-		while (read(fd, drop, sizeof(drop)) > 0)
-			;
-	}
 	return p[0].revents != 0;
 }
 
 static struct result
-until_done(struct session *s, int fd)
+until_done(struct session *s)
 {
 	deadline_t end = clock_deadline(IDLE_MS);
 	int64_t spoke = clock_mono();
 	struct span line;
 	enum io_result io;
 
-	while (!wait_for(s, fd, LOOK_MS)) {
+	while (!wait_for(s, LOOK_MS)) {
 		if (io_stop || clock_left(end) == 0) {
 			s->say_bye = true;
 			return RESULT(RESULT_BYE, NULL,
@@ -120,21 +87,16 @@ struct result
 cmd_idle(struct session *s)
 {
 	struct result r;
-	int fd;
 
 	if (!parse_end(&s->p))
 		return result_bad(s);
-	/* watched first, looked at then: nothing falls between */
-	fd = watch(s);
 	stream_puts(s->st, "+ idling\r\n");
 	if (stream_flush(s->st, clock_deadline(WRITE_MS)) != IO_OK ||
 	    !tell_news(s)) {
 		s->say_bye = true;
 		r = RESULT(RESULT_BYE, NULL, "Gone");
 	} else {
-		r = until_done(s, fd);
+		r = until_done(s);
 	}
-	if (fd >= 0)
-		close(fd);
 	return r;
 }

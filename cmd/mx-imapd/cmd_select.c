@@ -17,7 +17,7 @@ open_mailbox(struct session *s, const char *name, bool readonly)
 		/* RFC 7162 3.2.11; harmless without it, as Dovecot does */
 		stream_puts(s->st, "* OK [CLOSED] Previous mailbox closed\r\n");
 	}
-	mb = mailbox_select(s->root, name, readonly, &e);
+	mb = mailbox_select(s->root, name, readonly, s->root_path, &e);
 	if (mb == NULL)
 		return result_err(s, &e);
 	s->mb = mb;

@@ -59,7 +59,7 @@ count(const struct mailbox *mb, unsigned item)
 int
 status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 {
-	struct mailbox *mb = mailbox_select(s->root, name, true, e);
+	struct mailbox *mb = mailbox_select(s->root, name, true, NULL, e);
 	const char *sep = "";
 
 	if (mb == NULL)

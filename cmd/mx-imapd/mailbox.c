@@ -415,11 +415,34 @@ check_validity(struct mailbox *mb, uint32_t told)
 	return !mb->dead;
 }
 
+/* Dovecot and we replace the file as a whole: another inode. */
+static bool
+keywords_same(struct mailbox *mb)
+{
+	struct stat st;
+	uint64_t ino = 0;
+	int64_t ns = 0;
+	bool same;
+
+	if (fstatat(mb->fd, "dovecot-keywords", &st, AT_SYMLINK_NOFOLLOW) ==
+	    0) {
+		ino = st.st_ino;
+		ns = (int64_t)st.st_mtim.tv_sec * 1000000000 +
+		     st.st_mtim.tv_nsec;
+	}
+	same = ino == mb->kw_ino && ns == mb->kw_ns;
+	mb->kw_ino = ino;
+	mb->kw_ns = ns;
+	return same;
+}
+
 static int
 read_keywords(struct mailbox *mb, struct err *e)
 {
 	struct keywords now = { { NULL } };
 
+	if (keywords_same(mb))
+		return 0;
 	if (keywords_read(&now, mb->fd, e) != 0)
 		return -1;
 	for (int i = 0; i < MAILDIR_KEYWORDS; i++) {
@@ -466,6 +489,30 @@ follow(struct mailbox *mb, struct scan *sc, struct err *e)
 	return 0;
 }
 
+/* By events: true when the folder need not be read. */
+static bool
+followed(struct mailbox *mb, struct err *e)
+{
+	enum watch_news news = mailbox_events(mb);
+
+	if (news == WATCH_LOOK || mb->dirs[0].mtime_ns == 0 ||
+	    !uidlist_current(&mb->ul, mb->fd))
+		return false;
+	for (int i = 0; i < 2; i++) {
+		int64_t ns;
+
+		if (dir_time(mb->fd, sub_names[i], &ns) != 0)
+			return false;
+		/* a change without an event: of another host's doing */
+		if (news == WATCH_NONE && ns != mb->dirs[i].mtime_ns)
+			return false;
+		mb->dirs[i].mtime_ns = ns;
+	}
+	if (read_keywords(mb, e) != 0)
+		log_warn("%s: %s", mb->name, e->text);
+	return true;
+}
+
 int
 mailbox_sync(struct mailbox *mb, struct err *e)
 {
@@ -473,7 +520,7 @@ mailbox_sync(struct mailbox *mb, struct err *e)
 	struct stat st;
 	int r;
 
-	if (mb->dead || unchanged(mb))
+	if (mb->dead || (mb->watch >= 0 ? followed(mb, e) : unchanged(mb)))
 		return 0;
 	if (fstat(mb->fd, &st) != 0 || st.st_nlink == 0) {
 		mb->dead = true;
@@ -485,7 +532,8 @@ mailbox_sync(struct mailbox *mb, struct err *e)
 }
 
 struct mailbox *
-mailbox_select(int root, const char *name, bool readonly, struct err *e)
+mailbox_select(int root, const char *name, bool readonly,
+	       const char *watch_path, struct err *e)
 {
 	struct mailbox *mb;
 	int fd = mailbox_name_open(root, span_of(name));
@@ -504,7 +552,12 @@ mailbox_select(int root, const char *name, bool readonly, struct err *e)
 	mb->fd = fd;
 	mb->readonly = readonly;
 	mb->dirs[0].unsure = mb->dirs[1].unsure = true;
+	mb->watch = -1;
+	mb->kw_ino = UINT64_MAX;
 	uidlist_init(&mb->ul);
+	/* watched first, looked at then: nothing falls between */
+	if (watch_path != NULL)
+		mailbox_watch(mb, watch_path);
 	if (mailbox_sync(mb, e) != 0) {
 		mailbox_close(mb);
 		return NULL;
@@ -523,6 +576,8 @@ mailbox_close(struct mailbox *mb)
 	uidlist_done(&mb->ul);
 	keywords_free(&mb->kw);
 	close(mb->fd);
+	if (mb->watch >= 0)
+		close(mb->watch);
 	free(mb->name);
 	free(mb);
 }

@@ -44,17 +44,21 @@ struct mailbox {
 	struct keywords kw;
 	struct message *v;
 	size_t n, cap;
-	struct dir_state dirs[2];
+	struct dir_state dirs[2]; /* new/ and cur/ */
+	int watch, watched[2];    /* inotify, or -1 */
+	uint64_t kw_ino;          /* which dovecot-keywords was read */
+	int64_t kw_ns;
 	/* What the client knows. */
 	size_t told_exists, told_recent;
 	bool kw_changed;
 };
 
 /* Opens by canonical name and brings it up to date; readonly: EXAMINE, and
- * for STATUS (nothing is moved out of new/).  NULL and a sentence; ST_NOINPUT
- * when there is no such mailbox. */
+ * for STATUS (nothing is moved out of new/).  With the path of the mail root
+ * it is watched from then on.  NULL and a sentence; ST_NOINPUT when there is
+ * no such mailbox. */
 struct mailbox *mailbox_select(int root, const char *name, bool readonly,
-			       struct err *e);
+			       const char *watch_path, struct err *e);
 void mailbox_close(struct mailbox *mb);
 /* Follows the files: new messages are appended, those whose file is gone are
  * marked, flags are taken over.  Cheap when nothing changed. */
@@ -81,7 +85,15 @@ int mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 /* Unlinks the file; the message is gone then. */
 int mailbox_unlink(struct mailbox *mb, struct message *m,
 		   struct err *e) MX_MUST_CHECK;
-/* What the functions above share. */
+/* What the files mailbox*.c share. */
+void mailbox_watch(struct mailbox *mb, const char *root_path);
+/* Takes over what the queue of events tells. */
+enum watch_news {
+	WATCH_NONE, /* nothing came */
+	WATCH_DONE, /* all of it is taken over */
+	WATCH_LOOK  /* read the folder */
+};
+enum watch_news mailbox_events(struct mailbox *mb);
 void message_free(struct message *m);
 void message_take(struct message *m, struct span file,
 		  const struct maildir_name *name, bool in_new);
