@@ -167,6 +167,7 @@ c.append("INBOX", big).no(b"UNAVAILABLE")
 c.cmd("NOOP").ok()
 assert os.listdir("m/tmp") == [] and len(files("m")) == 1
 c.cmd("FETCH 1 RFC822.SIZE").ok()
+c.end()
 PY
   umount "$T/m"
 }
