@@ -178,8 +178,13 @@ monitor_fork(struct server *s)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
 	(void)fflush(NULL); /* or the worker would say it again */
+	/* The slot is made ready before the worker can use it. */
+	atomic_store(&s->shared->slot[slot].busy, 0);
+	atomic_store(&s->shared->slot[slot].client, 0);
+	atomic_fetch_add(&s->shared->live, 1);
 	pid = fork();
 	if (pid < 0) {
+		atomic_fetch_sub(&s->shared->live, 1);
 		close(pair[0]);
 		close(pair[1]);
 		return -1;
@@ -194,10 +199,6 @@ monitor_fork(struct server *s)
 	close(pair[1]);
 	s->worker[slot] =
 	    (struct worker){ pid, pair[0], s->offers, clock_mono() };
-	atomic_store(&s->shared->slot[slot].busy, 0);
-	atomic_store(&s->shared->slot[slot].client, 0);
-	atomic_store(&s->shared->slot[slot].pid, pid);
-	atomic_fetch_add(&s->shared->live, 1);
 	return slot;
 }
 

@@ -226,6 +226,7 @@ server_worker(struct server *s, int slot, int ask)
 
 	s->slot = slot;
 	s->ask = ask;
+	atomic_store(&s->shared->slot[slot].pid, getpid());
 	s->generation = atomic_load(&s->shared->generation);
 	server_hup = server_chld = 0;
 	if (sandbox_user(s->spec->user, &e) != 0)
