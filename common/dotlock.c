@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define STALE_S 120
+#define NAMELESS_S 3
 
 static void
 own_word(char *out, size_t size)
@@ -28,26 +29,71 @@ own_word(char *out, size_t size)
 	snprintf(out, size, "%ld:%s", (long)getpid(), host);
 }
 
-/* Is the owner that the lock names a dead process of this host? */
+/* The locks of this process: one with our name that is not among them is one
+ * that we could not take away. */
+static struct {
+	dev_t dev;
+	ino_t ino;
+} held[8];
+
 static bool
-owner_dead(int fd)
+held_find(const struct stat *st, bool forget)
 {
-	char text[128], own[96];
-	struct span s;
+	for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+		if (held[i].ino != st->st_ino || held[i].dev != st->st_dev)
+			continue;
+		if (forget)
+			held[i].ino = 0;
+		return true;
+	}
+	return false;
+}
+
+static bool
+held_add(const struct stat *st)
+{
+	for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+		if (held[i].ino == 0) {
+			held[i].dev = st->st_dev;
+			held[i].ino = st->st_ino;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Is the owner that the lock names no more: a dead process of this host? */
+static bool
+owner_gone(struct span s, const struct stat *st)
+{
+	char own[96];
 	const char *host;
-	ssize_t n = pread(fd, text, sizeof(text), 0), colon;
+	ssize_t colon = span_chr(s, ':');
 	int pid;
 
-	if (n <= 0)
-		return false;
-	s = span_trim(span_make(text, (size_t)n));
-	colon = span_chr(s, ':');
 	own_word(own, sizeof(own));
+	if (span_is(s, own))
+		return !held_find(st, false);
 	host = strchr(own, ':') + 1;
 	if (colon < 0 || !span_is(span_from(s, (size_t)colon + 1), host) ||
 	    !num_int(span_sub(s, 0, (size_t)colon), 2, INT32_MAX, &pid))
 		return false;
 	return kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+static bool
+is_stale(int fd, const struct stat *st)
+{
+	char text[128];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+	time_t now = time(NULL);
+
+	if (n > 0 && owner_gone(span_trim(span_make(text, (size_t)n)), st))
+		return true;
+	/* without a name: its maker died between making it and writing */
+	if (n == 0 && st->st_mtime < now - NAMELESS_S)
+		return true;
+	return st->st_mtime < now - STALE_S && st->st_ctime < now - STALE_S;
 }
 
 /* Takes away a lock that nobody holds.  Between look and unlink another
@@ -58,15 +104,11 @@ break_stale(int dirfd, const char *name)
 {
 	struct stat st, now;
 	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool stale = false;
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) == 0)
-		stale = (st.st_mtime < time(NULL) - STALE_S &&
-			 st.st_ctime < time(NULL) - STALE_S) ||
-			owner_dead(fd);
-	if (stale && fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstat(fd, &st) == 0 && is_stale(fd, &st) &&
+	    fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    now.st_ino == st.st_ino && now.st_dev == st.st_dev) {
 		log_warn("%s: a stale lock is taken away", name);
 		(void)unlinkat(dirfd, name, 0);
@@ -79,6 +121,7 @@ dotlock_take(struct dotlock *l, int dirfd, const char *file, deadline_t d,
 	     struct err *e)
 {
 	char own[96];
+	struct stat st;
 
 	l->dirfd = dirfd;
 	snprintf(l->name, sizeof(l->name), "%s.lock", file);
@@ -104,8 +147,13 @@ dotlock_take(struct dotlock *l, int dirfd, const char *file, deadline_t d,
 		(void)poll(NULL, 0, 10);
 	}
 	own_word(own, sizeof(own));
-	/* Who holds it is a help for others, not the lock itself. */
-	(void)!write(l->fd, own, strlen(own));
+	if (write(l->fd, own, strlen(own)) != (ssize_t)strlen(own) ||
+	    fstat(l->fd, &st) != 0 || !held_add(&st)) {
+		int r = err_sys(e, "%s: locking", l->name);
+
+		dotlock_drop(l);
+		return r;
+	}
 	return 0;
 }
 
@@ -117,6 +165,8 @@ dotlock_drop(struct dotlock *l)
 	if (l->name[0] == '\0')
 		return;
 	/* Not another's, who took ours for stale. */
+	if (fstat(l->fd, &st) == 0)
+		(void)held_find(&st, true);
 	if (fstat(l->fd, &st) == 0 &&
 	    fstatat(l->dirfd, l->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_ino == now.st_ino && st.st_dev == now.st_dev)
@@ -130,6 +180,8 @@ int
 dotlock_replace(struct dotlock *l, const char *file, struct span content,
 		struct err *e)
 {
+	struct stat st;
+
 	if (ftruncate(l->fd, 0) != 0 || lseek(l->fd, 0, SEEK_SET) != 0 ||
 	    io_write(l->fd, content.p, content.n, DEADLINE_NEVER) != IO_OK ||
 	    fsync(l->fd) != 0 ||
@@ -140,6 +192,8 @@ dotlock_replace(struct dotlock *l, const char *file, struct span content,
 		dotlock_drop(l);
 		return r;
 	}
+	if (fstat(l->fd, &st) == 0)
+		(void)held_find(&st, true);
 	close(l->fd);
 	l->fd = -1;
 	l->name[0] = '\0';

@@ -376,6 +376,11 @@ sandbox_seccomp(unsigned promises)
 			r |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
 					      sys_sets[i].calls[k], 0);
 	}
+	/* Is the process that a lock file names alive?  Nothing is sent. */
+	if ((promises & SANDBOX_WPATH) &&
+	    !(promises & (SANDBOX_FORK | SANDBOX_EXEC)))
+		r |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(kill), 1,
+				      SCMP_A1(SCMP_CMP_EQ, 0));
 	/* A large list is searched as a tree: cheaper per call. */
 	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)
