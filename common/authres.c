@@ -4,14 +4,15 @@
  */
 #include "authres.h"
 
-/* Blanks, folds and comments; nesting is counted, not recursed. */
-static struct span
-skip_cfws(struct span s)
+/* Blanks, folds and comments; nesting is counted, not recursed.  False when a
+ * comment does not end. */
+static bool
+skip_cfws(struct span *s)
 {
 	size_t depth = 0, i;
 
-	for (i = 0; i < s.n; i++) {
-		char c = s.p[i];
+	for (i = 0; i < s->n; i++) {
+		char c = s->p[i];
 
 		if (c == '(')
 			depth++;
@@ -22,33 +23,55 @@ skip_cfws(struct span s)
 		else if (depth == 0 && !ascii_isspace(c))
 			break;
 	}
-	return span_from(s, i);
+	*s = span_from(*s, i);
+	return depth == 0;
+}
+
+/* The authserv-id, unquoted; false when the field is malformed there. */
+static bool
+take_id(struct span s, struct buf *id)
+{
+	size_t i = 0;
+
+	if (!skip_cfws(&s))
+		return false;
+	if (s.n > 0 && s.p[0] == '"') {
+		for (i = 1; i < s.n && s.p[i] != '"'; i++) {
+			if (s.p[i] == '\\' && i + 1 < s.n)
+				i++;
+			buf_addc(id, s.p[i]);
+		}
+		if (i >= s.n)
+			return false;
+		i++;
+	} else {
+		while (i < s.n && !ascii_isspace(s.p[i]) && s.p[i] != ';' &&
+		       s.p[i] != '(')
+			buf_addc(id, s.p[i++]);
+	}
+	/* What may follow: a version, then ";" or the end (2.2). */
+	s = span_from(s, i);
+	if (!skip_cfws(&s))
+		return false;
+	for (i = 0; i < s.n && ascii_isdigit(s.p[i]);)
+		i++;
+	s = span_from(s, i);
+	return skip_cfws(&s) && (s.n == 0 || s.p[0] == ';');
 }
 
 bool
 authres_is_from(struct span value, const char *authserv_id)
 {
-	struct span s = skip_cfws(value);
 	struct buf id = BUF_INIT;
-	bool same;
+	bool well = take_id(value, &id), same;
 
-	if (s.n > 0 && s.p[0] == '"') {
-		for (size_t i = 1; i < s.n && s.p[i] != '"'; i++) {
-			if (s.p[i] == '\\' && i + 1 < s.n)
-				i++;
-			buf_addc(&id, s.p[i]);
-		}
-	} else {
-		for (size_t i = 0; i < s.n; i++) {
-			if (ascii_isspace(s.p[i]) || s.p[i] == ';' ||
-			    s.p[i] == '(')
-				break;
-			buf_addc(&id, s.p[i]);
-		}
-	}
+	if (id.n > 1 && id.p[id.n - 1] == '.')
+		buf_cut(&id, id.n - 1);
 	same = span_iis(buf_span(&id), authserv_id);
 	buf_free(&id);
-	return same;
+	/* Nobody knows whose a malformed field is: readers less careful than
+	 * this one may take it for ours when it names us. */
+	return same || (!well && span_ifind(value, span_of(authserv_id)) >= 0);
 }
 
 /* RFC 2045 token, and '@' '.' as pvalues have them. */
@@ -85,11 +108,11 @@ authres_property(struct buf *b, const char *name, struct span value)
 void
 authres_remove(struct msg_edit *ed, const char *authserv_id)
 {
-	const struct msg_field *f;
+	for (size_t i = 0; i < ed->m->n; i++) {
+		const struct msg_field *f = &ed->m->v[i];
 
-	for (size_t i = 0;
-	     (f = msg_find(ed->m, "Authentication-Results", i)) != NULL; i++) {
-		if (authres_is_from(f->value, authserv_id))
+		if (span_iis(f->name, "Authentication-Results") &&
+		    authres_is_from(f->value, authserv_id))
 			msg_edit_delete(ed, f);
 	}
 }

@@ -39,8 +39,8 @@ dkim_tags_parse(struct dkim_tags *t, struct span s, const char **why_r)
 
 	t->n = 0;
 	while (span_split(&s, ';', &piece)) {
-		ssize_t eq = span_chr(piece, '=');
 		struct span name, value;
+		ssize_t eq;
 
 		piece = span_trim(piece);
 		/* One semicolon at the end is allowed, no empty tag before. */
@@ -244,25 +244,86 @@ add_signature(struct buf *out, enum dkim_canon canon,
 	buf_free(&text);
 }
 
+/* The fields by name, equal names in their order: a hostile h= and a hostile
+ * header together must not cost their product. */
+struct by_name {
+	const struct msg_field **v;
+	size_t *taken; /* at the first of a name: how many of its last ones */
+	size_t n;
+};
+
+static int
+field_cmp(const void *pa, const void *pb)
+{
+	const struct msg_field *a = *(const struct msg_field *const *)pa;
+	const struct msg_field *b = *(const struct msg_field *const *)pb;
+	int c = span_icmp(a->name, b->name);
+
+	return c != 0 ? c : a < b ? -1 : a > b;
+}
+
+static void
+by_name_init(struct by_name *x, const struct msg *m)
+{
+	x->n = m->n;
+	x->v = mem_alloc(m->n + 1, sizeof(*x->v));
+	x->taken = mem_alloc(m->n + 1, sizeof(*x->taken));
+	for (size_t i = 0; i < m->n; i++)
+		x->v[i] = &m->v[i];
+	qsort(x->v, x->n, sizeof(*x->v), field_cmp);
+}
+
+/* The first of the sorted fields whose name is not below (or: is above). */
+static size_t
+by_name_bound(const struct by_name *x, struct span name, bool above)
+{
+	size_t lo = 0, hi = x->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = span_icmp(x->v[mid]->name, name);
+
+		if (c < 0 || (above && c == 0))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* 5.4.2: instances are taken from the bottom up. */
+static const struct msg_field *
+by_name_take(struct by_name *x, struct span name, const struct msg_field *sig)
+{
+	size_t first = by_name_bound(x, name, false);
+	size_t end = by_name_bound(x, name, true);
+
+	while (first + x->taken[first] < end) {
+		const struct msg_field *f = x->v[end - 1 - x->taken[first]++];
+
+		if (f != sig)
+			return f;
+	}
+	return NULL;
+}
+
 void
 dkim_data(struct buf *out, const struct msg *m, struct span names,
 	  enum dkim_canon canon, const struct msg_field *sig)
 {
-	bool *used = mem_alloc(m->n + 1, sizeof(*used));
+	struct by_name index;
 	struct span name;
 
+	by_name_init(&index, m);
 	while (span_split(&names, ':', &name)) {
+		const struct msg_field *f;
+
 		name = span_trim(name);
-		/* 5.4.2: instances are taken from the bottom up. */
-		for (size_t i = m->n; name.n > 0 && i-- > 0;) {
-			if (used[i] || !span_ieq(m->v[i].name, name) ||
-			    &m->v[i] == sig)
-				continue;
-			used[i] = true;
-			dkim_header(out, canon, &m->v[i]);
-			break;
-		}
+		f = name.n > 0 ? by_name_take(&index, name, sig) : NULL;
+		if (f != NULL)
+			dkim_header(out, canon, f);
 	}
-	free(used);
+	free(index.v);
+	free(index.taken);
 	add_signature(out, canon, sig);
 }

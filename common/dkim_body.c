@@ -63,18 +63,42 @@ body_byte(struct dkim_body *b, char c)
 	buf_addc(&b->out, c);
 }
 
+/* How many bytes at the front mean nothing but themselves. */
+static size_t
+plain_run(const struct dkim_body *b, struct span s)
+{
+	size_t n = 0;
+
+	if (b->canon == DKIM_RELAXED) {
+		while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r' &&
+		       s.p[n] != ' ' && s.p[n] != '\t')
+			n++;
+	} else {
+		while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r')
+			n++;
+	}
+	return n;
+}
+
 void
 dkim_body_add(struct dkim_body *b, struct span bytes)
 {
-	for (size_t i = 0; i < bytes.n; i++) {
-		char c = bytes.p[i];
+	while (bytes.n > 0) {
+		char c = bytes.p[0];
+		size_t run;
 
 		/* A CR that no LF follows is content. */
 		if (b->cr && c != '\n')
 			body_byte(b, '\r');
 		b->cr = c == '\r';
-		if (!b->cr)
+		run = plain_run(b, bytes);
+		if (run > 0) {
+			body_catch_up(b);
+			buf_add(&b->out, bytes.p, run);
+		} else if (!b->cr) {
 			body_byte(b, c);
+		}
+		bytes = span_from(bytes, run > 0 ? run : 1);
 		if (b->out.n > FLUSH_AT)
 			body_flush(b);
 	}

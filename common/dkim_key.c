@@ -9,13 +9,15 @@
 #include "status.h"
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #define KEY_FILE_MAX 65536
 #define BITS_MIN 1024
-#define BITS_MAX 8192 /* THREATS 67 */
+#define BITS_MAX 8192
 
 /* Is the word in a list with colons? */
 static bool
@@ -48,6 +50,22 @@ key_from_bytes(struct span raw, bool ed25519)
 	return d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, (long)raw.n);
 }
 
+/* A giant modulus or exponent costs the verifier, an exponent of
+ * 1 or an even one proves nothing. */
+static bool
+rsa_usable(EVP_PKEY *key, int bits)
+{
+	BIGNUM *e = NULL;
+	bool ok;
+
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || bits > BITS_MAX ||
+	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
+		return false;
+	ok = BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(e) <= 32;
+	BN_free(e);
+	return ok;
+}
+
 static bool
 record_key(struct dkim_record *r, struct span p, const char **why_r)
 {
@@ -66,14 +84,11 @@ record_key(struct dkim_record *r, struct span p, const char **why_r)
 		if (!ok)
 			*why_r = "p= is not a key of that kind";
 	}
-	if (r->key != NULL) {
+	if (ok && r->key != NULL) {
 		r->bits = EVP_PKEY_get_bits(r->key);
-		if (!r->ed25519 &&
-		    (EVP_PKEY_get_base_id(r->key) != EVP_PKEY_RSA ||
-		     r->bits > BITS_MAX)) {
+		ok = r->ed25519 || rsa_usable(r->key, r->bits);
+		if (!ok)
 			*why_r = "unusable key";
-			ok = false;
-		}
 	}
 	buf_free(&text);
 	buf_free(&raw);

@@ -154,6 +154,12 @@ escape_word(struct buf *b, struct span s)
 		buf_addspan(b, s);
 		return;
 	}
+	escape_quoted(b, s);
+}
+
+void
+escape_quoted(struct buf *b, struct span s)
+{
 	buf_addc(b, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];

@@ -16,6 +16,8 @@ void escape_json(struct buf *b, struct span s);
 /* DESIGN 4 "text lines": as it is when one plain word, else in double quotes
  * with \" \\ and \xHH for control bytes. */
 void escape_word(struct buf *b, struct span s);
+/* The same, always in quotes: for texts that may happen to be one word. */
+void escape_quoted(struct buf *b, struct span s);
 /* xtext of RFC 3461 section 4; decode is false on malformed input or when
  * the result holds a control byte. */
 void escape_xtext(struct buf *b, struct span s);

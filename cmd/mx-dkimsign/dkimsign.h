@@ -22,6 +22,7 @@ extern struct sign_options opts;
 /* One signature to make. */
 struct signer {
 	char *domain, *selector;
+	char *auid; /* i=, or NULL */
 	EVP_PKEY *key;
 	enum dkim_alg alg;
 };
@@ -29,8 +30,7 @@ struct sign_plan {
 	struct signer *v;
 	size_t n, cap;
 	enum dkim_canon head, body;
-	const char *headers; /* -H, or NULL: the default list */
-	const char *auid;
+	const char *headers;  /* -H, or NULL: the default list */
 	int64_t time, expire; /* expire 0: none */
 	bool header_only;
 };
@@ -41,7 +41,12 @@ int sign_message(struct sign_plan *plan, const struct msg *m, struct err *e);
 int sign_from(const struct msg *m, struct buf *local, struct buf *domain,
 	      struct err *e);
 int plan_add(struct sign_plan *plan, const char *domain, const char *selector,
-	     const char *keyfile, struct err *e);
+	     const char *keyfile, const char *auid, struct err *e);
+/* May it stand behind s= (d=)? */
+bool sign_selector_ok(const char *s);
+bool sign_domain_ok(const char *s);
+/* i= must be of d= or below it (RFC 6376 3.5). */
+bool sign_auid_inside(const char *auid, const char *domain);
 void plan_free(struct sign_plan *plan);
 
 /* keytable.c: OpenDKIM's files.  Adds what the tables say for this sender;

@@ -72,8 +72,9 @@ save(EVP_PKEY *key, const char *kind, struct err *e)
 		if (r != 0)
 			(void)unlink(priv);
 	}
-	if (r == 0)
-		printf("%s", buf_str(&record));
+	if (r == 0 &&
+	    (printf("%s", buf_str(&record)) < 0 || fflush(stdout) != 0))
+		r = err_sys(e, "standard output");
 	BIO_free(bio);
 	buf_free(&p);
 	buf_free(&record);
@@ -87,15 +88,22 @@ genkey(void)
 {
 	struct err e = ERR_INIT;
 	bool ed = opts.algorithm != NULL &&
-		  strncmp(opts.algorithm, "ed25519", 7) == 0;
+		  (strcmp(opts.algorithm, "ed25519") == 0 ||
+		   strcmp(opts.algorithm, "ed25519-sha256") == 0);
 	int bits = 2048, r;
 	EVP_PKEY *key;
 
 	if (opts.domain == NULL || opts.selectors.n != 1)
 		return prog_usage(
 		    "--genkey needs -d DOMAIN and one -s SELECTOR");
+	if (!sign_domain_ok(opts.domain) ||
+	    !sign_selector_ok(opts.selectors.v[0]))
+		return prog_usage("--genkey: -d %s -s %s: expected a domain "
+				  "and a selector",
+				  opts.domain, opts.selectors.v[0]);
 	if (opts.algorithm != NULL && !ed &&
-	    strncmp(opts.algorithm, "rsa", 3) != 0)
+	    strcmp(opts.algorithm, "rsa") != 0 &&
+	    strcmp(opts.algorithm, "rsa-sha256") != 0)
 		return prog_usage("-a %s: expected rsa or ed25519",
 				  opts.algorithm);
 	if (opts.bits != NULL &&
@@ -111,6 +119,25 @@ genkey(void)
 	r = save(key, ed ? "ed25519" : "rsa", &e);
 	EVP_PKEY_free(key);
 	return r == 0 ? ST_OK : prog_fail(&e);
+}
+
+/* The mx-dnscheck beside us, else the one of PATH. */
+static void
+run_sibling(char **argv)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash, *path;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+		path = mem_printf("%s/%s", self, argv[0]);
+		execv(path, argv);
+		free(path);
+	}
+	execvp(argv[0], argv);
 }
 
 /*
@@ -140,7 +167,7 @@ testkey(void)
 	strs_add(&argv, "--");
 	strs_addf(&argv, "%s._domainkey.%s", opts.selectors.v[0], opts.domain);
 	strs_add(&argv, buf_str(&p));
-	execvp(argv.v[0], argv.v);
+	run_sibling(argv.v);
 	err_sys(&e, "cannot run mx-dnscheck");
 	e.status = ST_TEMPFAIL;
 	return prog_fail(&e);

@@ -5,11 +5,9 @@
  */
 #include "dkimsign.h"
 #include "io.h"
-#include "mem.h"
+#include "num.h"
 #include "status.h"
 #include "table.h"
-
-#include <stdlib.h>
 
 #define TABLE_MAX (16u << 20)
 
@@ -39,17 +37,25 @@ glob(struct span pat, struct span s)
 	return p == pat.n;
 }
 
+/* How the lines of a table are asked. */
+enum kind {
+	TABLE_ANY,   /* no prefix: in order, "*" makes a pattern */
+	TABLE_FILE,  /* file: by key, the most precise one first */
+	TABLE_REFILE /* refile: in order, every key is a pattern */
+};
+
 static int
-read_table(const char *spec, struct buf *b, bool *pattern, struct err *e)
+read_table(const char *spec, struct buf *b, enum kind *kind, struct err *e)
 {
 	const char *path = spec;
 
-	*pattern = true;
+	*kind = TABLE_ANY;
 	if (strncmp(spec, "refile:", 7) == 0) {
 		path = spec + 7;
+		*kind = TABLE_REFILE;
 	} else if (strncmp(spec, "file:", 5) == 0) {
 		path = spec + 5;
-		*pattern = false;
+		*kind = TABLE_FILE;
 	}
 	if (io_read_file(path, b, TABLE_MAX, e) == 0)
 		return 0;
@@ -78,43 +84,116 @@ next_line(struct span *rest, struct span *key, struct span *value)
 	return false;
 }
 
-/* user@host, host, or .domain above it, as file: tables are asked. */
-static bool
-signing_match(struct span key, struct span addr, struct span domain,
-	      bool pattern)
+/*
+ * In which question of opendkim.conf(5) the key is found: user@host, host,
+ * user@.domain and .domain (longer ones first), user@*, *.  0: in none; the
+ * smallest number is the most precise one.
+ */
+static size_t
+file_rank(struct span key, struct span local, struct span domain)
 {
-	if (pattern && span_chr(key, '*') >= 0)
-		return glob(key, addr);
-	if (span_ieq(key, addr) || span_ieq(key, domain))
-		return true;
-	return key.n > 1 && key.p[0] == '.' && span_iends(domain, key);
+	ssize_t at = span_rchr(key, '@');
+	struct span host = at < 0 ? key : span_from(key, (size_t)at + 1);
+	bool user = at >= 0;
+
+	if (user && !span_ieq(span_sub(key, 0, (size_t)at), local))
+		return 0;
+	if (span_ieq(host, domain))
+		return user ? 1 : 2;
+	if (host.n > 1 && host.p[0] == '.' && span_iends(domain, host))
+		return (user ? 1000 : 2000) + domain.n - host.n;
+	if (span_is(host, "*"))
+		return user ? 3000 : 4000;
+	return 0;
+}
+
+static size_t
+signing_rank(enum kind kind, struct span key, struct span addr,
+	     struct span local, struct span domain)
+{
+	bool pattern = kind == TABLE_REFILE ||
+		       (kind == TABLE_ANY && span_chr(key, '*') >= 0);
+
+	if (pattern)
+		return glob(key, addr) ? 1 : 0;
+	return file_rank(key, local, domain);
+}
+
+/* Text with "%" replaced by the From domain, which must be a plain name: it
+ * becomes part of a path. */
+static int
+percent(struct span text, struct span domain, struct buf *out, struct err *e)
+{
+	struct buf name = BUF_INIT;
+	bool ok;
+
+	buf_addspan(&name, domain);
+	ok = span_chr(text, '%') < 0 || sign_domain_ok(buf_str(&name));
+	buf_free(&name);
+	if (!ok)
+		return err_set(e, ST_DATA,
+			       "the domain of From is not a plain name");
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '%')
+			buf_addspan(out, domain);
+		else
+			buf_addc(out, text.p[i]);
+	}
+	return 0;
+}
+
+/* i= is left out when it is not inside d= (opendkim.conf(5)). */
+static const char *
+signer_inside(const char *signer, const char *domain)
+{
+	return signer[0] != '\0' && sign_auid_inside(signer, domain) ? signer
+								     : NULL;
 }
 
 /* NAME DOMAIN:SELECTOR:KEYFILE */
 static int
-add_key(struct sign_plan *plan, struct span table, const char *file,
-	struct span name, struct span from_domain, struct err *e)
+add_key(struct sign_plan *plan, struct span value, struct span from_domain,
+	const char *signer, struct err *e)
 {
-	struct span key, value, domain, selector;
-	char *d, *s, *k;
-	int r;
+	struct span domain, selector;
+	struct buf d = BUF_INIT, s = BUF_INIT, k = BUF_INIT;
+	int r = -1;
+
+	if (!span_split(&value, ':', &domain) ||
+	    !span_split(&value, ':', &selector) || value.p == NULL) {
+		return err_set(e, ST_CONFIG,
+			       "\"%.*s\": expected DOMAIN:SELECTOR:KEYFILE",
+			       SPAN_ARG(domain));
+	}
+	buf_addspan(&s, span_trim(selector));
+	if (span_is(span_trim(domain), "%"))
+		buf_addspan(&d, from_domain);
+	else
+		buf_addspan(&d, span_trim(domain));
+	if (percent(span_trim(value), from_domain, &k, e) == 0)
+		r = plan_add(plan, buf_str(&d), buf_str(&s), buf_str(&k),
+			     signer_inside(signer, buf_str(&d)), e);
+	buf_free(&d);
+	buf_free(&s);
+	buf_free(&k);
+	return r;
+}
+
+/* The line of that name. */
+static int
+find_key(struct sign_plan *plan, struct span table, const char *file,
+	 struct span name, struct span from_domain, const char *signer,
+	 struct err *e)
+{
+	struct span key, value;
 
 	while (next_line(&table, &key, &value)) {
-		if (!span_ieq(key, name))
-			continue;
-		if (!span_split(&value, ':', &domain) ||
-		    !span_split(&value, ':', &selector) || value.p == NULL)
-			break;
-		if (span_is(span_trim(domain), "%"))
-			domain = from_domain;
-		d = mem_spandup(span_trim(domain));
-		s = mem_spandup(span_trim(selector));
-		k = mem_spandup(span_trim(value));
-		r = plan_add(plan, d, s, k, e);
-		free(d);
-		free(s);
-		free(k);
-		return r;
+		if (span_ieq(key, name)) {
+			if (add_key(plan, value, from_domain, signer, e) == 0)
+				return 0;
+			err_prefix(e, "%s", file);
+			return -1;
+		}
 	}
 	return err_set(e, ST_CONFIG,
 		       "%s: no line \"%.*s DOMAIN:SELECTOR:KEYFILE\"", file,
@@ -126,67 +205,113 @@ keytable_plan(struct sign_plan *plan, const char *signing_table,
 	      const char *key_table, struct span local, struct span domain,
 	      struct err *e)
 {
-	struct buf signing = BUF_INIT, keys = BUF_INIT, addr = BUF_INIT;
-	struct span rest, key, value, from = domain;
-	bool pattern, unused;
-	int r = read_table(signing_table, &signing, &pattern, e);
+	struct buf signing = BUF_INIT, keys = BUF_INIT, addr = BUF_INIT,
+		   signer = BUF_INIT;
+	struct span rest, key, value, best = { NULL, 0 }, name = { NULL, 0 };
+	enum kind kind, unused;
+	size_t rank, best_rank = 0;
+	int r = read_table(signing_table, &signing, &kind, e);
 
 	if (r == 0)
 		r = read_table(key_table, &keys, &unused, e);
 	buf_addf(&addr, "%.*s@%.*s", SPAN_ARG(local), SPAN_ARG(domain));
 	rest = buf_span(&signing);
 	while (r == 0 && next_line(&rest, &key, &value)) {
-		if (!signing_match(key, buf_span(&addr), domain, pattern))
+		rank = signing_rank(kind, key, buf_span(&addr), local, domain);
+		if (rank == 0 || (best_rank > 0 && rank >= best_rank))
 			continue;
-		r = add_key(plan, buf_span(&keys), key_table, value, from, e);
-		break;
+		best_rank = rank;
+		best = value;
+		if (kind != TABLE_FILE)
+			break;
+	}
+	if (r == 0 && best_rank > 0) {
+		(void)span_word(&best, " \t", &name);
+		if (span_is(name, "%"))
+			name = domain;
+		r = percent(span_trim(best), domain, &signer, e);
+		if (r == 0)
+			r = find_key(plan, buf_span(&keys), key_table, name,
+				     domain, buf_str(&signer), e);
 	}
 	buf_free(&signing);
 	buf_free(&keys);
 	buf_free(&addr);
+	buf_free(&signer);
 	return r;
 }
 
-static bool
-host_match(struct span word, const char *addr, const char *name)
+/* How precisely the word names the address: 0 not at all, else 1 + bits. */
+static int
+addr_rank(struct span word, const char *addr)
+{
+	ssize_t slash = span_chr(word, '/');
+	int bits;
+
+	if (addr == NULL)
+		return 0;
+	if (span_is(word, "localhost"))
+		return match_cidr(SPAN("127.0.0.0/8"), span_of(addr)) ||
+			       match_cidr(SPAN("::1"), span_of(addr))
+			   ? 9
+			   : 0;
+	if (!match_cidr(word, span_of(addr)))
+		return 0;
+	if (slash < 0 ||
+	    !num_int(span_from(word, (size_t)slash + 1), 0, 128, &bits))
+		return 130;
+	return 1 + bits;
+}
+
+/* The same for its name: a whole name, .domain, or a pattern. */
+static int
+name_rank(struct span word, const char *name)
 {
 	struct span n = span_of(name);
 
-	if (addr != NULL && match_cidr(word, span_of(addr)))
-		return true;
-	if (span_is(word, "localhost"))
-		return addr != NULL &&
-		       (match_cidr(SPAN("127.0.0.0/8"), span_of(addr)) ||
-			match_cidr(SPAN("::1"), span_of(addr)));
 	if (n.n == 0 || span_is(n, "unknown"))
-		return false;
-	if (word.n > 0 && word.p[0] == '.')
-		return span_iends(n, word);
-	return glob(word, n);
+		return 0;
+	if (span_ieq(word, n))
+		return 1000;
+	if (word.n > 1 && word.p[0] == '.')
+		return span_iends(n, word) ? (int)word.n : 0;
+	return span_chr(word, '*') >= 0 && glob(word, n) ? (int)word.n : 0;
 }
 
+/* opendkim.conf(5) PeerList: more precise entries are preferred, "!" is not;
+ * the name or the address may say yes. */
 int
 keytable_trusted(const char *file, const char *addr, const char *name,
 		 bool *yes, struct err *e)
 {
 	struct buf b = BUF_INIT;
 	struct span rest, word, value;
-	bool pattern;
+	enum kind unused;
+	int addr_best = 0, name_best = 0, a, n;
+	bool by_addr = false, by_name = false;
 
-	if (read_table(file, &b, &pattern, e) != 0)
+	if (read_table(file, &b, &unused, e) != 0)
 		return -1;
-	*yes = false;
 	rest = buf_span(&b);
 	while (next_line(&rest, &word, &value)) {
-		bool not = word.p[0] == '!';
+		bool no = word.p[0] == '!';
 
-		if (not )
+		if (no)
 			word = span_from(word, 1);
-		if (host_match(word, addr, name)) {
-			*yes = !not ;
-			break;
+		if (word.n > 1 && word.p[0] == '[' && word.p[word.n - 1] == ']')
+			word = span_sub(word, 1, word.n - 1);
+		a = addr_rank(word, addr);
+		n = name_rank(word, name);
+		if (a > addr_best || (a > 0 && a == addr_best && no)) {
+			addr_best = a;
+			by_addr = !no;
+		}
+		if (n > name_best || (n > 0 && n == name_best && no)) {
+			name_best = n;
+			by_name = !no;
 		}
 	}
+	*yes = by_addr || by_name;
 	buf_free(&b);
 	return 0;
 }

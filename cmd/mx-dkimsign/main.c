@@ -78,7 +78,7 @@ plan_options(struct sign_plan *plan, struct err *e)
 		size_t s = opts.selectors.n == 1 ? 0 : i;
 
 		if (plan_add(plan, opts.domain, opts.selectors.v[s],
-			     opts.keys.v[i], e) != 0)
+			     opts.keys.v[i], opts.auid, e) != 0)
 			return -1;
 	}
 	return 0;
@@ -95,8 +95,13 @@ plan_conf(struct sign_plan *plan, struct span from, struct err *e)
 		    !(from.n > d.n && span_iends(from, d) &&
 		      from.p[from.n - d.n - 1] == '.'))
 			continue;
+		if (conf.dkim_selector[0] == '\0' ||
+		    conf.dkim_key_file[0] == '\0')
+			return err_set(e, ST_CONFIG,
+				       "dkim_domain is set: dkim_selector and "
+				       "dkim_key_file are needed, too");
 		return plan_add(plan, conf.dkim_domain.v[i], conf.dkim_selector,
-				conf.dkim_key_file, e);
+				conf.dkim_key_file, NULL, e);
 	}
 	return 0;
 }
@@ -154,30 +159,24 @@ plan_all(struct sign_plan *plan, const struct msg *m, struct err *e)
 	return r;
 }
 
+/* Names of fields with colons between, From among them. */
 static bool
-list_names(const char *list, const char *name)
+headers_ok(const char *list)
 {
 	struct span s = span_of(list), w;
+	bool from = false;
 
 	while (span_split(&s, ':', &w)) {
-		if (span_iis(span_trim(w), name))
-			return true;
+		w = span_trim(w);
+		if (w.n == 0)
+			return false;
+		for (size_t i = 0; i < w.n; i++) {
+			if (w.p[i] <= 0x20 || w.p[i] >= 0x7f || w.p[i] == ';')
+				return false;
+		}
+		from |= span_iis(w, "From");
 	}
-	return false;
-}
-
-/* i= must be of d= or below it (RFC 6376 3.5). */
-static bool
-auid_inside(const char *auid, const char *domain)
-{
-	struct span a = span_of(auid), d = span_of(domain);
-	ssize_t at = span_rchr(a, '@');
-
-	if (at < 0)
-		return false;
-	a = span_from(a, (size_t)at + 1);
-	return span_ieq(a, d) ||
-	       (a.n > d.n && span_iends(a, d) && a.p[a.n - d.n - 1] == '.');
+	return from;
 }
 
 /* Options that cannot be: 64, nothing written. */
@@ -189,7 +188,6 @@ check_options(struct sign_plan *plan)
 
 	plan->time = clock_now();
 	plan->headers = opts.headers;
-	plan->auid = opts.auid;
 	plan->header_only = opts.header_only;
 	if (opts.algorithm != NULL)
 		return prog_usage("-a is for --genkey: the key says how it "
@@ -205,17 +203,26 @@ check_options(struct sign_plan *plan)
 	if (opts.expire != NULL &&
 	    !num_i64(span_of(opts.expire), 1, INT32_MAX, &plan->expire))
 		return prog_usage("-x %s: expected seconds", opts.expire);
-	if (opts.headers != NULL && !list_names(opts.headers, "From"))
-		return prog_usage("-H must name From (RFC 6376 5.4)");
+	if (opts.headers != NULL && !headers_ok(opts.headers))
+		return prog_usage("-H %s: expected names of fields with colons "
+				  "between, From among them (RFC 6376 5.4)",
+				  opts.headers);
 	if (opts.domain == NULL)
-		return opts.keys.n + opts.selectors.n > 0
-			   ? prog_usage("-s and -k need -d DOMAIN")
+		return opts.keys.n + opts.selectors.n > 0 || opts.auid != NULL
+			   ? prog_usage("-s, -k and -i need -d DOMAIN")
 			   : ST_OK;
+	if (!sign_domain_ok(opts.domain))
+		return prog_usage("-d %s: expected a domain", opts.domain);
+	for (size_t i = 0; i < opts.selectors.n; i++) {
+		if (!sign_selector_ok(opts.selectors.v[i]))
+			return prog_usage("-s %s: expected a selector",
+					  opts.selectors.v[i]);
+	}
 	if (opts.keys.n == 0 || opts.selectors.n == 0 ||
 	    (opts.selectors.n != 1 && opts.selectors.n != opts.keys.n))
 		return prog_usage("-d needs -k KEYFILE and -s SELECTOR, as "
 				  "many -s as -k or a single one");
-	if (opts.auid != NULL && !auid_inside(opts.auid, opts.domain))
+	if (opts.auid != NULL && !sign_auid_inside(opts.auid, opts.domain))
 		return prog_usage("-i %s is not inside -d %s", opts.auid,
 				  opts.domain);
 	return ST_OK;

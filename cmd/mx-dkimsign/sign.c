@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define FOLD_AT 78
+#define OTHER_MAX 64 /* kinds of Content- and List- fields beside those */
 
 /* 5.4.1, RFC 8058: listed once more than they occur, so that none can be
  * added behind the signature. */
@@ -75,6 +76,7 @@ plan_free(struct sign_plan *plan)
 	for (size_t i = 0; i < plan->n; i++) {
 		free(plan->v[i].domain);
 		free(plan->v[i].selector);
+		free(plan->v[i].auid);
 		EVP_PKEY_free(plan->v[i].key);
 	}
 	free(plan->v);
@@ -84,30 +86,123 @@ plan_free(struct sign_plan *plan)
 
 int
 plan_add(struct sign_plan *plan, const char *domain, const char *selector,
-	 const char *keyfile, struct err *e)
+	 const char *keyfile, const char *auid, struct err *e)
 {
 	enum dkim_alg alg;
-	EVP_PKEY *key = dkim_load_key(keyfile, &alg, e);
+	EVP_PKEY *key;
 
+	if (!sign_domain_ok(domain))
+		return err_set(e, ST_CONFIG, "%s: no domain to sign for",
+			       domain);
+	if (!sign_selector_ok(selector))
+		return err_set(e, ST_CONFIG, "\"%s\": no selector", selector);
+	key = dkim_load_key(keyfile, &alg, e);
 	if (key == NULL)
 		return -1;
 	plan->v = mem_grow(plan->v, &plan->cap, plan->n + 1, sizeof(*plan->v));
-	plan->v[plan->n++] = (struct signer){ mem_strdup(domain),
-					      mem_strdup(selector), key, alg };
+	plan->v[plan->n++] =
+	    (struct signer){ mem_strdup(domain), mem_strdup(selector),
+			     auid ? mem_strdup(auid) : NULL, key, alg };
 	return 0;
+}
+
+/* RFC 6376 3.1, 3.5: what may stand behind d= and s=. */
+static bool
+labels_ok(struct span s)
+{
+	struct span label;
+
+	while (span_split(&s, '.', &label)) {
+		if (label.n == 0 || label.n > 63)
+			return false;
+		for (size_t i = 0; i < label.n; i++) {
+			if (!ascii_isalnum(label.p[i]) && label.p[i] != '-' &&
+			    label.p[i] != '_')
+				return false;
+		}
+	}
+	return true;
+}
+
+bool
+sign_selector_ok(const char *s)
+{
+	return strlen(s) < 200 && labels_ok(span_of(s));
+}
+
+bool
+sign_domain_ok(const char *s)
+{
+	return strlen(s) < 254 && labels_ok(span_of(s));
+}
+
+bool
+sign_auid_inside(const char *auid, const char *domain)
+{
+	struct span a = span_of(auid), d = span_of(domain);
+	ssize_t at = span_rchr(a, '@');
+
+	if (at < 0)
+		return false;
+	a = span_from(a, (size_t)at + 1);
+	return span_ieq(a, d) ||
+	       (a.n > d.n && span_iends(a, d) && a.p[a.n - d.n - 1] == '.');
+}
+
+static bool
+is_default(struct span name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(default_names); i++) {
+		if (span_iis(name, default_names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Other Content- and List- fields that the message has. */
+static void
+other_names(struct strs *names, const struct msg *m)
+{
+	for (size_t i = 0; i < m->n && names->n < OTHER_MAX; i++) {
+		struct span name = m->v[i].name;
+
+		if ((span_istarts(name, SPAN("Content-")) ||
+		     span_istarts(name, SPAN("List-"))) &&
+		    !is_default(name) && !strs_ihas(names, name))
+			strs_addspan(names, name);
+	}
 }
 
 static void
 default_list(struct buf *out, const struct msg *m)
 {
-	for (size_t i = 0; i < ARRAY_LEN(default_names); i++) {
-		size_t n = 0;
+	struct strs names = STRS_INIT;
 
-		while (msg_find(m, default_names[i], n) != NULL)
-			n++;
-		for (size_t k = 0; k <= n; k++)
-			buf_addf(out, "%s%s", out->n ? ":" : "",
-				 default_names[i]);
+	for (size_t i = 0; i < ARRAY_LEN(default_names); i++)
+		strs_add(&names, default_names[i]);
+	other_names(&names, m);
+	for (size_t i = 0; i < names.n; i++) {
+		size_t n = 1;
+
+		for (size_t k = 0; k < m->n; k++)
+			n += span_iis(m->v[k].name, names.v[i]);
+		for (; n > 0; n--)
+			buf_addf(out, "%s%s", out->n ? ":" : "", names.v[i]);
+	}
+	strs_free(&names);
+}
+
+/* 2.11: dkim-quoted-printable. */
+static void
+add_quoted(struct buf *b, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c <= 0x20 || c == ';' || c == '=' || c == 0x7f)
+			buf_addf(b, "=%02X", c);
+		else
+			buf_addc(b, *s);
 	}
 }
 
@@ -183,7 +278,8 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 	       const struct msg *m, struct span names, struct span bh,
 	       struct buf *field, struct err *e)
 {
-	struct buf data = BUF_INIT, sig = BUF_INIT, b64 = BUF_INIT;
+	struct buf data = BUF_INIT, sig = BUF_INIT, b64 = BUF_INIT,
+		   auid = BUF_INIT;
 	struct msg_field f;
 	size_t line = field->n, start = field->n;
 	int r;
@@ -195,8 +291,10 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 		 dkim_canon_name(plan->body));
 	fold_tag(field, &line, "d=%s;", s->domain);
 	fold_tag(field, &line, "s=%s;", s->selector);
-	if (plan->auid != NULL)
-		fold_tag(field, &line, "i=%s;", plan->auid);
+	if (s->auid != NULL) {
+		add_quoted(&auid, s->auid);
+		fold_tag(field, &line, "i=%s;", buf_str(&auid));
+	}
 	fold_tag(field, &line, "t=%" PRId64 ";", plan->time);
 	if (plan->expire > 0)
 		fold_tag(field, &line, "x=%" PRId64 ";",
@@ -216,6 +314,7 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 	buf_free(&data);
 	buf_free(&sig);
 	buf_free(&b64);
+	buf_free(&auid);
 	return r;
 }
 

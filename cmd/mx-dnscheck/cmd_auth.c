@@ -17,18 +17,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define FROM_MAX 10 /* domains of From that are looked at */
+
 struct auth {
 	struct dns *dns;
 	const char *id; /* authserv-id */
 	struct envelope env;
+	const char *sender, *helo; /* of env, never NULL */
+	bool client; /* a client on a network: there is SPF to check */
 	struct msg m;
 	struct spf spf;
 	enum spf_code spf_code;
-	struct buf spf_domain; /* the identity that was checked */
 	struct signatures sigs;
 	struct dmarc dmarc;
+	size_t from_fields;
 	struct strs from; /* domains of From, A-labels */
-	bool several;     /* more than one From field or domain */
 };
 
 /* Options win over the environment. */
@@ -56,34 +59,25 @@ read_envelope(struct auth *a)
 static void
 run_spf(struct auth *a)
 {
-	const char *helo = a->env.helo ? a->env.helo : "";
-	const char *sender = a->env.sender ? a->env.sender : "";
-	struct buf name = BUF_INIT;
-
-	a->spf_code = SPF_NONE;
-	/* No client on a network: nothing to check. */
-	if (a->env.client_addr == NULL ||
-	    !dns_reverse_name(a->env.client_addr, NULL, NULL, &name)) {
-		buf_free(&name);
-		return;
-	}
-	buf_free(&name);
-	if (!spf_init(&a->spf, a->dns, a->env.client_addr, sender, helo,
-		      site.myhostname))
-		return;
-	buf_addspan(&a->spf_domain, buf_span(&a->spf.sender_domain));
-	a->spf_code = spf_check(&a->spf);
+	a->sender = a->env.sender ? a->env.sender : "";
+	a->helo = a->env.helo ? a->env.helo : "";
+	a->client = spf_init(&a->spf, a->dns,
+			     a->env.client_addr ? a->env.client_addr : "",
+			     a->sender, a->helo, site.myhostname);
+	a->spf_code = a->client ? spf_check(&a->spf) : SPF_NONE;
 }
 
 static void
 read_from(struct auth *a)
 {
-	const struct msg_field *f;
-	struct addr_list l;
+	for (size_t i = 0; i < a->m.n; i++) {
+		struct addr_list l;
 
-	for (size_t i = 0; (f = msg_find(&a->m, "From", i)) != NULL; i++) {
-		a->several |= i > 0;
-		addr_list_parse(&l, f->value, 100);
+		if (!span_iis(a->m.v[i].name, "From"))
+			continue;
+		if (a->from_fields++ >= FROM_MAX)
+			continue;
+		addr_list_parse(&l, a->m.v[i].value, 100);
 		for (size_t k = 0; k < l.n; k++) {
 			struct buf ascii = BUF_INIT;
 
@@ -95,38 +89,62 @@ read_from(struct auth *a)
 		}
 		addr_list_free(&l);
 	}
-	a->several |= a->from.n > 1;
 }
 
-/* THREATS 68: of several From domains each must pass; the strictest counts. */
+/* Is one result worse news than the other? */
+static bool
+worse(const struct dmarc *d, const struct dmarc *than)
+{
+	static const int rank[] = {
+		[VERIFY_PASS] = 0,      [VERIFY_NONE] = 1,
+		[VERIFY_TEMPERROR] = 2, [VERIFY_FAIL] = 3,
+		[VERIFY_PERMERROR] = 0, [VERIFY_POLICY] = 0,
+		[VERIFY_NEUTRAL] = 0,
+	};
+
+	if (rank[d->code] != rank[than->code])
+		return rank[d->code] > rank[than->code];
+	return d->applied > than->applied;
+}
+
+/*
+ * Each domain in From must pass, and the strictest policy counts: a reader may
+ * be shown any of them (RFC 9989 11.5).  A second From field fails.
+ */
 static void
 run_dmarc(struct auth *a)
 {
 	struct dmarc_identity spf = { a->spf_code == SPF_PASS,
-				      buf_span(&a->spf_domain) };
+				      a->spf_code == SPF_TEMPERROR,
+				      buf_span(&a->spf.sender_domain) };
 	struct dmarc_identity dkim[VERIFY_SIGNATURES];
+	deadline_t dl = clock_deadline(CHECK_MS);
 	size_t n = 0;
 
-	for (size_t i = 0; i < a->sigs.n; i++) {
+	for (size_t i = 0; i < a->sigs.n && n < VERIFY_SIGNATURES; i++) {
+		struct signature *s = &a->sigs.v[i];
+
 		/* A key in test mode passes as any other (RFC 6376 3.6.1). */
-		dkim[n].pass = a->sigs.v[i].code == VERIFY_PASS;
-		dkim[n++].domain = buf_span(&a->sigs.v[i].domain);
+		dkim[n++] =
+		    (struct dmarc_identity){ s->code == VERIFY_PASS,
+					     s->code == VERIFY_TEMPERROR,
+					     buf_span(&s->domain) };
 	}
 	read_from(a);
-	a->dmarc.code = a->from.n == 0 ? VERIFY_PERMERROR : VERIFY_NONE;
-	for (size_t i = 0; i < a->from.n && i < 10; i++) {
+	a->dmarc.code = VERIFY_PERMERROR;
+	for (size_t i = 0; i < a->from.n && i < FROM_MAX; i++) {
 		struct dmarc d;
 
-		dmarc_check(&d, a->dns, a->from.v[i], &spf, dkim, n);
-		if (i > 0 && (d.code == VERIFY_PASS || d.code == VERIFY_NONE ||
-			      d.applied < a->dmarc.applied)) {
+		dmarc_check(&d, a->dns, a->from.v[i], &spf, dkim, n, dl);
+		if (i > 0 && !worse(&d, &a->dmarc)) {
 			dmarc_done(&d);
 			continue;
 		}
 		dmarc_done(&a->dmarc);
 		a->dmarc = d;
 	}
-	if (a->several && a->dmarc.code == VERIFY_PASS) {
+	if (a->dmarc.code == VERIFY_PASS &&
+	    (a->from_fields > 1 || a->from.n > FROM_MAX)) {
 		a->dmarc.code = VERIFY_FAIL;
 		a->dmarc.applied = a->dmarc.policy;
 	}
@@ -135,15 +153,13 @@ run_dmarc(struct auth *a)
 static void
 add_spf(struct auth *a, struct buf *v)
 {
-	const char *sender = a->env.sender ? a->env.sender : "";
-
 	buf_addf(v, "; spf=%s", spf_word(a->spf_code));
-	if (a->env.client_addr == NULL)
+	if (!a->client)
 		return;
-	if (sender[0] != '\0')
-		authres_property(v, "smtp.mailfrom", span_of(sender));
+	if (a->sender[0] != '\0')
+		authres_property(v, "smtp.mailfrom", span_of(a->sender));
 	else
-		authres_property(v, "smtp.helo", buf_span(&a->spf_domain));
+		authres_property(v, "smtp.helo", span_of(a->helo));
 }
 
 static void
@@ -151,7 +167,7 @@ add_dkim(struct auth *a, struct buf *v)
 {
 	if (a->sigs.n == 0)
 		buf_adds(v, "; dkim=none");
-	for (size_t i = 0; i < a->sigs.n; i++) {
+	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
 		struct signature *s = &a->sigs.v[i];
 
 		buf_addf(v, "; dkim=%s", verify_word(s->code));
@@ -179,24 +195,54 @@ prepend(struct msg_edit *ed, const char *name, struct buf *v)
 	buf_clear(v);
 }
 
+/* What the comment of Received-SPF says of the client. */
+static const char *
+spf_sentence(enum spf_code c)
+{
+	static const char *const words[] = {
+		[SPF_NONE] = "has no policy for",
+		[SPF_NEUTRAL] = "neither permits nor denies",
+		[SPF_PASS] = "permits",
+		[SPF_FAIL] = "does not permit",
+		[SPF_SOFTFAIL] = "probably does not permit",
+		[SPF_TEMPERROR] = "could not be asked for",
+		[SPF_PERMERROR] = "publishes no valid policy for",
+	};
+
+	return words[c];
+}
+
 /* Received-SPF (RFC 7208 9.1): a comment, then key=value pairs. */
 static void
 received_spf(struct auth *a, struct buf *v)
 {
+	struct span domain = buf_span(&a->spf.sender_domain);
 	struct buf word = BUF_INIT;
+	struct {
+		const char *key;
+		struct span value;
+	} pairs[] = { { "receiver", span_of(a->id) },
+		      { "identity",
+			a->sender[0] ? SPAN("mailfrom") : SPAN("helo") },
+		      { "client-ip", span_of(a->spf.ip) },
+		      { "envelope-from", span_of(a->sender) },
+		      { "helo", span_of(a->helo) },
+		      { "mechanism", buf_span(&a->spf.mechanism) } };
 
-	buf_addf(v, "%s (%s: domain of %s", spf_word(a->spf_code), a->id,
-		 a->spf_code == SPF_PASS ? "" : "");
-	escape_line(v, buf_span(&a->spf_domain), 255);
-	buf_addf(v, " says %s)", spf_word(a->spf_code));
-	buf_addf(v, " client-ip=%s;", a->env.client_addr);
-	escape_word(&word, span_of(a->env.sender ? a->env.sender : ""));
-	buf_addf(v, " envelope-from=%s;", buf_str(&word));
-	buf_clear(&word);
-	escape_word(&word, span_of(a->env.helo ? a->env.helo : ""));
-	buf_addf(v, " helo=%s;", buf_str(&word));
-	buf_addf(v, " identity=%s;",
-		 a->env.sender && a->env.sender[0] ? "mailfrom" : "helo");
+	buf_addf(v, "%s (%s: ", spf_word(a->spf_code), a->id);
+	/* Nothing that ends or nests a comment. */
+	for (size_t i = 0; i < domain.n && i < 255; i++)
+		buf_addc(v, strchr("()\\\"", domain.p[i]) ? '?' : domain.p[i]);
+	buf_addf(v, " %s %s)", spf_sentence(a->spf_code), a->spf.ip);
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		if (pairs[i].value.n == 0 &&
+		    strcmp(pairs[i].key, "envelope-from") != 0)
+			continue;
+		buf_clear(&word);
+		authres_property(&word, pairs[i].key, pairs[i].value);
+		buf_addf(v, "%s;", buf_str(&word));
+	}
+	buf_cut(v, v->n - 1);
 	buf_free(&word);
 }
 
@@ -207,7 +253,7 @@ mark(struct auth *a, struct msg_edit *ed)
 	struct buf v = BUF_INIT;
 
 	authres_remove(ed, a->id);
-	if (a->env.client_addr != NULL) {
+	if (a->client) {
 		received_spf(a, &v);
 		prepend(ed, "Received-SPF", &v);
 	}
@@ -235,6 +281,18 @@ emit(void *ctx, const void *p, size_t n)
 	return io_write(STDOUT_FILENO, p, n, DEADLINE_NEVER) == IO_OK ? 0 : -1;
 }
 
+/* What really happens to the message: a refusal only where it is asked for,
+ * nothing else is done here. */
+static enum dmarc_policy
+disposition(const struct auth *a)
+{
+	bool refuse = params.dmarc_reject_failures &&
+		      a->dmarc.code == VERIFY_FAIL &&
+		      a->dmarc.applied == DMARC_REJECT;
+
+	return refuse ? DMARC_REJECT : DMARC_NONE;
+}
+
 /* One line a message, for the reports; a failure never stops mail. */
 static void
 history(struct auth *a)
@@ -245,21 +303,21 @@ history(struct auth *a)
 	if (params.dmarc_history_file[0] == '\0' || !a->dmarc.has_record)
 		return;
 	buf_addf(&b, "mx-dmarc-1 time=%lld", (long long)clock_now());
-	authres_property(&b, "ip", span_of(a->env.client_addr));
-	authres_property(&b, "from", span_of(a->from.v[0]));
-	authres_property(&b, "policy-domain", buf_span(&a->dmarc.domain));
+	check_word(&b, "ip", span_of(a->client ? a->spf.ip : ""));
+	check_word(&b, "from", span_of(a->from.v[0]));
+	check_word(&b, "policy-domain", buf_span(&a->dmarc.domain));
 	buf_addf(&b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
 		 dmarc_policy_word(a->dmarc.policy),
-		 dmarc_policy_word(a->dmarc.applied), a->dmarc.spf_aligned,
+		 dmarc_policy_word(disposition(a)), a->dmarc.spf_aligned,
 		 a->dmarc.dkim_aligned);
 	buf_addf(&b, " spf=%s", spf_word(a->spf_code));
-	authres_property(&b, "spf-domain", buf_span(&a->spf_domain));
-	for (size_t i = 0; i < a->sigs.n; i++) {
-		buf_addf(&b, " dkim=%s", verify_word(a->sigs.v[i].code));
-		authres_property(&b, "dkim-domain",
-				 buf_span(&a->sigs.v[i].domain));
-		authres_property(&b, "dkim-selector",
-				 buf_span(&a->sigs.v[i].selector));
+	check_word(&b, "spf-domain", buf_span(&a->spf.sender_domain));
+	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
+		struct signature *s = &a->sigs.v[i];
+
+		buf_addf(&b, " dkim=%s", verify_word(s->code));
+		check_word(&b, "dkim-domain", buf_span(&s->domain));
+		check_word(&b, "dkim-selector", buf_span(&s->selector));
 	}
 	buf_addc(&b, '\n');
 	fd = open(params.dmarc_history_file,
@@ -277,8 +335,7 @@ verdict(struct auth *a, struct msg_edit *ed)
 {
 	struct err e = ERR_INIT;
 
-	if (params.dmarc_reject_failures && a->dmarc.code == VERIFY_FAIL &&
-	    a->dmarc.applied == DMARC_REJECT) {
+	if (disposition(a) == DMARC_REJECT) {
 		err_esc(&e, ST_UNAVAILABLE, "5.7.1",
 			"rejected by the DMARC policy of %s",
 			buf_str(&a->dmarc.domain));
@@ -312,7 +369,8 @@ cmd_auth(int argc, char **argv)
 	a.dns = check_dns();
 	read_envelope(&a);
 	run_spf(&a);
-	verify_dkim(&a.sigs, &a.m, a.dns, check_time());
+	verify_dkim(&a.sigs, &a.m, a.dns, check_time(),
+		    clock_deadline(CHECK_MS));
 	run_dmarc(&a);
 	msg_edit_init(&ed, &a.m);
 	mark(&a, &ed);
@@ -322,7 +380,6 @@ cmd_auth(int argc, char **argv)
 	dmarc_done(&a.dmarc);
 	verify_done(&a.sigs);
 	spf_done(&a.spf);
-	buf_free(&a.spf_domain);
 	strs_free(&a.from);
 	envelope_free(&a.env);
 	dns_close(a.dns);

@@ -1,169 +1,13 @@
 /*
- * dmarc.c - DMARC evaluation with the DNS tree walk.  RFC 9989 4.7, 4.10;
- * what RFC 7489 senders publish (pct=) is still read.
+ * dmarc.c - DMARC evaluation with the DNS tree walk.  RFC 9989 4.10, 5.3.
  */
+#include "dmarc.h"
 #include "mem.h"
-#include "num.h"
-#include "verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define WALK_LABELS 8 /* 4.10: at most so many questions */
-
-struct policy {
-	bool found;
-	enum dmarc_policy p, sp, np;
-	bool has_sp, has_np;
-	char psd; /* y n u */
-	char adkim, aspf;
-	bool test;
-	char *text, *domain;
-};
-
-const char *
-dmarc_policy_word(enum dmarc_policy p)
-{
-	static const char *const words[] = { "none", "quarantine", "reject" };
-
-	return words[p];
-}
-
-static bool
-policy_word(struct span v, enum dmarc_policy *r)
-{
-	for (int i = 0; i <= DMARC_REJECT; i++) {
-		if (span_iis(v, dmarc_policy_word((enum dmarc_policy)i))) {
-			*r = (enum dmarc_policy)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static char
-one_letter(struct span v, const char *allowed, char def)
-{
-	char c;
-
-	if (v.n != 1)
-		return def;
-	c = ascii_tolower(v.p[0]);
-	return strchr(allowed, c) != NULL ? c : def;
-}
-
-/* A URI that reports could go to: what 4.10.1 needs to know. */
-static bool
-has_uri(struct span rua)
-{
-	struct span u;
-
-	while (span_split(&rua, ',', &u)) {
-		u = span_trim(u);
-		if (span_istarts(u, SPAN("mailto:")) && span_chr(u, '@') > 7)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_dmarc(struct span txt)
-{
-	struct span rest = txt, tag;
-	ssize_t eq;
-
-	/* v must be first, "DMARC1" exactly (4.7). */
-	if (!span_split(&rest, ';', &tag))
-		return false;
-	eq = span_chr(tag, '=');
-	return eq > 0 &&
-	       span_is(span_trim(span_sub(tag, 0, (size_t)eq)), "v") &&
-	       span_is(span_trim(span_from(tag, (size_t)eq + 1)), "DMARC1");
-}
-
-/* False: the record is of no use. */
-static bool
-parse_policy(struct policy *out, struct span txt)
-{
-	struct dkim_tags t;
-	struct span v, pct;
-	const char *why;
-	bool p_ok, rest_ok = true;
-	uint64_t percent;
-
-	if (!dkim_tags_parse(&t, txt, &why))
-		return false;
-	v = dkim_tag(&t, "p");
-	p_ok = v.p != NULL && policy_word(v, &out->p);
-	v = dkim_tag(&t, "sp");
-	out->has_sp = v.p != NULL;
-	if (v.p != NULL)
-		rest_ok &= policy_word(v, &out->sp);
-	v = dkim_tag(&t, "np");
-	out->has_np = v.p != NULL;
-	if (v.p != NULL)
-		rest_ok &= policy_word(v, &out->np);
-	if (!p_ok || !rest_ok) {
-		/* 4.10.1: act as p=none, but only where reports are wanted;
-		 * 4.7: a record without p is p=none. */
-		if (dkim_tag(&t, "p").p != NULL || !rest_ok)
-			if (!has_uri(dkim_tag(&t, "rua")))
-				return false;
-		out->p = DMARC_NONE;
-		out->has_sp = out->has_np = false;
-	}
-	out->psd = one_letter(dkim_tag(&t, "psd"), "ynu", 'u');
-	out->adkim = one_letter(dkim_tag(&t, "adkim"), "rs", 'r');
-	out->aspf = one_letter(dkim_tag(&t, "aspf"), "rs", 'r');
-	out->test = one_letter(dkim_tag(&t, "t"), "yn", 'n') == 'y';
-	pct = dkim_tag(&t, "pct");
-	if (pct.p != NULL && num_u64(pct, 100, &percent) && percent == 0)
-		out->test = true;
-	return true;
-}
-
-static void
-policy_free(struct policy *p)
-{
-	free(p->text);
-	free(p->domain);
-	*p = (struct policy){ 0 };
-}
-
-/* The one policy record of a domain; false: DNS trouble. */
-static bool
-fetch(struct dns *dns, const char *domain, struct policy *out, char reason[160])
-{
-	struct dns_answer ans;
-	struct err e = ERR_INIT;
-	char *name = mem_printf("_dmarc.%s", domain);
-	enum dns_status st =
-	    dns_query(dns, name, DNS_TXT, &ans, clock_deadline(20000), &e);
-	size_t n = 0, at = 0;
-
-	*out = (struct policy){ 0 };
-	free(name);
-	if (st == DNS_TEMP) {
-		snprintf(reason, 160, "%.150s", e.text);
-		return false;
-	}
-	for (size_t i = 0; st == DNS_OK && i < ans.n; i++) {
-		if (is_dmarc(span_make(ans.v[i].text, ans.v[i].len))) {
-			n++;
-			at = i;
-		}
-	}
-	/* 4.10: several are as good as none. */
-	if (n == 1 &&
-	    parse_policy(out, span_make(ans.v[at].text, ans.v[at].len))) {
-		out->found = true;
-		out->text = mem_strdup(ans.v[at].text);
-		out->domain = mem_strdup(domain);
-	}
-	if (st != DNS_BADNAME)
-		dns_answer_free(&ans);
-	return true;
-}
 
 static size_t
 labels(const char *name)
@@ -201,29 +45,30 @@ walk_second(const char *start)
  * 4.10.2 picks the Organizational Domain out of them.
  */
 struct walk {
-	struct policy v[WALK_LABELS + 1];
+	struct dmarc_record v[WALK_LABELS + 1];
 	size_t n;
 };
 
 static bool
-walk(struct dns *dns, const char *start, struct walk *w, char reason[160])
+walk(struct dns *dns, const char *start, struct walk *w, deadline_t dl,
+     char reason[DMARC_REASON])
 {
 	const char *at = start;
 
 	w->n = 0;
-	while (at != NULL && at[0] != '\0' && w->n <= WALK_LABELS) {
-		struct policy p;
+	while (at != NULL && at[0] != '\0' && w->n < ARRAY_LEN(w->v)) {
+		struct dmarc_record r;
 
-		if (!fetch(dns, at, &p, reason)) {
+		if (!dmarc_fetch(dns, at, &r, dl, reason)) {
 			/* A top-level domain's server in trouble says nothing
 			 * about an organisation whose record was found. */
 			if (w->n > 0 && parent(at) == NULL)
 				break;
 			return false;
 		}
-		if (p.found) {
-			w->v[w->n++] = p;
-			if (p.psd != 'u')
+		if (r.found) {
+			w->v[w->n++] = r;
+			if (r.psd != 'u')
 				break;
 		}
 		at = at == start ? walk_second(start) : parent(at);
@@ -235,7 +80,7 @@ static void
 walk_done(struct walk *w)
 {
 	for (size_t i = 0; i < w->n; i++)
-		policy_free(&w->v[i]);
+		dmarc_record_free(&w->v[i]);
 	w->n = 0;
 }
 
@@ -245,7 +90,7 @@ organizational(const struct walk *w, const char *start, struct buf *org)
 {
 	buf_clear(org);
 	for (size_t i = 0; i < w->n; i++) {
-		const struct policy *p = &w->v[i];
+		const struct dmarc_record *p = &w->v[i];
 
 		if (p->psd == 'n') {
 			buf_adds(org, p->domain);
@@ -265,140 +110,157 @@ organizational(const struct walk *w, const char *start, struct buf *org)
 	buf_adds(org, w->n > 0 ? w->v[w->n - 1].domain : start);
 }
 
-static int
-org_of(struct dns *dns, const char *domain, struct buf *org, char reason[160])
+static bool
+same_or_below(const char *name, const char *domain)
 {
-	struct walk w = { .n = 0 };
-	bool ok = walk(dns, domain, &w, reason);
+	size_t n = strlen(name), d = strlen(domain);
 
-	if (ok)
-		organizational(&w, domain, org);
-	walk_done(&w);
-	return ok ? 0 : -1;
+	return n >= d && strcasecmp(name + n - d, domain) == 0 &&
+	       (n == d || name[n - d - 1] == '.');
 }
 
 /* 4.4: the same domain, or (relaxed) the same Organizational Domain.
  * -1: DNS trouble. */
 static int
 aligned(struct dmarc *d, struct dns *dns, const char *from,
-	const struct dmarc_identity *id, char mode)
+	const struct dmarc_identity *id, char mode, deadline_t dl)
 {
-	struct buf org = BUF_INIT;
-	char *name;
-	int r;
+	struct walk w = { .n = 0 };
+	struct buf name = BUF_INIT, org = BUF_INIT;
+	int r = 0;
 
-	if (!id->pass || id->domain.n == 0)
+	if (id->domain.n == 0 || !dns_to_ascii(id->domain, &name)) {
+		buf_free(&name);
 		return 0;
-	if (span_iis(id->domain, from))
-		return 1;
-	if (mode == 's')
-		return 0;
-	/* An Organizational Domain is the name itself or above it: who does
-	 * not lie below the author's is a stranger, without asking DNS. */
-	struct span o = buf_span(&d->org);
-
-	if (!span_ieq(id->domain, o) &&
-	    !(id->domain.n > o.n && span_iends(id->domain, o) &&
-	      id->domain.p[id->domain.n - o.n - 1] == '.'))
-		return 0;
-	name = mem_spandup(id->domain);
-	r = org_of(dns, name, &org, d->reason);
-	if (r == 0)
-		r = strcasecmp(buf_str(&org), buf_str(&d->org)) == 0;
-	free(name);
+	}
+	if (strcasecmp(buf_str(&name), from) == 0) {
+		r = 1;
+	} else if (mode != 's' &&
+		   same_or_below(buf_str(&name), buf_str(&d->org))) {
+		/* What is not below the author's organisation is not of it:
+		 * no walk for strangers. */
+		if (!walk(dns, buf_str(&name), &w, dl, d->reason)) {
+			r = -1;
+		} else {
+			organizational(&w, buf_str(&name), &org);
+			r = strcasecmp(buf_str(&org), buf_str(&d->org)) == 0;
+		}
+	}
+	walk_done(&w);
+	buf_free(&name);
 	buf_free(&org);
 	return r;
 }
 
-/* 3.2.13: does the name exist at all (any type)? */
-static bool
-nonexistent(struct dns *dns, const char *name)
+/* 3.2.13: NXDOMAIN, and nothing else, means that there is no such domain. */
+static enum dns_status
+existence(struct dns *dns, const char *name, deadline_t dl,
+	  char reason[DMARC_REASON])
 {
-	static const int types[] = { DNS_A, DNS_AAAA, DNS_MX };
 	struct dns_answer ans;
-	bool none = true;
+	struct err e = ERR_INIT;
+	enum dns_status st = dns_query(dns, name, DNS_A, &ans, dl, &e);
 
-	for (size_t i = 0; none && i < ARRAY_LEN(types); i++) {
-		enum dns_status st = dns_query(dns, name, types[i], &ans,
-					       clock_deadline(20000), NULL);
-
-		none = st == DNS_NXDOMAIN || st == DNS_NODATA;
-		if (st != DNS_TEMP && st != DNS_BADNAME)
-			dns_answer_free(&ans);
-		if (st == DNS_NXDOMAIN)
-			break;
-	}
-	return none;
+	if (st == DNS_TEMP)
+		snprintf(reason, DMARC_REASON, "%.*s", DMARC_REASON - 1,
+			 e.text);
+	else
+		dns_answer_free(&ans);
+	return st;
 }
 
-/* 4.10.1: which record, and which of its policies. */
-static void
-choose_policy(struct dmarc *d, struct dns *dns, const char *from,
-	      const struct walk *w)
+/* 4.10.1: the author's own record, else the organisation's, else the public
+ * suffix's; NULL. */
+static const struct dmarc_record *
+choose_record(const struct walk *w, const char *from, const char *org)
 {
-	const struct policy *use = NULL;
-
-	for (size_t i = 0; i < w->n && use == NULL; i++) {
+	for (size_t i = 0; i < w->n; i++) {
 		if (strcasecmp(w->v[i].domain, from) == 0)
-			use = &w->v[i];
+			return &w->v[i];
 	}
-	for (size_t i = 0; i < w->n && use == NULL; i++) {
-		if (strcasecmp(w->v[i].domain, buf_str(&d->org)) == 0 ||
-		    w->v[i].psd == 'y')
-			use = &w->v[i];
+	for (size_t i = 0; i < w->n; i++) {
+		if (strcasecmp(w->v[i].domain, org) == 0 || w->v[i].psd == 'y')
+			return &w->v[i];
 	}
-	if (use == NULL)
-		return;
+	return NULL;
+}
+
+/* Which of the record's policies; false: DNS trouble, and it is not known. */
+static bool
+choose_policy(struct dmarc *d, struct dns *dns, const char *from,
+	      const struct dmarc_record *use, deadline_t dl)
+{
+	enum dns_status st = DNS_OK;
+
 	d->has_record = true;
 	buf_adds(&d->domain, use->domain);
-	buf_adds(&d->record, use->text);
+	buf_addspan(&d->record, buf_span(&use->text));
 	d->adkim = use->adkim;
 	d->aspf = use->aspf;
 	d->policy = use->p;
 	if (strcasecmp(use->domain, from) != 0) {
-		if (use->has_np && nonexistent(dns, from))
-			d->policy = use->np;
-		else if (use->has_sp)
+		if (use->has_sp)
 			d->policy = use->sp;
+		if (use->has_np)
+			st = existence(dns, from, dl, d->reason);
+		if (use->has_np && st == DNS_NXDOMAIN)
+			d->policy = use->np;
 	}
 	d->applied = d->policy;
-	/* t=y: one step milder (RFC 9989 4.7). */
+	/* t=y: one step milder (4.7). */
 	if (use->test && d->applied != DMARC_NONE)
 		d->applied =
 		    d->applied == DMARC_REJECT ? DMARC_QUARANTINE : DMARC_NONE;
+	return st != DNS_TEMP;
+}
+
+/* 5.3.4, 5.3.5.  True in *temp: what could have passed was in trouble. */
+static bool
+one_identity(struct dmarc *d, struct dns *dns, const char *from,
+	     const struct dmarc_identity *id, char mode, bool *temp,
+	     deadline_t dl)
+{
+	int a;
+
+	if (!id->pass && !id->temp)
+		return false;
+	a = aligned(d, dns, from, id, mode, dl);
+	if (a < 0 || (a > 0 && id->temp))
+		*temp = true;
+	return a > 0 && id->pass;
 }
 
 void
 dmarc_check(struct dmarc *d, struct dns *dns, const char *from,
 	    const struct dmarc_identity *spf, const struct dmarc_identity *dkim,
-	    size_t n)
+	    size_t n, deadline_t dl)
 {
 	struct walk w = { .n = 0 };
-	int a;
+	const struct dmarc_record *use;
+	bool temp = false;
 
 	*d = (struct dmarc){ .code = VERIFY_NONE };
-	if (!walk(dns, from, &w, d->reason)) {
+	if (!walk(dns, from, &w, dl, d->reason)) {
 		d->code = VERIFY_TEMPERROR;
 		walk_done(&w);
 		return;
 	}
 	organizational(&w, from, &d->org);
-	choose_policy(d, dns, from, &w);
-	walk_done(&w);
-	if (!d->has_record)
+	use = choose_record(&w, from, buf_str(&d->org));
+	if (use == NULL || use->useless) {
+		walk_done(&w);
 		return;
-	a = aligned(d, dns, from, spf, d->aspf);
-	d->spf_aligned = a > 0;
-	for (size_t i = 0; i < n && !d->dkim_aligned; i++) {
-		int one = aligned(d, dns, from, &dkim[i], d->adkim);
-
-		d->dkim_aligned = one > 0;
-		a = one < 0 ? one : a;
 	}
+	temp = !choose_policy(d, dns, from, use, dl);
+	walk_done(&w);
+	d->spf_aligned = one_identity(d, dns, from, spf, d->aspf, &temp, dl);
+	for (size_t i = 0; i < n && !d->dkim_aligned; i++)
+		d->dkim_aligned =
+		    one_identity(d, dns, from, &dkim[i], d->adkim, &temp, dl);
 	if (d->spf_aligned || d->dkim_aligned)
 		d->code = VERIFY_PASS;
 	else
-		d->code = a < 0 ? VERIFY_TEMPERROR : VERIFY_FAIL;
+		d->code = temp ? VERIFY_TEMPERROR : VERIFY_FAIL;
 	if (d->code != VERIFY_FAIL)
 		d->applied = DMARC_NONE;
 }

@@ -5,6 +5,7 @@
 #ifndef MX_DNSCHECK_H
 #define MX_DNSCHECK_H
 
+#include "dmarc.h"
 #include "dns.h"
 #include "json.h"
 #include "opt.h"
@@ -27,10 +28,15 @@ extern struct check_params params;
 
 /* The resolver of the options or the system; exits with a sentence. */
 struct dns *check_dns(void);
+/* What a whole stage (DKIM, DMARC) may wait for DNS. */
+#define CHECK_MS 20000
 /* --time, or now. */
 int64_t check_time(void);
 /* Prints and flushes; the status, or 74. */
 int check_print(struct buf *b, int status);
+/* " KEY=VALUE" of a text line: quoted where needed; a text always is. */
+void check_word(struct buf *b, const char *key, struct span v);
+void check_text(struct buf *b, const char *key, struct span v);
 /* 0 pass, 1 no, 65, 75. */
 int check_status(enum verify_code c);
 

@@ -3,6 +3,7 @@
  */
 #include "dnscheck.h"
 #include "clock.h"
+#include "escape.h"
 #include "io.h"
 #include "num.h"
 #include "site.h"
@@ -110,6 +111,20 @@ check_print(struct buf *b, int status)
 		return status;
 	err_set(&e, ST_IOERR, "standard output: %s", io_words(r));
 	return prog_fail(&e);
+}
+
+void
+check_word(struct buf *b, const char *key, struct span v)
+{
+	buf_addf(b, " %s=", key);
+	escape_word(b, v);
+}
+
+void
+check_text(struct buf *b, const char *key, struct span v)
+{
+	buf_addf(b, " %s=", key);
+	escape_quoted(b, v);
 }
 
 int

@@ -3,9 +3,11 @@
  */
 #include "verify.h"
 #include "escape.h"
+#include "mem.h"
 #include "num.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SIGNATURE_MAX 65536
 #define DRIFT 300 /* t= may lie so many seconds ahead of us */
@@ -38,10 +40,37 @@ bad(struct signature *s, enum verify_code code, const char *why)
 	return false;
 }
 
+/* 3.5: two labels at least; U-labels (RFC 8616) stand for their A-labels. */
 static bool
 domain_syntax(struct span d)
 {
-	return d.n > 0 && dns_valid_hostname(d) && span_chr(d, '.') > 0;
+	struct buf ascii = BUF_INIT;
+	bool ok = span_chr(d, '.') > 0 && dns_to_ascii(d, &ascii) &&
+		  dns_valid_hostname(buf_span(&ascii));
+
+	buf_free(&ascii);
+	return ok;
+}
+
+/* 3.1: selector = sub-domain *( "." sub-domain ); "_" is seen, too. */
+static bool
+selector_syntax(struct span s)
+{
+	struct span label;
+
+	if (s.n == 0 || s.n > 200)
+		return false;
+	while (span_split(&s, '.', &label)) {
+		if (label.n == 0 || label.n > 63)
+			return false;
+		for (size_t i = 0; i < label.n; i++) {
+			if (!ascii_isalnum(label.p[i]) && label.p[i] != '-' &&
+			    label.p[i] != '_' &&
+			    (unsigned char)label.p[i] < 0x80)
+				return false;
+		}
+	}
+	return true;
 }
 
 static bool
@@ -135,8 +164,7 @@ parse_signature(struct parsed *p, struct signature *s,
 		return bad(s, VERIFY_PERMERROR, "v= is not 1");
 	if (!domain_syntax(p->domain))
 		return bad(s, VERIFY_PERMERROR, "d= is not a domain");
-	if (p->selector.n == 0 || span_has_ctl(p->selector) ||
-	    span_chr(p->selector, ' ') >= 0)
+	if (!selector_syntax(p->selector))
 		return bad(s, VERIFY_PERMERROR, "s= is not a selector");
 	if (!dkim_alg_parse(v, &p->alg))
 		return bad(s, VERIFY_PERMERROR, "unknown algorithm");
@@ -167,7 +195,7 @@ parse_signature(struct parsed *p, struct signature *s,
 
 /* 6.1.2: the first record that is a key; TRY AGAIN is temperror. */
 static bool
-fetch_key(struct parsed *p, struct signature *s, struct dns *dns,
+fetch_key(struct parsed *p, struct signature *s, struct dns *dns, deadline_t dl,
 	  struct dkim_record *rec)
 {
 	struct buf name = BUF_INIT;
@@ -179,8 +207,7 @@ fetch_key(struct parsed *p, struct signature *s, struct dns *dns,
 
 	buf_addf(&name, "%.*s._domainkey.%.*s", SPAN_ARG(p->selector),
 		 SPAN_ARG(p->domain));
-	st = dns_query(dns, buf_str(&name), DNS_TXT, &ans,
-		       clock_deadline(20000), &e);
+	st = dns_query(dns, buf_str(&name), DNS_TXT, &ans, dl, &e);
 	buf_free(&name);
 	if (st == DNS_TEMP)
 		return bad(s, VERIFY_TEMPERROR, e.text);
@@ -223,8 +250,8 @@ extra_from(const struct msg *m, struct span names)
 	size_t have = 0, signed_ = 0;
 	struct span w;
 
-	while (msg_find(m, "From", have) != NULL)
-		have++;
+	for (size_t i = 0; i < m->n; i++)
+		have += span_iis(m->v[i].name, "From");
 	while (span_split(&names, ':', &w))
 		signed_ += span_iis(span_trim(w), "from");
 	return have > signed_;
@@ -268,7 +295,7 @@ check_hashes(struct parsed *p, struct signature *s, const struct msg *m,
 
 static void
 verify_one(struct signature *s, const struct msg *m, const struct msg_field *f,
-	   struct dns *dns, int64_t now)
+	   struct dns *dns, int64_t now, deadline_t dl)
 {
 	struct parsed p = { 0 };
 	struct dkim_record rec = { 0 };
@@ -279,7 +306,8 @@ verify_one(struct signature *s, const struct msg *m, const struct msg_field *f,
 		if (p.alg == DKIM_RSA_SHA1)
 			(void)bad(s, VERIFY_PERMERROR,
 				  "rsa-sha1 is not accepted (RFC 8301)");
-		else if (fetch_key(&p, s, dns, &rec) && key_usable(&p, s, &rec))
+		else if (fetch_key(&p, s, dns, dl, &rec) &&
+			 key_usable(&p, s, &rec))
 			check_hashes(&p, s, m, f, &rec);
 	}
 	dkim_record_free(&rec);
@@ -288,19 +316,39 @@ verify_one(struct signature *s, const struct msg *m, const struct msg_field *f,
 	buf_free(&p.bh);
 }
 
+/* A thousand signatures cost no more than the first ones. */
+static void
+not_verified(struct signature *s, const struct msg_field *f)
+{
+	struct dkim_tags tags;
+	const char *why;
+
+	*s = (struct signature){ .code = VERIFY_POLICY };
+	if (dkim_tags_parse(&tags, f->value, &why)) {
+		buf_addspan(&s->domain, dkim_tag(&tags, "d"));
+		buf_addspan(&s->selector, dkim_tag(&tags, "s"));
+		buf_addspan(&s->alg, dkim_tag(&tags, "a"));
+	}
+	snprintf(s->reason, sizeof(s->reason),
+		 "not verified: more than %d signatures", VERIFY_SIGNATURES);
+}
+
 void
 verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
-	    int64_t now)
+	    int64_t now, deadline_t dl)
 {
-	const struct msg_field *f;
+	*s = (struct signatures){ 0 };
+	for (size_t i = 0; i < m->n; i++) {
+		struct signature *one;
 
-	s->n = s->more = 0;
-	for (size_t i = 0; (f = msg_find(m, "DKIM-Signature", i)) != NULL;
-	     i++) {
-		if (s->n == VERIFY_SIGNATURES)
-			s->more++;
+		if (!span_iis(m->v[i].name, "DKIM-Signature"))
+			continue;
+		s->v = mem_grow(s->v, &s->cap, s->n + 1, sizeof(*s->v));
+		one = &s->v[s->n++];
+		if (s->n <= VERIFY_SIGNATURES)
+			verify_one(one, m, &m->v[i], dns, now, dl);
 		else
-			verify_one(&s->v[s->n++], m, f, dns, now);
+			not_verified(one, &m->v[i]);
 	}
 }
 
@@ -314,5 +362,6 @@ verify_done(struct signatures *s)
 		buf_free(&s->v[i].auid);
 		buf_free(&s->v[i].b);
 	}
-	s->n = 0;
+	free(s->v);
+	*s = (struct signatures){ 0 };
 }

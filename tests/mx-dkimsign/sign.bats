@@ -1,144 +1,155 @@
-# mx-dkimsign: signatures that others verify, tables, keys, exit codes.
+# mx-dkimsign: signatures that OpenDKIM, dkimpy and mx-dnscheck verify.
 load ../lib/common
+load ../lib/dkim
+bats_require_minimum_version 1.5.0
 
-setup() {
-  common_setup
-  mx-dkimsign --genkey -d ex.test -s rsa -D "$T" > "$T/out1"
-  mx-dkimsign --genkey -d ex.test -s ed -a ed25519 -D "$T" > "$T/out2"
-  printf 'From: A <a@ex.test>\r\nTo: b@c.d\r\nSubject: hello\r\n\tfolded  text \r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\n\r\nbody  line \r\n\r\n.dot\r\n\r\n\r\n' > "$T/crlf"
-  tr -d '\r' < "$T/crlf" > "$T/lf"
-  # python3-dkim of Debian, with keys from the files
-  cat > "$T/verify.py" <<'PY'
-import re, sys
-import dkim
-d = sys.argv[1]
-def dns(name, timeout=5):
-    name = name if isinstance(name, str) else name.decode()
-    s = name.split(".")[0]
-    return "".join(re.findall(r'"([^"]*)"', open(f"{d}/{s}.txt").read())).encode()
-m = sys.stdin.buffer.read()
-v = dkim.DKIM(m)
-for i in range(len(re.findall(rb"(?mi)^DKIM-Signature:", m))):
-    print("pass" if v.verify(idx=i, dnsfunc=dns) else "fail")
-PY
-}
+setup() { common_setup; dkim_keys; : > "$T/mx.conf"; export MX_CONFIG=$T/mx.conf; }
 teardown() { common_teardown; }
 
-sign() { mx-dkimsign -d ex.test -s rsa -k "$T/rsa.private" "$@"; }
-verify() { /usr/bin/python3 "$T/verify.py" "$T"; }
-
-@test "each canonicalization, CRLF and LF: python3-dkim says pass" {
-  local c
-  for c in relaxed/relaxed relaxed/simple simple/relaxed simple/simple relaxed; do
-    run bash -c "mx-dkimsign -d ex.test -s rsa -k $T/rsa.private -c $c < $T/crlf | /usr/bin/python3 $T/verify.py $T"
-    [ "$output" = pass ] || { echo "$c CRLF: $output" >&2; false; }
-    run bash -c "mx-dkimsign -d ex.test -s rsa -k $T/rsa.private -c $c < $T/lf | sed 's/\$/\r/' | /usr/bin/python3 $T/verify.py $T"
-    [ "$output" = pass ] || { echo "$c LF: $output" >&2; false; }
+@test "every canonicalization and kind of key verifies at OpenDKIM, dkimpy and here" {
+  dkim_serve
+  local c k
+  for c in simple/simple simple/relaxed relaxed/simple relaxed/relaxed; do
+    for k in rsa ed weak; do
+      message | mx-dkimsign -d example.test -s $k -k "$T/$k.pem" -c $c > "$T/signed"
+      grep -q "c=$c;" "$T/signed"
+      opendkim_verifies "$T/signed"
+      pydkim verify "$T/signed"
+      run -0 mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$T/signed"
+      [ "$output" = "pass d=example.test s=$k a=$([ $k = ed ] && echo ed25519 || echo rsa)-sha256 reason=\"\"" ]
+    done
   done
 }
 
-@test "two keys: RSA first, both pass" {
-  mx-dkimsign -d ex.test -s ed -k "$T/ed.private" -s rsa -k "$T/rsa.private" < "$T/crlf" > "$T/s"
-  run verify < "$T/s"
-  [ "$output" = $'pass\npass' ]
-  run grep -o 'a=[a-z0-9-]*' "$T/s"
-  [ "$output" = $'a=rsa-sha256\na=ed25519-sha256' ]
+@test "several -s -k pairs: RSA first, each verifies; one -s serves all keys" {
+  dkim_serve
+  message | mx-dkimsign -d example.test -s ed -k "$T/ed.pem" -s rsa -k "$T/rsa.pem" > "$T/signed"
+  run -0 mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$T/signed"
+  [ "${lines[0]}" = 'pass d=example.test s=rsa a=rsa-sha256 reason=""' ]
+  [ "${lines[1]}" = 'pass d=example.test s=ed a=ed25519-sha256 reason=""' ]
+  opendkim_verifies "$T/signed"
+  message | mx-dkimsign -d example.test -s one -k "$T/rsa.pem" -k "$T/ed.pem" > "$T/signed"
+  [ "$(grep -c 's=one' "$T/signed")" -eq 2 ]
+  run -64 mx-dkimsign -d example.test -s a -s b -k "$T/rsa.pem" < /dev/null
+  run -64 mx-dkimsign -d example.test -s a -s b -s c -k "$T/rsa.pem" -k "$T/ed.pem" < /dev/null
 }
 
-@test "a changed byte no longer passes" {
-  sign < "$T/crlf" | sed 's/hello/hallo/' > "$T/s"
-  run verify < "$T/s"
-  [ "$output" = fail ]
+@test "new fields come first, the rest is the input byte for byte; line ends are the message's" {
+  message > "$T/m"
+  mx-dkimsign -d example.test -s rsa -k "$T/rsa.pem" < "$T/m" > "$T/signed"
+  tail -c "$(stat -c %s "$T/m")" "$T/signed" | cmp - "$T/m"
+  mx-dkimsign -d example.test -s rsa -k "$T/rsa.pem" --header-only < "$T/m" > "$T/head"
+  [ "$(grep -c '^DKIM-Signature: ' "$T/head")" -eq 1 ]
+  ! grep -q -v '^DKIM-Signature: \|^	' "$T/head"
+  awk 'length($0) > 78 { exit 1 }' "$T/head"
+  message | sed 's/$/\r/' > "$T/m"
+  mx-dkimsign -d example.test -s rsa -k "$T/rsa.pem" < "$T/m" > "$T/signed"
+  ! grep -qv $'\r$' "$T/signed"
+  tail -c "$(stat -c %s "$T/m")" "$T/signed" | cmp - "$T/m"
+  # an mbox From line stays the first
+  { echo 'From alice Sat Nov 21 09:00:00 2026'; message; } | mx-dkimsign -d example.test -s rsa -k "$T/rsa.pem" > "$T/signed"
+  [ "$(head -c 5 "$T/signed")" = 'From ' ]
+  [[ $(sed -n 2p "$T/signed") == DKIM-Signature:* ]]
 }
 
-@test "the rest is the input byte for byte; --header-only is the fields alone" {
-  sign -t 1700000000 < "$T/crlf" > "$T/s"
-  sign -t 1700000000 --header-only < "$T/crlf" > "$T/h"
-  cat "$T/h" "$T/crlf" | cmp - "$T/s"
-  ! grep -qv $'\r$' "$T/h"
-  awk 'length($0) > 79 { exit 1 }' "$T/h"
-  tail -c 7 "$T/crlf" | cmp - <(tail -c 7 "$T/s")
+@test "LF and CRLF of one message give one signature" {
+  a=$(message | mx-dkimsign -d example.test -s ed -k "$T/ed.pem" -t 1700000000 --header-only)
+  b=$(message | sed 's/$/\r/' | mx-dkimsign -d example.test -s ed -k "$T/ed.pem" -t 1700000000 --header-only | tr -d '\r')
+  [ "$a" = "$b" ]
 }
 
-@test "default fields are listed once more than they occur; -H, -i, -t, -x" {
-  run bash -c "tr -d '\n\t ' < <(mx-dkimsign -d ex.test -s rsa -k $T/rsa.private -t 1700000000 -x 60 -i x@sub.ex.test < $T/lf)"
-  [[ "$output" == *"h=From:From:To:To:Cc:Subject:Subject:Date:Date:"* ]]
-  [[ "$output" == *"i=x@sub.ex.test;t=1700000000;x=1700000060;"* ]]
-  run bash -c "tr -d '\n\t ' < <(mx-dkimsign -d ex.test -s rsa -k $T/rsa.private -H From:X-None:Subject < $T/lf)"
-  [[ "$output" == *"h=From:X-None:Subject;"* ]]
+@test "tags: t, x, i, c, and the default list once more than the fields occur" {
+  message | mx-dkimsign -d example.test -s ed -k "$T/ed.pem" -t 1700000000 -x 3600 -i 'a b=;@sub.example.test' --header-only | tr -d '\n\t' > "$T/h"
+  grep -q ' t=1700000000; x=1700003600;' "$T/h"
+  grep -q ' i=a=20b=3D=3B@sub.example.test;' "$T/h"
+  grep -q 'c=relaxed/relaxed;' "$T/h"
+  h=$(sed 's/.* h=\([^;]*\);.*/:\1:/' "$T/h")
+  for n in From To Subject Date Message-ID List-Id; do [[ $h == *":$n:$n:"* && $h != *":$n:$n:$n:"* ]]; done
+  for n in Cc Reply-To In-Reply-To References MIME-Version Content-Type List-Unsubscribe; do [[ $h == *":$n:"* && $h != *":$n:$n:"* ]]; done
+  [[ $h != *X-Other* ]]
+  { echo 'Content-Odd: 1'; echo 'list-odd: 2'; message; } | mx-dkimsign -d example.test -s ed -k "$T/ed.pem" --header-only | tr -d '\n\t' > "$T/h"
+  grep -q ':Content-Odd:Content-Odd:list-odd:list-odd;' "$T/h"
+  message | mx-dkimsign -d example.test -s ed -k "$T/ed.pem" -H from:subject:X-Absent:to -c simple --header-only | tr -d '\n\t' > "$T/h"
+  grep -q ' h=from:subject:X-Absent:to;' "$T/h"
+  grep -q 'c=simple/simple' "$T/h"
 }
 
-@test "refused with nothing written: 64, 65, 78" {
-  local args want
-  while IFS='|' read -r want args; do
-    run bash -c "mx-dkimsign $args < $T/lf 2>/dev/null"
-    [ "$status" -eq "$want" ] && [ -z "$output" ] || { echo "$args: $status, wanted $want" >&2; false; }
-  done <<CASES
-64|-d ex.test
-64|-s rsa -k $T/rsa.private
-64|-d ex.test -s rsa -k $T/rsa.private -a rsa-sha1
-64|-d ex.test -s rsa -k $T/rsa.private -i a@else.test
-64|-d ex.test -s rsa -k $T/rsa.private -H To:Subject
-64|-d ex.test -s rsa -k $T/rsa.private -c wild
-64|-d ex.test -s rsa -s ed -s x -k $T/rsa.private
-64|--no-such-option
-78|-d ex.test -s rsa -k $T/none
-78|-d ex.test -s rsa -k $T/verify.py
-CASES
-  openssl genrsa -out "$T/weak.pem" 768 2>/dev/null || openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:768 -out "$T/weak.pem" 2>/dev/null
-  run mx-dkimsign -d ex.test -s rsa -k "$T/weak.pem" < "$T/lf"
-  [ "$status" -eq 78 ]
-  run bash -c "printf 'To: x\n\nb\n' | mx-dkimsign -d ex.test -s rsa -k $T/rsa.private"
-  [ "$status" -eq 65 ]
-  run mx-dkimsign -d ex.test -s rsa -k "$T/rsa.private" < /dev/null
-  [ "$status" -eq 65 ]
+@test "oversigned: a field added behind the signature breaks it" {
+  dkim_serve
+  message | mx-dkimsign -d example.test -s rsa -k "$T/rsa.pem" > "$T/signed"
+  for f in 'Reply-To: evil@example.org' 'Subject: other' 'From: evil@example.org' 'Content-Type: text/html'; do
+    { echo "$f"; cat "$T/signed"; } > "$T/bad"
+    run -1 mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$T/bad"
+    [ "$output" = 'fail d=example.test s=rsa a=rsa-sha256 reason="signature does not match"' ]
+  done
 }
 
-@test "OpenDKIM's tables: patterns, the From domain, no match, trusted hosts" {
-  printf '# keys\nk1 %%:rsa:%s\nk2 other.test:ed:%s\n' "$T/rsa.private" "$T/ed.private" > "$T/KeyTable"
-  printf '*@ex.test k1\nboss@other.test k2\n' > "$T/SigningTable"
-  printf '10.0.0.0/8\n!192.0.2.5\n192.0.2.0/24\n*.friend.test\n' > "$T/TrustedHosts"
-  tab() { mx-dkimsign --key-table "$T/KeyTable" --signing-table "refile:$T/SigningTable" "$@"; }
-  tab < "$T/lf" | tr -d '\n\t ' | grep -q 'd=ex.test;s=rsa;'
-  sed 's/a@ex.test/boss@other.test/' "$T/lf" | tab | tr -d '\n\t ' | grep -q 'a=ed25519-sha256;.*d=other.test;s=ed;'
-  sed 's/a@ex.test/clerk@other.test/' "$T/lf" > "$T/m2"
-  tab < "$T/m2" | cmp - "$T/m2"
-  trust() { tab --trusted-hosts "$T/TrustedHosts" < "$T/lf" | grep -c '^DKIM-Signature'; }
-  [ "$(MX_CLIENT_ADDR=10.1.2.3 trust)" = 1 ]
-  [ "$(MX_CLIENT_ADDR=192.0.2.5 trust)" = 0 ]
-  [ "$(MX_CLIENT_ADDR=192.0.2.6 trust)" = 1 ]
-  [ "$(MX_CLIENT_ADDR=203.0.113.1 trust)" = 0 ]
-  [ "$(MX_CLIENT_ADDR=203.0.113.1 MX_CLIENT_NAME=a.friend.test trust)" = 1 ]
-  [ "$(MX_CLIENT_ADDR=203.0.113.1 MX_AUTH_USER=alice trust)" = 1 ]
+@test "refused with nothing written: options 64, no From 65, keys 78" {
+  openssl genpkey -algorithm ed448 -out "$T/ed448.pem"
+  echo no key > "$T/text.pem"
+  local bad=0 want args out
+  while read -r want args; do
+    out=$(message | eval "mx-dkimsign $args" 2>"$T/err") && got=0 || got=$?
+    [ "$got" -eq "$want" ] && [ -z "$out" ] && [ "$(wc -l < "$T/err")" -ge 1 ] || { echo "$args: $got $out $(cat "$T/err")"; bad=1; }
+  done <<'TABLE'
+64 -d example.test -s x
+64 -d example.test -k $T/rsa.pem
+64 -s x -k $T/rsa.pem
+64 -i a@example.test
+64 -d example.test -s x -k $T/rsa.pem -a rsa-sha1
+64 -d example.test -s x -k $T/rsa.pem -i a@other.test
+64 -d example.test -s x -k $T/rsa.pem -i a@notexample.test
+64 -d example.test -s x -k $T/rsa.pem -H to:subject
+64 -d example.test -s x -k $T/rsa.pem -H 'from:a;b=c'
+64 -d example.test -s x -k $T/rsa.pem -H from::to
+64 -d example.test -s x -k $T/rsa.pem -c strict
+64 -d example.test -s x -k $T/rsa.pem -t soon
+64 -d example.test -s x -k $T/rsa.pem -x 0
+64 -d 'a b.test' -s x -k $T/rsa.pem
+64 -d 'a;b=' -s x -k $T/rsa.pem
+64 -d example.test -s 'x;y' -k $T/rsa.pem
+64 -d example.test -s x -k $T/rsa.pem operand
+64 --bogus
+78 -d example.test -s x -k $T/none.pem
+78 -d example.test -s x -k $T/old.pem
+78 -d example.test -s x -k $T/text.pem
+78 -d example.test -s x -k $T/ed448.pem
+78 -d example.test -s x -k $T
+TABLE
+  [ "$bad" -eq 0 ]
+  run -65 --separate-stderr bash -c "printf 'To: a@b.test\n\nx\n' | mx-dkimsign -d example.test -s x -k $T/rsa.pem"
+  [ -z "$output" ]; [[ $stderr == *From* ]]
+  run -65 --separate-stderr mx-dkimsign -d example.test -s x -k "$T/rsa.pem" < /dev/null
+  [ -z "$output" ]; [ -n "$stderr" ]
 }
 
-@test "--genkey: 0600, never over another file, a record; --testkey asks DNS" {
-  [ "$(stat -c %a "$T/rsa.private")" = 600 ]
-  grep -q '^rsa._domainkey	IN	TXT	( "v=DKIM1; h=sha256; k=rsa; "' "$T/rsa.txt"
-  cp "$T/rsa.private" "$T/before"
-  run mx-dkimsign --genkey -d ex.test -s rsa -D "$T"
-  [ "$status" -ne 0 ]
-  cmp "$T/before" "$T/rsa.private"
-  run mx-dkimsign --genkey -d ex.test -s small -b 512 -D "$T"
-  [ "$status" -eq 64 ]
-  local port; port=$(free_port)
-  { printf '$ORIGIN ex.test.\n@ 60 IN SOA ns h 1 2 3 4 5\n@ IN NS ns\nns IN A 127.0.0.1\n'; cat "$T/rsa.txt"; printf 'gone._domainkey IN TXT "v=DKIM1; p="\n'; } > "$T/zone"
-  dns_serve "$port" ex.test "$T/zone"
-  run mx-dkimsign --testkey -d ex.test -s rsa -k "$T/rsa.private" --resolver "127.0.0.1:$port"
-  [ "$status" -eq 0 ]
-  run mx-dkimsign --testkey -d ex.test -s rsa -k "$T/ed.private" --resolver "127.0.0.1:$port"
-  [ "$status" -eq 1 ]
-  run mx-dkimsign --testkey -d ex.test -s gone -k "$T/rsa.private" --resolver "127.0.0.1:$port"
-  [ "$status" -eq 1 ]
-  run mx-dkimsign --testkey -d else.example -s rsa -k "$T/rsa.private" --resolver "127.0.0.1:$port"
-  [ "$status" -eq 75 ]
+@test "a write that fails is 74" {
+  message > "$T/m"
+  run -74 bash -c "mx-dkimsign -d example.test -s rsa -k $T/rsa.pem < $T/m > /dev/full"
 }
 
-@test "the page's EXAMPLES: genkey, sign" {
-  mkdir "$T/keys"; cd "$T"
-  mx-dkimsign --genkey -d example.org -s mx -D keys
-  cp lf message
-  run bash -c "mx-dkimsign -d example.org -s mx -k keys/mx.private < message"
-  [ "$status" -eq 0 ]
-  [[ "$output" == DKIM-Signature:* ]]
+@test "a stage with nothing configured passes the message as it is" {
+  message > "$T/m"
+  mx-dkimsign < "$T/m" | cmp - "$T/m"
+  printf 'no header at all' > "$T/m"
+  mx-dkimsign < "$T/m" | cmp - "$T/m"
+}
+
+@test "parameters: dkim_domain with its selector and key signs the domain and those below it" {
+  dkim_serve
+  printf 'dkim_domain = other.test, example.test\ndkim_selector = rsa\ndkim_key_file = %s\ndkim_canonicalization = relaxed/simple\n' "$T/rsa.pem" > "$T/mx.conf"
+  message | mx-dkimsign > "$T/signed"
+  grep -q 'c=relaxed/simple; d=example.test' "$T/signed"
+  run -0 mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$T/signed"
+  message | sed 's/alice@example/alice@sub.example/' | mx-dkimsign > "$T/signed"
+  grep -q 'd=example.test' "$T/signed"
+  message | sed 's/alice@example/alice@notexample/' > "$T/m"
+  mx-dkimsign < "$T/m" | cmp - "$T/m"
+  echo 'dkim_domain = example.test' > "$T/mx.conf"
+  run -78 bash -c "mx-dkimsign < $T/signed"
+}
+
+@test "large message: memory stays bounded" {
+  { message; head -c 60000000 /dev/zero | tr '\0' 'x' | fold -w 500; } > "$T/big"
+  (ulimit -v 300000; mx-dkimsign -d example.test -s ed -k "$T/ed.pem" < "$T/big" | tail -c "$(stat -c %s "$T/big")" | cmp - "$T/big")
 }
