@@ -48,6 +48,13 @@ opendkim_verifies() {
   case $out in *dkim=pass*) ;; *) echo "$out"; return 1 ;; esac
 }
 
+# opendkim_signs FILE CANON: the field that OpenDKIM makes with the key rsa
+opendkim_signs() {
+  printf 'Mode s\nCanonicalization %s\nDomain example.test\nSelector rsa\nKeyFile %s/rsa.pem\nSyslog no\nUserID root\nRequireSafeKeys no\n' "$2" "$T" > "$T/sign.conf"
+  opendkim -x "$T/sign.conf" -t "$1" -vv 2>"$T/null" | sed -n "/hname='DKIM-Signature'/,/'\$/p" |
+    sed "s/.*hvalue='/DKIM-Signature: /; s/'\$//"
+}
+
 # pydkim verify FILE | sign SELECTOR ALG CANON [l]: python3-dkim with our DNS
 pydkim() { DNS=$DNS T=$T /usr/bin/python3 "$ROOT/tests/lib/pydkim.py" "$@"; }
 
