@@ -155,7 +155,7 @@ skip_route(struct span s)
 static size_t
 take_mailbox(struct addr *a, struct span s, bool bare_ok, struct err *e)
 {
-	size_t used, local, n;
+	size_t used, local;
 
 	if (s.n > 0 && s.p[0] == '"')
 		used = take_quoted(s, &a->text);
@@ -170,9 +170,9 @@ take_mailbox(struct addr *a, struct span s, bool bare_ok, struct err *e)
 		bad(e, "the local part is over 64 bytes");
 		return 0;
 	}
-	n = 0;
 	if (used < s.n && s.p[used] == '@') {
-		n = take_domain(span_from(s, used + 1), &a->text);
+		size_t n = take_domain(span_from(s, used + 1), &a->text);
+
 		if (n == 0) {
 			bad(e, "the domain is not valid");
 			return 0;

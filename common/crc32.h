@@ -9,6 +9,6 @@
 #include "base.h"
 
 /* Goes on from crc (0 at the start) over n more bytes. */
-uint32_t crc32_add(uint32_t crc, const void *p, size_t n);
+uint32_t crc32_add(uint32_t crc, const void *bytes, size_t n);
 
 #endif

@@ -27,7 +27,7 @@ int dotlock_replace(struct dotlock *l, const char *file, struct span content,
 		    struct err *e) MX_MUST_CHECK;
 
 /* A small file as a whole, at most 4 MB, appended; a missing one is empty. */
-int dotlock_read(int dirfd, const char *file, struct buf *b,
+int dotlock_read(int dirfd, const char *name, struct buf *b,
 		 struct err *e) MX_MUST_CHECK;
 
 #endif

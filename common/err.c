@@ -2,6 +2,7 @@
  * err.c - the error sentence; see err.h.
  * Layer: base.
  */
+#define MX_ERR_C
 #include "err.h"
 #include "buf.h"
 #include "escape.h"

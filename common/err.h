@@ -29,4 +29,12 @@ int err_prefix(struct err *e, const char *fmt, ...) MX_PRINTF(2, 3);
 /* The enhanced code: e->esc, or the one of its status. */
 const char *err_code(const struct err *e);
 
+#if defined(__clang_analyzer__) && !defined(MX_ERR_C)
+/* clang's analyzer looks at one file at a time: what they return, told. */
+#define err_set(...) (err_set(__VA_ARGS__), -1)
+#define err_esc(...) (err_esc(__VA_ARGS__), -1)
+#define err_sys(...) (err_sys(__VA_ARGS__), -1)
+#define err_prefix(...) (err_prefix(__VA_ARGS__), -1)
+#endif
+
 #endif

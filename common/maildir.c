@@ -67,12 +67,12 @@ maildir_name_make(struct buf *b, struct span base, maildir_flags flags)
 {
 	buf_addspan(b, base);
 	buf_adds(b, ":2,");
-	for (char c = 'A'; c <= 'Z'; c++)
+	for (int c = 'A'; c <= 'Z'; c++)
 		if (flags & MAILDIR_BIT(c))
-			buf_addc(b, c);
-	for (char c = 'a'; c <= 'z'; c++)
+			buf_addc(b, (char)c);
+	for (int c = 'a'; c <= 'z'; c++)
 		if (flags & MAILDIR_BIT(c))
-			buf_addc(b, c);
+			buf_addc(b, (char)c);
 }
 
 int64_t

@@ -248,7 +248,7 @@ load_mapped(struct msg_load *l, int fd, int tmp, size_t limit, struct err *e)
 int
 msg_load(struct msg_load *l, int fd, size_t limit, struct err *e)
 {
-	size_t got;
+	size_t got = 0;
 	int tmp, rc;
 
 	memset(l, 0, sizeof(*l));

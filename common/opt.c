@@ -2,6 +2,7 @@
  * opt.c - options as rows, and the start of every program; see opt.h.
  * Layer: sys.
  */
+#define MX_OPT_C
 #include "opt.h"
 #include "log.h"
 #include "mem.h"

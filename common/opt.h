@@ -81,5 +81,9 @@ int prog_reload(const struct program *p, struct err *e) MX_MUST_CHECK;
 /* "mx-x: SENTENCE" on stderr and the status to return from main. */
 int prog_fail(const struct err *e);
 int prog_usage(const char *fmt, ...) MX_PRINTF(1, 2); /* returns 64 */
+#if defined(__clang_analyzer__) && !defined(MX_OPT_C)
+#define prog_fail(e) (prog_fail(e), 70) /* see err.h */
+#define prog_usage(...) (prog_usage(__VA_ARGS__), 64)
+#endif
 
 #endif

@@ -51,7 +51,7 @@ add_assignment(struct buf *out, struct span name, struct span value)
 static bool
 last_assignment(struct span text, struct span name, size_t *at_r)
 {
-	struct span rest = text, line;
+	struct span rest = text, line = SPAN("");
 	bool any = false;
 
 	while (span_split(&rest, '\n', &line)) {

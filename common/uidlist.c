@@ -136,7 +136,7 @@ parse_header(struct uidlist *u, struct span line)
 static bool
 parse_line(struct uidlist *u, struct span line)
 {
-	struct span rest = line, ext, base;
+	struct span rest, ext, base;
 	struct maildir_name m;
 	uint64_t uid;
 	size_t used;

@@ -257,7 +257,8 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 		for (size_t k = 0; k < t->n; k++) {
 			const char *s = t->v[k].sender != NULL ? t->v[k].sender
 							       : q->env.sender;
-			if (used[k] || (sender != NULL && strcmp(s, sender)))
+			if (used[k] ||
+			    (sender != NULL && strcmp(s, sender) != 0))
 				continue;
 			sender = s;
 			struct queuefile_rcpt *to =

@@ -50,6 +50,7 @@ forget(struct hand *h)
 			continue;
 		hands[i] = NULL;
 		hand_free(h);
+		return;
 	}
 }
 

@@ -31,7 +31,7 @@ int hand_pipe(struct hand *h, const struct pipeline *p, int fd,
 	      struct pipeline_result *r, struct err *e) MX_MUST_CHECK;
 
 /* The other end: serves requests on fd until it is closed. */
-void hand_serve(int fd);
+void hand_serve(int sock);
 /* Tells the client why it cannot be served. */
 void hand_refuse(int fd, const struct err *e);
 

@@ -130,7 +130,7 @@ serve_pipe(struct served *s, struct span q, int fd, struct buf *a,
 		r = handwork_pipe(&p, fd, &res, e);
 	}
 	if (r == 0) {
-		wire_put_u64(a, (uint64_t)(res.bad + 1));
+		wire_put_u64(a, (uint64_t)res.bad + 1);
 		wire_put_u64(a, (uint64_t)res.status);
 		wire_put_span(a, buf_span(&res.errs));
 		wire_put_span(a, buf_span(&res.actions));

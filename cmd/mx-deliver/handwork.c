@@ -5,6 +5,7 @@
 #include "handwork.h"
 #include "conf.h"
 #include "io.h"
+#include "log.h"
 #include "mbox.h"
 #include "mem.h"
 #include "mailbox_name.h"
@@ -18,6 +19,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -206,9 +208,11 @@ subscribe(struct handwork *w, const char *folder)
 		while (span_split(&rest, '\n', &have))
 			there = there || span_eq(have, buf_span(&line));
 		buf_addc(&line, '\n');
+		/* The mail is safe in any case. */
 		if (!there && !span_has_ctl(span_of(folder)) &&
 		    io_write(fd, line.p, line.n, DEADLINE_NEVER) != IO_OK)
-			there = true;
+			log_warn("%s: not subscribed: %s", folder,
+				 strerror(errno));
 	}
 	close(fd);
 	buf_free(&b);

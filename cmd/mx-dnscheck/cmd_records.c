@@ -68,7 +68,7 @@ cmd_mx(int argc, char **argv)
 	struct dns_answer ans;
 	struct err e = ERR_INIT;
 	struct buf out = BUF_INIT;
-	struct json j, *jp = prog.json ? &j : NULL;
+	struct json j = { 0 }, *jp = prog.json ? &j : NULL;
 	enum dns_status st;
 
 	if (argc != 1)

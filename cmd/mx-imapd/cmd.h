@@ -46,7 +46,7 @@ enum {
 };
 bool status_parse(struct session *s, unsigned *items_r) MX_MUST_CHECK;
 /* Writes "* STATUS ..."; -1 and a sentence when it cannot be opened. */
-int status_put(struct session *s, const char *name, unsigned items,
+int status_put(struct session *s, const char *name, unsigned bits,
 	       struct err *e) MX_MUST_CHECK;
 
 #endif

@@ -42,7 +42,8 @@ mech_ok(const char *m)
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (strcmp(m, no[i]) == 0)
 			return false;
-	return n < sizeof(auth.mech) && (n < 5 || strcmp(m + n - 5, "-PLUS"));
+	return n < sizeof(auth.mech) &&
+	       (n < 5 || strcmp(m + n - 5, "-PLUS") != 0);
 }
 
 static bool

@@ -1,5 +1,11 @@
 /* A script, and where it compiles, a run over a message.
- * uses: cmd/mx-filter/sieve_lex.c cmd/mx-filter/sieve_parse.c cmd/mx-filter/sieve_check.c cmd/mx-filter/sieve_run.c cmd/mx-filter/sieve_match.c cmd/mx-filter/sieve_core.c cmd/mx-filter/sieve_ext_copy.c cmd/mx-filter/sieve_ext_imap4flags.c cmd/mx-filter/sieve_ext_mailbox.c cmd/mx-filter/sieve_ext_reject.c cmd/mx-filter/sieve_ext_subaddress.c cmd/mx-filter/sieve_vars.c cmd/mx-filter/sieve_ext_variables.c cmd/mx-filter/sieve_ext_relational.c
+ * uses: cmd/mx-filter/sieve_lex.c cmd/mx-filter/sieve_parse.c
+ * cmd/mx-filter/sieve_check.c cmd/mx-filter/sieve_run.c
+ * cmd/mx-filter/sieve_match.c cmd/mx-filter/sieve_core.c
+ * cmd/mx-filter/sieve_ext_copy.c cmd/mx-filter/sieve_ext_imap4flags.c
+ * cmd/mx-filter/sieve_ext_mailbox.c cmd/mx-filter/sieve_ext_reject.c
+ * cmd/mx-filter/sieve_ext_subaddress.c cmd/mx-filter/sieve_vars.c
+ * cmd/mx-filter/sieve_ext_variables.c cmd/mx-filter/sieve_ext_relational.c
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -120,6 +120,7 @@ for l in open("/proc/%d/maps" % pid):
     m = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", l)
     if not m or "vvar" in l or "vsyscall" in l: continue
     a, b = int(m[1], 16), int(m[2], 16)
+    if b - a > 1 << 32: continue  # a sanitizer's shadow, terabytes of it
     mem.seek(a)
     try: data = mem.read(b - a)
     except OSError: continue

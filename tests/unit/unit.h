@@ -10,15 +10,16 @@
 
 static int unit_count, unit_failed;
 
-#define CHECK(cond, ...)                                                      \
-	do {                                                                  \
-		unit_count++;                                                 \
-		int unit_ok_ = (cond) ? 1 : 0;                                \
-		if (!unit_ok_)                                                \
-			unit_failed++;                                        \
-		printf("%sok %d - ", unit_ok_ ? "" : "not ", unit_count);     \
-		printf(__VA_ARGS__);                                          \
-		printf("%s%s\n", unit_ok_ ? "" : " - ", unit_ok_ ? "" : #cond); \
+#define CHECK(cond, ...)                                                       \
+	do {                                                                   \
+		unit_count++;                                                  \
+		int unit_ok_ = (cond) ? 1 : 0;                                 \
+		if (!unit_ok_)                                                 \
+			unit_failed++;                                         \
+		printf("%sok %d - ", unit_ok_ ? "" : "not ", unit_count);      \
+		printf(__VA_ARGS__);                                           \
+		printf("%s%s\n", unit_ok_ ? "" : " - ",                        \
+		       unit_ok_ ? "" : #cond);                                 \
 	} while (0)
 
 static inline int
