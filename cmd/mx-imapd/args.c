@@ -24,12 +24,41 @@ arg_mailbox(struct session *s, struct buf *name, struct result *r)
 	return ok;
 }
 
+/* RFC 5182 2.1 */
+bool
+arg_saved(struct session *s, struct set *set, bool uids)
+{
+	if (!parse_char(&s->p, '$'))
+		return false;
+	for (size_t i = 0; i < s->saved.n; i++) {
+		const struct set_range *range = &s->saved.v[i];
+		bool exact;
+		size_t at;
+
+		if (uids) {
+			set_add(set, range->lo, range->hi);
+			continue;
+		}
+		at = mailbox_find(s->mb, range->lo, &exact);
+		for (; at < s->mb->told_exists && s->mb->v[at].uid <= range->hi;
+		     at++)
+			set_add(set, (uint32_t)at + 1, (uint32_t)at + 1);
+	}
+	return true;
+}
+
 bool
 arg_set(struct session *s, struct set *set, struct result *r)
 {
 	size_t n = s->mb->told_exists;
 	uint32_t star = s->uid ? mailbox_last_uid(s->mb) : (uint32_t)n;
 
+	if (parse_peek(&s->p) == '$') {
+		if (arg_saved(s, set, s->uid))
+			return true;
+		*r = result_bad(s);
+		return false;
+	}
 	if (!parse_set(&s->p, set, star)) {
 		*r = result_bad(s);
 		return false;

@@ -30,9 +30,11 @@ CMD_HANDLER(cmd_noop);
 CMD_HANDLER(cmd_rename);
 CMD_HANDLER(cmd_search);
 CMD_HANDLER(cmd_select);
+CMD_HANDLER(cmd_sort);
 CMD_HANDLER(cmd_status);
 CMD_HANDLER(cmd_store);
 CMD_HANDLER(cmd_subscribe);
+CMD_HANDLER(cmd_thread);
 CMD_HANDLER(cmd_unselect);
 CMD_HANDLER(cmd_unsubscribe);
 
@@ -42,7 +44,12 @@ enum {
 	STATUS_RECENT = 2,
 	STATUS_UIDNEXT = 4,
 	STATUS_UIDVALIDITY = 8,
-	STATUS_UNSEEN = 16
+	STATUS_UNSEEN = 16,
+	STATUS_SIZE = 32,         /* RFC 8438 */
+	STATUS_DELETED = 64,      /* RFC 9051 */
+	STATUS_APPENDLIMIT = 128, /* RFC 7889 */
+	STATUS_MAILBOXID = 256,   /* RFC 8474 */
+	STATUS_MODSEQ = 512       /* RFC 7162 */
 };
 bool status_parse(struct session *s, unsigned *items_r) MX_MUST_CHECK;
 /* Writes "* STATUS ..."; -1 and a sentence when it cannot be opened. */

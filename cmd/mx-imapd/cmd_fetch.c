@@ -280,7 +280,7 @@ fetch_one(struct session *s, size_t i, void *ctx)
 	/* a slow client has this long for each message */
 	s->st->out_deadline = clock_deadline(MESSAGE_MS);
 	if (prepare(s, f, m, &l, &seen) == 0) {
-		stream_printf(s->st, "* %zu FETCH (", i + 1);
+		put_fetch(s, i);
 		for (size_t k = 0; k < f->n; k++) {
 			if (k > 0)
 				stream_puts(s->st, " ");

@@ -220,7 +220,7 @@ put_box(struct session *s, const struct list *l, const struct box *b,
 	stream_printf(s->st, "* %s (", l->lsub ? "LSUB" : "LIST");
 	put_attributes(s, l, b, parent_only);
 	stream_puts(s->st, ") \".\" ");
-	put_mailbox(s->st, span_of(b->name));
+	put_mailbox(s, span_of(b->name));
 	if (!l->lsub && l->recursive && b->child_subscribed)
 		stream_puts(s->st, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
 	stream_puts(s->st, "\r\n");

@@ -22,15 +22,26 @@ open_mailbox(struct session *s, const char *name, bool readonly)
 		return result_err(s, &e);
 	s->mb = mb;
 	s->state = STATE_SELECTED;
+	mb->no_recent = (s->enabled & ENABLED_REV2) != 0;
+	set_free(&s->saved); /* RFC 5182 2.1 */
 	put_flag_lists(s);
 	mb->told_exists = mb->n;
 	mb->told_recent = mailbox_recent(mb);
-	stream_printf(s->st, "* %zu EXISTS\r\n* %zu RECENT\r\n", mb->n,
-		      mb->told_recent);
-	unseen = mailbox_first_unseen(mb);
-	if (unseen > 0)
-		stream_printf(s->st, "* OK [UNSEEN %zu] First unseen\r\n",
-			      unseen);
+	stream_printf(s->st, "* %zu EXISTS\r\n", mb->n);
+	if (s->enabled & ENABLED_REV2) {
+		/* RFC 9051 6.3.2: LIST is required, RECENT and UNSEEN are no
+		 * more */
+		stream_puts(s->st, "* LIST () \".\" ");
+		put_mailbox(s, span_of(name));
+		stream_puts(s->st, "\r\n");
+	} else {
+		stream_printf(s->st, "* %zu RECENT\r\n", mb->told_recent);
+		unseen = mailbox_first_unseen(mb);
+		if (unseen > 0)
+			stream_printf(s->st,
+				      "* OK [UNSEEN %zu] First unseen\r\n",
+				      unseen);
+	}
 	stream_printf(s->st,
 		      "* OK [UIDVALIDITY %lu] UIDs valid\r\n"
 		      "* OK [UIDNEXT %lu] Predicted next UID\r\n",

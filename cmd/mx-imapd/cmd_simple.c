@@ -43,22 +43,6 @@ cmd_logout(struct session *s)
 	return result_ok("Logout completed");
 }
 
-/* RFC 5161: what is not known is passed over. */
-struct result
-cmd_enable(struct session *s)
-{
-	struct span word;
-
-	do {
-		if (!parse_sp(&s->p) || !parse_atom(&s->p, &word))
-			return result_bad(s);
-	} while (parse_peek(&s->p) == ' ');
-	if (!parse_end(&s->p))
-		return result_bad(s);
-	stream_puts(s->st, "* ENABLED\r\n");
-	return result_ok("Enabled");
-}
-
 /* RFC 2971.  The client's words are read and not kept. */
 struct result
 cmd_id(struct session *s)

@@ -1,15 +1,22 @@
 /*
  * cmd_status.c - STATUS.  RFC 3501 6.3.10; RFC 5819 for LIST.
  */
+#include "capability.h"
 #include "cmd.h"
+#include "loaded.h"
 
 static const struct {
 	const char *word;
 	unsigned bit;
 } items[] = {
-	{ "MESSAGES", STATUS_MESSAGES },       { "RECENT", STATUS_RECENT },
-	{ "UIDNEXT", STATUS_UIDNEXT },         { "UNSEEN", STATUS_UNSEEN },
+	{ "MESSAGES", STATUS_MESSAGES },
+	{ "RECENT", STATUS_RECENT },
+	{ "UIDNEXT", STATUS_UIDNEXT },
+	{ "UNSEEN", STATUS_UNSEEN },
 	{ "UIDVALIDITY", STATUS_UIDVALIDITY },
+	{ "SIZE", STATUS_SIZE },
+	{ "DELETED", STATUS_DELETED },
+	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
 };
 
 bool
@@ -40,6 +47,30 @@ status_parse(struct session *s, unsigned *items_r)
 }
 
 static size_t
+deleted(const struct mailbox *mb)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < mb->n; i++)
+		n += mb->v[i].flags & MAILDIR_TRASHED ? 1 : 0;
+	return n;
+}
+
+/* Measured before the answer begins: a file's name may lack its size. */
+static int
+total_size(struct mailbox *mb, uint64_t *r, struct err *e)
+{
+	*r = 0;
+	for (size_t i = 0; i < mb->n; i++) {
+		if (loaded_size(mb, &mb->v[i], e) != 0)
+			return -1;
+		if (!mb->v[i].gone)
+			*r += mb->v[i].vsize;
+	}
+	return 0;
+}
+
+static size_t
 count(const struct mailbox *mb, unsigned item)
 {
 	switch (item) {
@@ -51,6 +82,10 @@ count(const struct mailbox *mb, unsigned item)
 		return mb->ul.uidnext;
 	case STATUS_UIDVALIDITY:
 		return mb->ul.uidvalidity;
+	case STATUS_DELETED:
+		return deleted(mb);
+	case STATUS_APPENDLIMIT:
+		return APPEND_MAX;
 	default:
 		return mailbox_unseen(mb);
 	}
@@ -61,17 +96,26 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 {
 	struct mailbox *mb = mailbox_select(s->root, name, true, NULL, e);
 	const char *sep = "";
+	uint64_t size = 0;
 
 	if (mb == NULL)
 		return -1;
+	if ((bits & STATUS_SIZE) && total_size(mb, &size, e) != 0) {
+		mailbox_close(mb);
+		return -1;
+	}
 	stream_puts(s->st, "* STATUS ");
-	put_mailbox(s->st, span_of(name));
+	put_mailbox(s, span_of(name));
 	stream_puts(s->st, " (");
 	for (size_t i = 0; i < ARRAY_LEN(items); i++) {
 		if (!(bits & items[i].bit))
 			continue;
-		stream_printf(s->st, "%s%s %zu", sep, items[i].word,
-			      count(mb, items[i].bit));
+		if (items[i].bit == STATUS_SIZE)
+			stream_printf(s->st, "%sSIZE %llu", sep,
+				      (unsigned long long)size);
+		else
+			stream_printf(s->st, "%s%s %zu", sep, items[i].word,
+				      count(mb, items[i].bit));
 		sep = " ";
 	}
 	stream_puts(s->st, ")\r\n");

@@ -41,7 +41,8 @@ store_one(struct session *s, size_t i, void *ctx)
 	}
 	/* RFC 3501 6.4.6: told whether changed or not */
 	m->told = m->flags;
-	stream_printf(s->st, "* %zu FETCH (FLAGS ", i + 1);
+	put_fetch(s, i);
+	stream_puts(s->st, "FLAGS ");
 	put_flags(s->st, s->mb, m);
 	if (s->uid)
 		stream_printf(s->st, " UID %lu", (unsigned long)m->uid);

@@ -19,6 +19,15 @@ enum imap_state {
 	STATE_LOGOUT = 8
 };
 
+/* What ENABLE turned on (RFC 5161). */
+enum {
+	ENABLED_CONDSTORE = 1,
+	ENABLED_QRESYNC = 2,
+	ENABLED_UTF8 = 4,
+	ENABLED_REV2 = 8,
+	ENABLED_UIDONLY = 16
+};
+
 enum result_kind { RESULT_OK, RESULT_NO, RESULT_BAD, RESULT_BYE };
 struct result {
 	enum result_kind kind;
@@ -35,17 +44,21 @@ typedef void then_fn(struct session *s);
 struct session {
 	struct stream *st;
 	enum imap_state state;
-	bool utf8; /* ENABLE UTF8=ACCEPT: not offered yet, always false */
-	int root;  /* directory of the mail root */
+	unsigned enabled; /* ENABLED_... */
+	bool utf8;        /* names are UTF-8: UTF8=ACCEPT or IMAP4rev2 */
+	int root;         /* directory of the mail root */
 	char *root_path;
 	const char *user;
 	struct mailbox *mb;
 	struct parse p; /* of the command that runs */
 	const struct command *cmd;
-	bool uid;         /* it came behind "UID" */
-	struct buf text;  /* the command */
-	struct buf code;  /* room for a response code */
-	struct buf words; /* room for a result's text */
+	bool uid;               /* it came behind "UID" */
+	struct buf text;        /* the command */
+	struct buf code;        /* room for a response code */
+	struct buf words;       /* room for a result's text */
+	struct buf tag;         /* of the command that runs */
+	struct set saved;       /* RFC 5182: UIDs that "$" stands for */
+	deadline_t progress_at; /* RFC 9585: when a word is due */
 	/* APPEND: a literal that was announced and not read yet */
 	bool has_literal;
 	struct literal literal;
@@ -101,7 +114,11 @@ void put_string(struct stream *st, struct span s);
 void put_nstring(struct stream *st, struct span s);
 void put_literal(struct stream *st, struct span s);
 /* A mailbox name: atom-like ones too are quoted when in doubt. */
-void put_mailbox(struct stream *st, struct span name);
+void put_mailbox(struct session *s, struct span name);
+/* "* 7 FETCH (", or "* 123 UIDFETCH (" after ENABLE UIDONLY. */
+void put_fetch(struct session *s, size_t index);
+/* A long command tells now and then how far it is (RFC 9585). */
+void put_progress(struct session *s, size_t done, size_t total);
 /* "(\Seen $Label1)" */
 void put_flags(struct stream *st, const struct mailbox *mb,
 	       const struct message *m);
@@ -116,6 +133,8 @@ bool arg_mailbox(struct session *s, struct buf *name, struct result *r);
 /* The set of messages, as indexes that exist: parsed by UID or number.  False
  * with a result otherwise. */
 bool arg_set(struct session *s, struct set *set, struct result *r);
+/* "$" where it stands: the saved result as a set of UIDs or numbers. */
+bool arg_saved(struct session *s, struct set *set, bool uids);
 /* Visits each message of the set, in order; stops on non-zero. */
 int each_message(struct session *s, const struct set *set,
 		 int (*fn)(struct session *s, size_t index, void *ctx),

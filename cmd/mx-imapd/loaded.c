@@ -156,3 +156,17 @@ loaded_close(struct loaded *l)
 	buf_free(&l->bytes);
 	*l = (struct loaded){ .whole = false };
 }
+
+int
+loaded_size(struct mailbox *mb, struct message *m, struct err *e)
+{
+	struct loaded l;
+	int r;
+
+	if (m->vsize != MAILDIR_NO_SIZE || m->gone)
+		return 0;
+	r = loaded_open(&l, mb, m, true, e);
+	if (r == 0)
+		loaded_close(&l);
+	return r < 0 ? -1 : 0;
+}

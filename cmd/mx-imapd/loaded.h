@@ -26,6 +26,9 @@ int loaded_open(struct loaded *l, struct mailbox *mb, struct message *m,
 void loaded_bytes(struct loaded *l, struct span stored);
 /* The parts; the message must be loaded whole. */
 const struct mime *loaded_mime(struct loaded *l);
+/* The size with CRLF is in m->vsize then, unless the message is gone. */
+int loaded_size(struct mailbox *mb, struct message *m,
+		struct err *e) MX_MUST_CHECK;
 void loaded_close(struct loaded *l);
 
 /* ENVELOPE of a header; BODY (ext false) and BODYSTRUCTURE. */

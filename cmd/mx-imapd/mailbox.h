@@ -22,6 +22,7 @@ struct message {
 	bool seen_now; /* during a scan */
 	maildir_flags flags;
 	maildir_flags told; /* flags as last told to the client */
+	uint64_t modseq;    /* RFC 7162 */
 	uint64_t size;      /* of the file, or MAILDIR_NO_SIZE */
 	uint64_t vsize;     /* with CRLF, or MAILDIR_NO_SIZE */
 	int64_t mtime;      /* INT64_MIN: not asked yet */
@@ -39,7 +40,8 @@ struct mailbox {
 	char *name; /* canonical */
 	int root, fd;
 	bool readonly;
-	bool dead; /* validity changed, or the folder is gone: say BYE */
+	bool no_recent; /* IMAP4rev2 has none */
+	bool dead;      /* validity changed, or the folder is gone: say BYE */
 	struct uidlist ul;
 	struct keywords kw;
 	struct message *v;

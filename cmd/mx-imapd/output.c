@@ -4,8 +4,10 @@
  * RFC 3501 7, 9.
  */
 #include "imap.h"
+#include "mailbox_name.h"
 
 #define QUOTED_MAX 1000
+#define PROGRESS_MS 10000
 
 static const struct {
 	const char *name;
@@ -65,18 +67,60 @@ put_nstring(struct stream *st, struct span s)
 		put_string(st, s);
 }
 
-void
-put_mailbox(struct stream *st, struct span name)
+/* RFC 6855 3, RFC 9051 5.1: UTF-8 in quoted strings once it is enabled. */
+static void
+put_utf8_mailbox(struct stream *st, struct span utf8)
 {
+	stream_write(st, "\"", 1);
+	for (size_t i = 0; i < utf8.n; i++) {
+		if (utf8.p[i] == '"' || utf8.p[i] == '\\')
+			stream_write(st, "\\", 1);
+		stream_write(st, utf8.p + i, 1);
+	}
+	stream_write(st, "\"", 1);
+}
+
+void
+put_mailbox(struct session *s, struct span name)
+{
+	struct stream *st = s->st;
+	struct buf utf8 = BUF_INIT;
 	bool atom = name.n > 0 && !span_iis(name, "NIL");
 
 	for (size_t i = 0; atom && i < name.n; i++)
 		atom = ascii_isalnum(name.p[i]) ||
 		       strchr(".-_&,+", name.p[i]) != NULL;
-	if (atom)
+	if (s->utf8 && span_chr(name, '&') >= 0 &&
+	    mailbox_name_decode(&utf8, name))
+		put_utf8_mailbox(st, buf_span(&utf8));
+	else if (atom)
 		stream_write(st, name.p, name.n);
 	else
 		put_string(st, name);
+	buf_free(&utf8);
+}
+
+void
+put_fetch(struct session *s, size_t index)
+{
+	/* RFC 9586 3.3 */
+	if (s->enabled & ENABLED_UIDONLY)
+		stream_printf(s->st, "* %lu UIDFETCH (",
+			      (unsigned long)s->mb->v[index].uid);
+	else
+		stream_printf(s->st, "* %zu FETCH (", index + 1);
+}
+
+void
+put_progress(struct session *s, size_t done, size_t total)
+{
+	if (clock_left(s->progress_at) > 0)
+		return;
+	s->progress_at = clock_deadline(PROGRESS_MS);
+	stream_puts(s->st, "* OK [INPROGRESS (");
+	put_string(s->st, buf_span(&s->tag));
+	stream_printf(s->st, " %zu %zu)] Still working\r\n", done, total);
+	(void)!stream_flush(s->st, clock_deadline(PROGRESS_MS));
 }
 
 static void
@@ -107,7 +151,7 @@ void
 put_flags(struct stream *st, const struct mailbox *mb, const struct message *m)
 {
 	stream_puts(st, "(");
-	put_flag_names(st, mb, m->flags, m->recent);
+	put_flag_names(st, mb, m->flags, m->recent && !mb->no_recent);
 	stream_puts(st, ")");
 }
 
@@ -176,7 +220,8 @@ report_changes(struct session *s, bool expunge_too)
 	if (mb->n != mb->told_exists || recent != mb->told_recent) {
 		if (mb->n != mb->told_exists)
 			stream_printf(s->st, "* %zu EXISTS\r\n", mb->n);
-		stream_printf(s->st, "* %zu RECENT\r\n", recent);
+		if (!(s->enabled & ENABLED_REV2))
+			stream_printf(s->st, "* %zu RECENT\r\n", recent);
 	}
 	for (size_t i = 0; i < mb->told_exists; i++) {
 		struct message *m = &mb->v[i];
@@ -184,7 +229,8 @@ report_changes(struct session *s, bool expunge_too)
 		if (m->flags == m->told || m->gone)
 			continue;
 		m->told = m->flags;
-		stream_printf(s->st, "* %zu FETCH (FLAGS ", i + 1);
+		put_fetch(s, i);
+		stream_puts(s->st, "FLAGS ");
 		put_flags(s->st, mb, m);
 		stream_puts(s->st, ")\r\n");
 	}

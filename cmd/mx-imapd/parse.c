@@ -329,6 +329,14 @@ set_free(struct set *set)
 	*set = (struct set){ NULL, 0, 0 };
 }
 
+void
+set_move(struct set *to, struct set *from)
+{
+	set_free(to);
+	*to = *from;
+	*from = (struct set){ NULL, 0, 0 };
+}
+
 static bool
 set_number(struct parse *p, uint32_t star, uint32_t *r)
 {

@@ -61,6 +61,8 @@ void set_free(struct set *set);
 void set_add(struct set *set, uint32_t lo, uint32_t hi);
 /* Sorts and merges; after the last set_add. */
 void set_finish(struct set *set);
+/* b takes what a holds. */
+void set_move(struct set *to, struct set *from);
 bool set_has(const struct set *set, uint32_t n);
 void set_print(struct buf *b, const struct set *set);
 

@@ -54,14 +54,57 @@ struct search {
 	struct node *v;
 	size_t n, cap;
 	int64_t now;
+	struct buf charset; /* empty: UTF-8 */
+	bool has_modseq;
 };
+/* What RETURN asks (RFC 4731, 5182, 5267, 9394), as bits. */
+enum {
+	RET_MIN = 1,
+	RET_MAX = 2,
+	RET_ALL = 4,
+	RET_COUNT = 8,
+	RET_PARTIAL = 16,
+	RET_SAVE = 32,
+	RET_UPDATE = 64,
+	RET_CONTEXT = 128,
+	RET_ANY = 256 /* RETURN stood there */
+};
+struct wanted {
+	unsigned bits;
+	bool from_end; /* PARTIAL -1:-10 */
+	uint32_t lo, hi;
+};
+bool wanted_parse(struct session *s, struct wanted *w) MX_MUST_CHECK;
+/* A part of a result: indexes from *from up to but without *to. */
+void wanted_range(const struct wanted *w, size_t n, size_t *from, size_t *to);
+/* RFC 9394: "1:10" or "-1:-10" behind PARTIAL. */
+bool wanted_parse_range(struct parse *p, struct wanted *w) MX_MUST_CHECK;
+/* What was found: indexes of messages, in the order of the answer. */
+struct found {
+	uint32_t *v;
+	size_t n, cap;
+	bool modseq; /* MODSEQ was a key: the greatest one is told */
+	bool sorted; /* not by number: MIN and MAX are the first and last */
+};
+void found_add(struct found *f, size_t index);
+void found_free(struct found *f);
+/* Says "* SEARCH ..." (or SORT), or "* ESEARCH ..."; keeps it for "$". */
+void found_put(struct session *s, const struct found *f, const struct wanted *w,
+	       const char *word);
+/* The charset that texts are given in (RFC 5255 4.4): false with BADCHARSET
+ * when it is not known. */
+bool search_charset(struct search *se, struct session *s, bool *known_r);
+/* Everything told so far that matches, in order of number. */
+int search_run(struct search *se, struct session *s, struct found *f,
+	       struct err *e) MX_MUST_CHECK;
 /* Parses search keys up to the end of the command. */
 bool search_parse(struct search *se, struct session *s) MX_MUST_CHECK;
 void search_free(struct search *se);
 /* Does message `index` match?  -1 and a sentence when it cannot be read. */
 int search_match(struct search *se, struct session *s, size_t index,
 		 struct err *e) MX_MUST_CHECK;
-/* Text as it is compared: folded; appended. */
+/* Text as it is compared: folded and decomposed (as i;unicode-casemap, RFC
+ * 5051, does); appended. */
 void search_fold(struct buf *b, struct span utf8);
 
 #endif

@@ -34,8 +34,8 @@ search_fold(struct buf *b, struct span utf8)
 			buf_addc(b, ascii_tolower(utf8.p[i]));
 		return;
 	}
-	folded = u8_casefold((const uint8_t *)utf8.p, utf8.n, NULL, UNINORM_NFC,
-			     NULL, &n);
+	folded = u8_casefold((const uint8_t *)utf8.p, utf8.n, NULL,
+			     UNINORM_NFKD, NULL, &n);
 	if (folded == NULL) {
 		buf_addspan(b, utf8);
 		return;

@@ -63,6 +63,7 @@ search_free(struct search *se)
 		buf_free(&se->v[i].text);
 	}
 	free(se->v);
+	buf_free(&se->charset);
 	*se = (struct search){ .v = NULL };
 }
 
@@ -100,15 +101,21 @@ fail(struct parse *p, const char *why)
 }
 
 static bool
-parse_text(struct node *n, struct parse *p)
+parse_text(struct node *n, struct parse *p, const struct buf *charset)
 {
 	struct buf text = BUF_INIT;
+	struct buf utf8 = BUF_INIT;
 	bool ok = parse_astring(p, &text);
 
-	if (ok && !utf8_valid(buf_span(&text)))
+	if (ok && charset->n > 0)
+		ok = encword_convert(&utf8, buf_span(charset), buf_span(&text));
+	else
+		buf_addspan(&utf8, buf_span(&text));
+	if (!ok || !utf8_valid(buf_span(&utf8)))
 		ok = fail(p, "Search text is not in the charset");
 	if (ok)
-		search_fold(&n->text, buf_span(&text));
+		search_fold(&n->text, buf_span(&utf8));
+	buf_free(&utf8);
 	buf_free(&text);
 	return ok;
 }
@@ -129,7 +136,7 @@ parse_day(struct node *n, struct parse *p)
 }
 
 static bool
-parse_field(struct node *n, struct parse *p)
+parse_field(struct node *n, struct parse *p, const struct buf *charset)
 {
 	struct buf name = BUF_INIT;
 	bool ok = parse_astring(p, &name) && parse_sp(p);
@@ -137,7 +144,7 @@ parse_field(struct node *n, struct parse *p)
 	if (ok)
 		n->field = mem_spandup(buf_span(&name));
 	buf_free(&name);
-	return ok && parse_text(n, p);
+	return ok && parse_text(n, p, charset);
 }
 
 static bool
@@ -157,7 +164,7 @@ parse_keyword(struct node *n, struct session *s)
 }
 
 static bool
-parse_arg(struct node *n, enum arg arg, struct session *s)
+parse_arg(struct search *se, struct node *n, enum arg arg, struct session *s)
 {
 	struct parse *p = &s->p;
 
@@ -171,12 +178,14 @@ parse_arg(struct node *n, enum arg arg, struct session *s)
 	case NUMBER:
 		return parse_number64(p, &n->number);
 	case TEXT:
-		return parse_text(n, p);
+		return parse_text(n, p, &se->charset);
 	case FIELD_TEXT:
-		return parse_field(n, p);
+		return parse_field(n, p, &se->charset);
 	case KEYWORD:
 		return parse_keyword(n, s);
 	default:
+		if (parse_peek(p) == '$')
+			return arg_saved(s, &n->set, true);
 		return parse_set(p, &n->set, mailbox_last_uid(s->mb));
 	}
 }
@@ -188,6 +197,10 @@ parse_leaf(struct search *se, struct session *s, uint32_t parent)
 	struct parse *p = &s->p;
 	struct node *n;
 
+	if (parse_peek(p) == '$') { /* RFC 5182 2.1 */
+		n = add(se, parent, OP_UID);
+		return arg_saved(s, &n->set, true);
+	}
 	if (ascii_isdigit(parse_peek(p)) || parse_peek(p) == '*') {
 		n = add(se, parent, OP_SEQ);
 		return parse_set(p, &n->set, (uint32_t)s->mb->told_exists);
@@ -199,7 +212,7 @@ parse_leaf(struct search *se, struct session *s, uint32_t parent)
 		n->flags = keys[i].flags;
 		if (keys[i].field != NULL)
 			n->field = mem_strdup(keys[i].field);
-		return parse_arg(n, keys[i].arg, s);
+		return parse_arg(se, n, keys[i].arg, s);
 	}
 	return fail(p, "Unknown search key");
 }

@@ -16,6 +16,7 @@
 
 #define WRITE_MS (5 * 60 * 1000)
 #define BAD_COMMANDS 20
+#define FIRST_PROGRESS_MS 5000
 
 struct result
 result_ok(const char *text)
@@ -191,15 +192,15 @@ session_one(struct session *s)
 		if (r.kind != RESULT_BYE)
 			write_tagged(s, tag, &r);
 	} else {
-		char *own = mem_spandup(tag);
-
+		buf_clear(&s->tag);
+		buf_addspan(&s->tag, tag);
+		s->progress_at = clock_deadline(FIRST_PROGRESS_MS);
 		r = s->cmd->run(s);
 		if (s->has_literal && !s->say_bye)
 			r = cmd_literal_left(s, r);
 		news(s);
 		if (r.text != NULL)
-			write_tagged(s, span_of(own), &r);
-		free(own);
+			write_tagged(s, buf_span(&s->tag), &r);
 	}
 	if (r.kind == RESULT_BYE && r.text != NULL)
 		stream_printf(s->st, "* BYE %s\r\n", r.text);
@@ -219,6 +220,8 @@ session_done(struct session *s)
 	buf_free(&s->text);
 	buf_free(&s->code);
 	buf_free(&s->words);
+	buf_free(&s->tag);
+	set_free(&s->saved);
 	if (s->root >= 0)
 		close(s->root);
 	free(s->root_path);

@@ -1,0 +1,175 @@
+/*
+ * cmd_thread.c - THREAD and UID THREAD.  RFC 5256 3.
+ */
+#include "cmd.h"
+#include "mem.h"
+#include "search.h"
+#include "sort.h"
+#include "thread.h"
+
+#include <stdlib.h>
+
+#define ANSWER_MS 60000
+
+static const struct algorithm {
+	const char *word;
+	bool ids; /* message ids are looked at */
+	void (*run)(struct thread *t);
+} algorithms[] = {
+	{ "ORDEREDSUBJECT", false, thread_ordered_subject },
+	{ "REFERENCES", true, thread_references },
+	{ "REFS", true, thread_refs },
+};
+
+static struct span
+value_of(const struct msg *m, const char *name)
+{
+	const struct msg_field *f = msg_find(m, name, 0);
+
+	return f != NULL ? f->value : SPAN("");
+}
+
+static void
+add(struct thread *t, const struct algorithm *a, const struct msg *m,
+    uint32_t index, int64_t internal)
+{
+	struct thread_node x = { .message = index };
+	struct buf subject = BUF_INIT;
+	struct span ids = value_of(m, "Message-ID"), id = SPAN("");
+
+	x.date = sent_date(m, internal);
+	(void)field_text(&subject, m, "Subject");
+	x.subject = t->texts.n;
+	x.reply = subject_base(&t->texts, buf_span(&subject));
+	x.subject_n = (uint32_t)(t->texts.n - x.subject);
+	buf_free(&subject);
+	if (a->ids) {
+		(void)next_msgid(&ids, &id);
+		thread_add(t, &x, id, value_of(m, "References"),
+			   value_of(m, "In-Reply-To"));
+	} else {
+		thread_add_plain(t, &x);
+	}
+}
+
+static int
+fill(struct session *s, struct thread *t, const struct algorithm *a,
+     const struct found *f, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < f->n; i++) {
+		struct message *m = &s->mb->v[f->v[i]];
+		struct loaded l = { .whole = false };
+
+		r = loaded_open(&l, s->mb, m, false, e);
+		if (r == 0 && mailbox_stat_message(s->mb, m, e) != 0)
+			r = m->gone ? 1 : -1;
+		if (r == 0)
+			add(t, a, &l.msg, f->v[i], m->mtime);
+		loaded_close(&l);
+		put_progress(s, i, f->n);
+	}
+	if (t->texts.p == NULL)
+		buf_addc(&t->texts, '\0');
+	return r < 0 ? -1 : 0;
+}
+
+static void
+put_number(struct session *s, uint32_t index)
+{
+	stream_printf(
+	    s->st, "%lu",
+	    (unsigned long)(s->uid ? s->mb->v[index].uid : index + 1));
+}
+
+/* A chain stands in one pair of parentheses, brothers in one each. */
+static void
+put_threads(struct session *s, const struct thread *t)
+{
+	uint32_t at = t->v[0].child;
+	const struct thread_node *x;
+
+	while (at != THREAD_NONE && at != 0) {
+		uint32_t up = t->v[at].parent;
+		bool alone = up != 0 && t->v[up].child == t->v[up].last;
+
+		x = &t->v[at];
+		if (!alone)
+			stream_puts(s->st, "(");
+		if (x->message != THREAD_NONE) {
+			put_number(s, x->message);
+			if (x->child != THREAD_NONE)
+				stream_puts(s->st, " ");
+		}
+		if (x->child != THREAD_NONE) {
+			at = x->child;
+			continue;
+		}
+		for (;;) {
+			up = t->v[at].parent;
+			alone = up != 0 && t->v[up].child == t->v[up].last;
+			if (!alone)
+				stream_puts(s->st, ")");
+			if (t->v[at].next != THREAD_NONE) {
+				at = t->v[at].next;
+				break;
+			}
+			at = up;
+			if (at == 0)
+				break;
+		}
+	}
+}
+
+static struct result
+run(struct session *s, const struct algorithm *a, struct search *se)
+{
+	struct found found = { .v = NULL };
+	struct thread t;
+	struct err e = ERR_INIT;
+	struct result r = result_ok("Thread completed");
+
+	thread_init(&t);
+	if (search_run(se, s, &found, &e) != 0 ||
+	    fill(s, &t, a, &found, &e) != 0) {
+		r = result_err(s, &e);
+	} else {
+		a->run(&t);
+		s->st->out_deadline = clock_deadline(ANSWER_MS);
+		stream_puts(s->st, "* THREAD");
+		if (found.n > 0)
+			stream_puts(s->st, " ");
+		put_threads(s, &t);
+		stream_puts(s->st, "\r\n");
+	}
+	thread_done(&t);
+	found_free(&found);
+	return r;
+}
+
+struct result
+cmd_thread(struct session *s)
+{
+	struct search se = { .v = NULL };
+	struct result r = { RESULT_OK, NULL, NULL };
+	size_t i = ARRAY_LEN(algorithms);
+	bool known = true, ok = parse_sp(&s->p);
+
+	if (ok) {
+		for (i = 0; i < ARRAY_LEN(algorithms); i++)
+			if (parse_word(&s->p, algorithms[i].word))
+				break;
+		ok = i < ARRAY_LEN(algorithms) &&
+		     search_charset(&se, s, &known) && parse_sp(&s->p);
+	}
+	if (!ok)
+		r = result_bad(s);
+	else if (!known)
+		r = result_no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
+	else
+		r = search_parse(&se, s) ? run(s, &algorithms[i], &se)
+					 : result_bad(s);
+	search_free(&se);
+	return r;
+}
