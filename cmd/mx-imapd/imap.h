@@ -87,7 +87,6 @@ struct command {
 	struct result (*run)(struct session *s);
 };
 extern const struct command session_commands[];
-extern const struct command front_commands[];
 const struct command *command_find(const struct command *rows,
 				   struct span word);
 

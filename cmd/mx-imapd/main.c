@@ -4,7 +4,7 @@
  * has exactly its user's.  DESIGN 4.
  */
 #include "conf.h"
-#include "front.h"
+#include "before.h"
 #include "imap.h"
 #include "log.h"
 #include "maildir_root.h"
@@ -30,7 +30,7 @@ static const struct opt rows[] = {
 	{ 0, "maildir", "DIR", OPT_STR, OFF(maildir),
 	  "the mail root, in place of mail_location (with --preauth)" },
 };
-static struct param_rows params[2];
+static struct param_rows params[3];
 
 static const struct program program = {
 	.name = "mx-imapd",
@@ -99,7 +99,8 @@ main(int argc, char **argv)
 	int at;
 
 	params[0] = site_params;
-	params[1] = conf_rows;
+	params[1] = front_params;
+	params[2] = conf_rows;
 	at = prog_start(&program, argc, argv, NULL);
 	tzset();
 	maildir_root_boxes = conf.mailbox_auto;
@@ -116,5 +117,5 @@ main(int argc, char **argv)
 		return prog_usage("--maildir goes with --preauth");
 	log_open(site.syslog_name, "imap-login",
 		 (enum log_format)site.log_format);
-	return front_run(&program);
+	return before_serve(&program);
 }

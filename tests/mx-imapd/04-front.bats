@@ -116,6 +116,28 @@ assert any(b"BYE [LIMIT]" in c.greeting for c in last), [c.greeting for c in las
 PY
 }
 
+@test "sessions of one user from one address: one too many is NO [LIMIT], until one ends" {
+  imap_serve "mail_max_userip_connections = 2"
+  py <<'PY'
+def login(user):
+    c = connect(os.environ["IMAPS"], tls=True)
+    c.send(f"z LOGIN {user} secret\r\n")
+    return c, c.line()
+a, r = login("joe@x.test"); assert r.startswith(b"z OK"), r
+b, r = login("joe@x.test"); assert r.startswith(b"z OK"), r
+c, r = login("joe@x.test"); assert r.startswith(b"z NO [LIMIT]"), r
+d, r = login("eve@x.test"); assert r.startswith(b"z OK"), r
+a.cmd("LOGOUT").ok(); a.closed()
+for _ in range(100):
+    c.send("z LOGIN joe@x.test secret\r\n"); r = c.line()
+    if r.startswith(b"z OK"): break
+    assert b"[LIMIT]" in r, r
+    time.sleep(0.05)
+else: raise AssertionError("the place of the session that ended stays taken")
+PY
+  grep -q "joe@x.test: more than mail_max_userip_connections = 2 sessions from 127.0.0.1" "$MX_LOG"
+}
+
 @test "curl, Python's imaplib, mutt and mbsync" {
   imap_serve
   printf 'From: a@x.test\r\nTo: joe@x.test\r\nSubject: by curl\r\n\r\nHello there\r\n' > "$T/msg"

@@ -29,6 +29,7 @@ auth_failure_delay = 0
 ssl_cert = <$T/localhost.crt
 ssl_key = <$T/localhost.key
 first_valid_uid = 1
+mail_max_userip_connections = 50
 CF
   printf '%s\n' "$@" >> "$T/mx.conf"
   printf '%s:{PLAIN}secret:%s:%s::%s::\n' joe@x.test "$uid" "$gid" "$T/mail/joe" \

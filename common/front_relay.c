@@ -1,9 +1,9 @@
 /*
- * relay.c - after the login: bytes between the client (under TLS or not) and
- * its session, until either closes.  Nothing is looked at.
+ * front_relay.c - after the login: bytes between the client (under TLS or
+ * not) and its session, until either closes.  Nothing is looked at.
+ * Layer: mail.
  */
 #include "front.h"
-#include "log.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -92,20 +92,19 @@ step(struct link *l)
 }
 
 void
-relay(struct front *f, struct stream *client, int session)
+front_relay(const struct front *f, const char *stopping)
 {
-	struct link l = { .client = client, .fd = session };
+	struct link l = { .client = f->st, .fd = f->fd };
 
-	(void)f;
 	/* what the client sent behind its login */
-	if (stream_flush(client, clock_deadline(WRITE_MS)) == IO_OK &&
+	if (stream_flush(f->st, clock_deadline(WRITE_MS)) == IO_OK &&
 	    push(&l)) {
 		while (step(&l))
 			;
 	}
 	if (io_stop) {
-		stream_puts(client, "* BYE Shutting down\r\n");
-		(void)!stream_flush(client, clock_deadline(1000));
+		stream_puts(f->st, stopping);
+		(void)!stream_flush(f->st, clock_deadline(1000));
 	}
 	buf_wipe(&l.to);
 }

@@ -1,6 +1,7 @@
 /*
- * maildir_root.c - see maildir_root.h.  Dovecot "Mail location settings",
- * "Namespaces: mailbox { auto, special_use }", RFC 6154.
+ * maildir_root.c - see maildir_root.h.
+ * Layer: mail.  Dovecot "Mail location settings", "Namespaces: mailbox { auto,
+ * special_use }", RFC 6154.
  */
 #include "maildir_root.h"
 #include "deposit.h"

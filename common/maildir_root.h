@@ -1,9 +1,10 @@
 /*
  * maildir_root.h - the mail root of a user: where it is, made when missing,
  * with the mailboxes that every user has.
+ * Layer: mail.  Dovecot "Mail location settings", "mailbox { auto }".
  */
-#ifndef IMAPD_MAILDIR_ROOT_H
-#define IMAPD_MAILDIR_ROOT_H
+#ifndef MX_MAILDIR_ROOT_H
+#define MX_MAILDIR_ROOT_H
 
 #include "buf.h"
 #include "err.h"

@@ -1,0 +1,12 @@
+/*
+ * before.h - IMAP before the login: what strangers may say.
+ */
+#ifndef IMAPD_BEFORE_H
+#define IMAPD_BEFORE_H
+
+#include "front.h"
+
+/* The server: returns a status for main. */
+int before_serve(const struct program *program);
+
+#endif
