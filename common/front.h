@@ -121,7 +121,7 @@ enum io_result front_answer_line(struct front *f, struct span challenge,
 				 struct buf *answer_r);
 /* A whole SASL exchange; initial: the decoded first response, p NULL: none. */
 enum front_login_kind front_login(struct front *f, struct span mech,
-				  struct span initial, front_answer_fn *answer);
+				  struct span initial, front_answer_fn *ask);
 /* LOGIN, USER and PASS. */
 enum front_login_kind front_login_plain(struct front *f, struct span user,
 					struct span pass);
