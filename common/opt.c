@@ -345,6 +345,13 @@ prog_start(const struct program *p, int argc, char **argv,
 				      p->options, false, argc - at, argv + at);
 
 			at += sub_at;
+		} else if (at < argc && p->fallback != NULL) {
+			/* the operand itself is the first argument */
+			*sub_r = p->fallback;
+			at += opt_parse(p->fallback->opts, p->fallback->nopts,
+					p->options, false, argc - at + 1,
+					argv + at - 1) -
+			      1;
 		}
 	}
 	if (prog_wants_help || prog_wants_version) {

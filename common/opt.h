@@ -45,6 +45,8 @@ struct program {
 	void *options; /* the struct that opts (of main and sub) fill */
 	const struct subcommand *subs;
 	size_t nsubs;
+	/* taken when the first operand is no subcommand; NULL: that is 64 */
+	const struct subcommand *fallback;
 	const struct param_rows *params; /* site_params first */
 	size_t nparams;
 	bool posix_order; /* stop at the first operand */

@@ -458,6 +458,28 @@ tls_facts(const struct stream *s, struct tls_facts *f_r)
 }
 
 bool
+tls_peer_chain(const struct stream *s, struct buf *pem)
+{
+	struct tls_layer *l = s->layer;
+	STACK_OF(X509) * chain;
+	BIO *bio;
+	char *p;
+	long n;
+
+	if (s->ops != &layer_ops || l == NULL)
+		return false;
+	chain = SSL_get_peer_cert_chain(l->ssl);
+	bio = BIO_new(BIO_s_mem());
+	for (int i = 0; bio != NULL && i < sk_X509_num(chain); i++)
+		(void)PEM_write_bio_X509(bio, sk_X509_value(chain, i));
+	n = bio != NULL ? BIO_get_mem_data(bio, &p) : 0;
+	if (n > 0)
+		buf_add(pem, p, (size_t)n);
+	BIO_free(bio);
+	return n > 0;
+}
+
+bool
 tls_channel_binding(const struct stream *s, struct buf *b)
 {
 	/* RFC 9266 3: label, no context, 32 bytes. */

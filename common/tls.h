@@ -71,6 +71,8 @@ struct tls_facts {
 	const char *sni;
 };
 bool tls_facts(const struct stream *s, struct tls_facts *f_r);
+/* The certificates that the peer showed, its own first, as PEM text. */
+bool tls_peer_chain(const struct stream *s, struct buf *pem);
 /* tls-exporter channel binding (RFC 9266) for SCRAM-PLUS. */
 bool tls_channel_binding(const struct stream *s, struct buf *b);
 

@@ -1,7 +1,7 @@
 /*
  * cmd_spf.c - the command spf: check_host() of one client (RFC 7208).
  */
-#include "dnscheck.h"
+#include "audit.h"
 #include "site.h"
 #include "status.h"
 
@@ -22,6 +22,21 @@ spf_status(enum spf_code c)
 	}
 }
 
+/* spf --lint DOMAIN */
+static int
+lint(const char *domain)
+{
+	struct findings f = { 0 };
+	struct buf name = BUF_INIT;
+
+	if (!dns_to_ascii(span_of(domain), &name))
+		return prog_usage("%s: not a domain name", domain);
+	(void)spf_lint(&f, check_dns(), buf_str(&name), "v=spf1 mx -all",
+		       clock_deadline(CHECK_MS));
+	buf_free(&name);
+	return check_findings(&f, domain);
+}
+
 int
 cmd_spf(int argc, char **argv)
 {
@@ -31,8 +46,11 @@ cmd_spf(int argc, char **argv)
 	struct json j;
 	enum spf_code c;
 
-	if (argc > 0)
-		return prog_usage("spf: %s: unexpected", argv[0]);
+	if (opts.lint && argc == 1)
+		return lint(argv[0]);
+	if (argc > 0 || opts.lint)
+		return prog_usage(opts.lint ? "spf --lint needs one DOMAIN"
+					    : "spf takes no arguments");
 	if (opts.ip == NULL || opts.sender == NULL)
 		return prog_usage("spf needs --ip and --sender");
 	if (opts.helo == NULL && opts.sender[0] == '\0')

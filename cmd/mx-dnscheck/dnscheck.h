@@ -7,6 +7,7 @@
 
 #include "dmarc.h"
 #include "dns.h"
+#include "finding.h"
 #include "json.h"
 #include "opt.h"
 #include "spf.h"
@@ -17,11 +18,19 @@ struct check_options {
 	const char *from, *spf, *dkim;  /* dmarc */
 	const char *authserv_id, *time; /* auth, dkim */
 	const char *client_addr, *client_name, *auth_user;
+	/* audit, rbl, tlsa, mta-sts */
+	const char *ca_file, *smtp_port, *https_port;
+	struct strs selectors, rbl;
+	bool lint;
 };
 struct check_params {
 	char *authserv_id;
 	bool dmarc_reject_failures;
 	char *dmarc_history_file;
+	struct strs rbl_domains;
+	/* mx-dkimsign's: the keys on disk */
+	struct strs dkim_domain;
+	char *dkim_selector, *dkim_key_file, *dkim_key_table;
 };
 extern struct check_options opts;
 extern struct check_params params;
@@ -37,6 +46,14 @@ int check_print(struct buf *b, int status);
 /* " KEY=VALUE" of a text line: quoted where needed; a text always is. */
 void check_word(struct buf *b, const char *key, struct span v);
 void check_text(struct buf *b, const char *key, struct span v);
+/* A port of an option, or the standard one; exits 64 if it is none. */
+int check_port(const char *opt, int standard);
+/* --rbl, or rbl_domains. */
+const struct strs *check_rbl_zones(void);
+/* Prints the findings (they are freed) and gives the exit status. */
+int check_findings(struct findings *f, const char *title);
+/* Is stdout a terminal that shows colours? */
+bool check_colour(void);
 /* 0 pass, 1 no, 65, 75. */
 int check_status(enum verify_code c);
 
@@ -44,6 +61,11 @@ int cmd_spf(int argc, char **argv);
 int cmd_dkim(int argc, char **argv);
 int cmd_dmarc(int argc, char **argv);
 int cmd_auth(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
+int cmd_rbl(int argc, char **argv);
+int cmd_tlsa(int argc, char **argv);
+int cmd_mta_sts(int argc, char **argv);
+int cmd_tlsrpt(int argc, char **argv);
 int cmd_mx(int argc, char **argv);
 int cmd_ptr(int argc, char **argv);
 int cmd_dkimkey(int argc, char **argv);

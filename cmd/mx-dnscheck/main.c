@@ -25,6 +25,8 @@ static const struct opt spf_options[] = {
 	O("ip", "IP", ip, "the client's address"),
 	O("sender", "ADDRESS", sender, "MAIL FROM; '' is the null sender"),
 	O("helo", "NAME", helo, "what the client said in HELO"),
+	{ 0, "lint", NULL, OPT_FLAG, offsetof(struct check_options, lint),
+	  "look at a domain's record itself" },
 };
 static const struct opt dkim_options[] = {
 	O("time", "EPOCH", time, "verify as of then"),
@@ -44,8 +46,41 @@ static const struct opt auth_options[] = {
 	O("auth-user", "NAME", auth_user, "login (MX_AUTH_USER)"),
 };
 
+#define L(NAME, ARG, MEMBER, MEANING)                                          \
+	{                                                                      \
+		0, NAME, ARG, OPT_LIST,                                        \
+		    offsetof(struct check_options, MEMBER), MEANING            \
+	}
+
+static const struct opt audit_options[] = {
+	L("selector", "NAME", selectors, "look at this DKIM key (repeatable)"),
+	L("rbl", "ZONE", rbl, "ask this list (repeatable)"),
+	O("ca-file", "FILE", ca_file, "trust these authorities"),
+	O("smtp-port", "PORT", smtp_port, "in the place of 25"),
+	O("https-port", "PORT", https_port, "in the place of 443"),
+};
+static const struct opt rbl_options[] = { L("rbl", "ZONE", rbl,
+					    "ask this list (repeatable)") };
+static const struct opt tlsa_options[] = { O("smtp-port", "PORT", smtp_port,
+					     "in the place of 25") };
+static const struct opt sts_options[] = {
+	O("ca-file", "FILE", ca_file, "trust these authorities"),
+	O("https-port", "PORT", https_port, "in the place of 443")
+};
+
+static const struct subcommand audit_sub = {
+	"audit",
+	"DOMAIN",
+	"the audit: everything that decides whether others take its mail",
+	audit_options,
+	ARRAY_LEN(audit_options),
+	cmd_audit
+};
 static const struct subcommand subs[] = {
-	{ "spf", "spf --ip IP --sender ADDR --helo NAME",
+	{ "audit", "audit DOMAIN",
+	  "the same as mx-dnscheck DOMAIN: what is wrong, and what to publish",
+	  audit_options, ARRAY_LEN(audit_options), cmd_audit },
+	{ "spf", "spf --ip IP --sender ADDR --helo NAME | --lint DOMAIN",
 	  "check_host() of RFC 7208", spf_options, ARRAY_LEN(spf_options),
 	  cmd_spf },
 	{ "dkim", "dkim < msg", "verify DKIM signatures", dkim_options,
@@ -60,6 +95,14 @@ static const struct subcommand subs[] = {
 	{ "mx", "mx DOMAIN", "mail hosts of a domain", NULL, 0, cmd_mx },
 	{ "ptr", "ptr IP", "name of an address, forward-confirmed", NULL, 0,
 	  cmd_ptr },
+	{ "rbl", "rbl IP", "is the address on a block list?", rbl_options,
+	  ARRAY_LEN(rbl_options), cmd_rbl },
+	{ "tlsa", "tlsa HOST[:PORT]", "DANE against the live certificate",
+	  tlsa_options, ARRAY_LEN(tlsa_options), cmd_tlsa },
+	{ "mta-sts", "mta-sts DOMAIN", "the MTA-STS policy", sts_options,
+	  ARRAY_LEN(sts_options), cmd_mta_sts },
+	{ "tlsrpt", "tlsrpt DOMAIN", "where TLS reports go", NULL, 0,
+	  cmd_tlsrpt },
 	{ "dkimkey", "dkimkey NAME PUBLIC",
 	  "does DNS hold this key? (mx-dkimsign --testkey)", NULL, 0,
 	  cmd_dkimkey },
@@ -75,7 +118,36 @@ static const struct param rows[] = {
 	PARAM_ROW(struct check_params, STR, dmarc_history_file,
 		  "dmarc_history_file", "", 0, 0, NULL,
 		  "append a line a message here; empty: none"),
+	PARAM_ROW(struct check_params, LIST, rbl_domains, "rbl_domains",
+		  "zen.spamhaus.org bl.spamcop.net psbl.surriel.com "
+		  "b.barracudacentral.org dnsbl-1.uceprotect.net "
+		  "bl.mailspike.net",
+		  0, 0, NULL, "block lists that rbl and the audit ask"),
+	PARAM_ROW(struct check_params, LIST, dkim_domain, "dkim_domain", "", 0,
+		  0, NULL, "as in mx-dkimsign: the audit compares the keys"),
+	PARAM_ROW(struct check_params, STR, dkim_selector, "dkim_selector", "",
+		  0, 0, NULL, "as in mx-dkimsign"),
+	PARAM_ROW(struct check_params, STR, dkim_key_file, "dkim_key_file", "",
+		  0, 0, NULL, "as in mx-dkimsign"),
+	PARAM_ROW(struct check_params, STR, dkim_key_table, "dkim_key_table",
+		  "", 0, 0, NULL, "as in mx-dkimsign"),
 };
+
+int
+check_port(const char *opt, int standard)
+{
+	int port = standard;
+
+	if (opt != NULL && !num_int(span_of(opt), 1, 65535, &port))
+		exit(prog_usage("%s: expected a port number", opt));
+	return port;
+}
+
+const struct strs *
+check_rbl_zones(void)
+{
+	return opts.rbl.n > 0 ? &opts.rbl : &params.rbl_domains;
+}
 
 struct dns *
 check_dns(void)
@@ -149,11 +221,14 @@ main(int argc, char **argv)
 					   { rows, ARRAY_LEN(rows), &params } };
 	const struct program p = {
 		.name = "mx-dnscheck",
-		.synopsis = "mx-dnscheck COMMAND [OPTION...] [ARGUMENT...]",
+		.synopsis = "mx-dnscheck DOMAIN\n"
+			    "       mx-dnscheck COMMAND [OPTION...] "
+			    "[ARGUMENT...]",
 		.meaning = "what DNS says of mail: SPF, DKIM, DMARC, MX, PTR",
 		.options = &opts,
 		.subs = subs,
 		.nsubs = ARRAY_LEN(subs),
+		.fallback = &audit_sub,
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),
 	};
