@@ -1,11 +1,12 @@
 /*
- * mailbox.h - a mailbox that a session has open: its messages as the client
- * knows them, and how the files are followed.
+ * mailbox.h - a mailbox that a session (IMAP, POP3) has open: its messages as
+ * the client knows them, and how the files are followed.
+ * Layer: mail.  DESIGN 4 mx-imapd; Dovecot's files and locks.
  * THREATS 85: what the client was told stays until it may be told otherwise;
  * a message whose file is gone keeps its number.
  */
-#ifndef IMAPD_MAILBOX_H
-#define IMAPD_MAILBOX_H
+#ifndef MX_MAILBOX_H
+#define MX_MAILBOX_H
 
 #include "keywords.h"
 #include "maildir.h"

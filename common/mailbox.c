@@ -2,6 +2,7 @@
  * mailbox.c - an open mailbox: reading the folder and following it.
  * Maildir has no locks for readers: a file may be renamed while its directory
  * is read, and be missed.  So what seems gone is looked for once more.
+ * Layer: mail.
  */
 #include "mailbox.h"
 #include "log.h"

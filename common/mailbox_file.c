@@ -3,6 +3,7 @@
  * removing, and numbering those that were put into a folder.
  * Another program may rename a file at any time: then it is looked for by its
  * base name, and the work is done again.
+ * Layer: mail.
  */
 #include "mailbox.h"
 #include "mem.h"

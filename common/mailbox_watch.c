@@ -2,6 +2,7 @@
  * mailbox_watch.c - following an open mailbox by inotify: what happens to one
  * file costs one event, not a look at all of them.  Whatever an event does
  * not explain by itself is answered by reading the folder again.
+ * Layer: mail.
  */
 #include "mailbox.h"
 #include "mailbox_name.h"
