@@ -118,7 +118,9 @@ hello(struct session *x, struct span arg, bool lmtp)
 		stream_puts(&x->s, "250-SIZE\r\n");
 	if (x->trusted)
 		stream_puts(&x->s, "250-XFORWARD NAME ADDR PORT PROTO HELO "
-				   "IDENT SOURCE LOGIN TLS\r\n");
+				   "IDENT SOURCE LOGIN TLS\r\n"
+				   "250-XACTION HOLD REDIRECT FILTER BCC "
+				   "LATE\r\n");
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		stream_printf(&x->s, "250%c%s\r\n",
 			      i + 1 < ARRAY_LEN(lines) ? '-' : ' ', lines[i]);
@@ -167,14 +169,6 @@ cmd_rset(struct session *x, struct span arg)
 }
 
 static struct reply
-cmd_vrfy(struct session *x, struct span arg)
-{
-	(void)x;
-	(void)arg;
-	return reply_make(252, "2.0.0", "Try RCPT to find out");
-}
-
-static struct reply
 cmd_quit(struct session *x, struct span arg)
 {
 	(void)arg;
@@ -199,6 +193,7 @@ static const struct {
 	{ "DATA", GREETED | SENDER | RCPTS | NO_BDAT, cmd_data },
 	/* BDAT takes its bytes off the wire whatever it answers */
 	{ "BDAT", ANY, cmd_bdat },
+	{ "XACTION", GREETED | SENDER, cmd_xaction },
 	{ "RSET", ANY, cmd_rset },
 	{ "NOOP", ANY, cmd_noop },
 	{ "VRFY", ANY, cmd_vrfy },

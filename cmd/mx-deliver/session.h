@@ -45,6 +45,8 @@ void session_run(struct server *s, struct server_conn *c);
 struct reply cmd_mail(struct session *x, struct span arg);
 struct reply cmd_rcpt(struct session *x, struct span arg);
 struct reply cmd_xforward(struct session *x, struct span arg);
+struct reply cmd_xaction(struct session *x, struct span arg);
+struct reply cmd_vrfy(struct session *x, struct span arg);
 struct reply cmd_data(struct session *x, struct span arg);
 struct reply cmd_bdat(struct session *x, struct span arg);
 /* The end of a transaction, and of a BDAT sequence with it. */

@@ -70,6 +70,8 @@ trans_reset(struct trans *t)
 	free(t->envid);
 	free(t->ret);
 	strs_free(&t->bcc);
+	free(t->redirect);
+	free(t->transport);
 	trans_init(t, c, lmtp);
 }
 
@@ -108,6 +110,7 @@ ends_here(const struct trans *t, const struct trans_rcpt *r)
 	return r->t.n == 1 && g->dest != NULL && g->dest->user != NULL &&
 	       g->dest->kind != DEST_COMMAND && g->sender == NULL &&
 	       conf.always_bcc[0] == '\0' && !t->hold && t->bcc.n == 0 &&
+	       t->transport == NULL &&
 	       (r->notify == NULL || strstr(r->notify, "SUCCESS") == NULL);
 }
 
@@ -145,6 +148,7 @@ fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
 	env->sender = mem_strdup(sender);
 	env->arrival_us = t->begun_us;
 	env->hold = t->hold;
+	env->transport = dup_or_null(t->transport);
 	env->envid = dup_or_null(t->envid);
 	env->ret = dup_or_null(t->ret);
 	env->client_addr = dup_or_null(c->addr);
@@ -207,6 +211,25 @@ begin_queue(struct trans *t, struct err *e)
 	return queuefile_write(&t->qw, t->top.p, t->top.n, e);
 }
 
+/* REDIRECT: one recipient in place of all. */
+static int
+redirect(struct trans *t, struct err *e)
+{
+	char *to = t->redirect;
+	int r;
+
+	if (to == NULL)
+		return 0;
+	t->redirect = NULL;
+	for (size_t i = 0; i < t->nrcpt; i++)
+		free_rcpt(&t->rcpt[i]);
+	t->nrcpt = t->ntargets = 0;
+	r = trans_rcpt(t, to, NULL, NULL, e);
+	free(to);
+	/* nobody was told of this address: not the sender's fault */
+	return r == 0 ? 0 : err_set(e, ST_TEMPFAIL, "REDIRECT: no such user");
+}
+
 void
 trans_begin(struct trans *t)
 {
@@ -220,7 +243,9 @@ trans_begin(struct trans *t)
 	else
 		queuefile_id_new(t->id, sizeof(t->id));
 	received_field(&t->top, t);
-	if (filters_wanted(t->client) || !one_sender(t) ||
+	if (!t->late && redirect(t, &t->failed) != 0)
+		return;
+	if (t->late || filters_wanted(t->client) || !one_sender(t) ||
 	    (t->lmtp && t->nrcpt > 1) ||
 	    (t->nrcpt == 1 && ends_here(t, &t->rcpt[0]) &&
 	     t->rcpt[0].t.v[0].dest->kind == DEST_MBOX)) {
@@ -352,7 +377,7 @@ finish_queue(struct trans *t, struct err *e)
 static int
 finish_spool(struct trans *t, struct err *e)
 {
-	if (spool_rewind(&t->spool, e) != 0 ||
+	if (spool_rewind(&t->spool, e) != 0 || redirect(t, e) != 0 ||
 	    filters_run(t, &t->spool, e) != 0)
 		return -1;
 	if (t->discard) {

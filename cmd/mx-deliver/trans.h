@@ -50,9 +50,12 @@ struct trans {
 	struct queuefile_env env;
 	struct spool spool;
 	uint64_t size;
-	/* what a filter's actions say */
+	/* what a filter's actions or the restrictions of mx-recv say */
 	bool hold, discard;
 	struct strs bcc;
+	bool late;         /* more may be said until the last byte */
+	char *redirect;    /* instead of all recipients */
+	char *transport;   /* TRANSPORT:NEXTHOP that overrides routing */
 	struct err failed; /* status: the message will be refused */
 };
 
