@@ -67,6 +67,8 @@ void mailbox_close(struct mailbox *mb);
  * marked, flags are taken over.  Cheap when nothing changed. */
 int mailbox_sync(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
 
+/* RFC 8474: what names the mailbox for good; appended. */
+void mailbox_id(struct buf *b, const struct mailbox *mb);
 /* Index of a UID, or of the first greater one (then *exact_r is false). */
 size_t mailbox_find(const struct mailbox *mb, uint32_t uid, bool *exact_r);
 uint32_t mailbox_last_uid(const struct mailbox *mb);

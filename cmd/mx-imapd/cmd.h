@@ -28,6 +28,7 @@ CMD_HANDLER(cmd_move);
 CMD_HANDLER(cmd_namespace);
 CMD_HANDLER(cmd_noop);
 CMD_HANDLER(cmd_rename);
+CMD_HANDLER(cmd_replace);
 CMD_HANDLER(cmd_search);
 CMD_HANDLER(cmd_select);
 CMD_HANDLER(cmd_sort);

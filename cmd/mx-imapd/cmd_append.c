@@ -1,96 +1,46 @@
 /*
- * cmd_append.c - APPEND: the message goes from the wire straight into the
- * folder's tmp/, CRLF becoming LF; the one flush of DESIGN law 3 comes before
- * the tagged OK.  RFC 3501 6.3.11, RFC 4315 3 (APPENDUID).
+ * cmd_append.c - APPEND and REPLACE: their words, and the literals between.
+ * RFC 3501 6.3.11, RFC 3502 (MULTIAPPEND), RFC 3516 4.4 (literal8), RFC 6855 4
+ * (UTF8), RFC 4469 (CATENATE), RFC 8508 (REPLACE), RFC 4315 3 (APPENDUID).
  */
+#include "append.h"
 #include "capability.h"
 #include "cmd.h"
-#include "date.h"
-#include "deposit.h"
 #include "mailbox_name.h"
 #include "status.h"
-#include "strs.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define LITERAL_MS (10 * 60 * 1000)
 
-struct append {
-	struct mailbox to; /* folder and keywords only */
-	maildir_flags flags;
-	bool has_date;
-	struct date date;
-	struct deposit dep;
-	bool cr; /* a CR waits for what follows */
-};
-
-/* The rest of the line behind the literal: nothing for us.  What a client
- * put there belongs to this command. */
-static bool
-line_end(struct session *s)
-{
-	struct span line;
-
-	if (stream_line(s->st, IMAP_COMMAND_MAX, &line,
-			clock_deadline(LITERAL_MS)) != IO_OK) {
-		s->say_bye = true;
-		return false;
-	}
-	return line.n == 0 || span_is(line, "\r");
-}
-
+/* What a client put behind a refused command's literal belongs to it. */
 struct result
 cmd_literal_left(struct session *s, struct result r)
 {
-	s->has_literal = false;
-	if (s->literal.sync)
-		return r; /* the client reads our answer and sends nothing */
-	if (s->literal.n > APPEND_MAX || input_drop(s, s->literal.n) != IO_OK) {
-		s->say_bye = true;
-		return RESULT(RESULT_BYE, "TOOBIG", "Literal too long");
+	uint64_t all = 0;
+
+	while (s->has_literal && !s->say_bye) {
+		s->has_literal = false;
+		if (s->literal.sync)
+			return r; /* it reads our answer and sends nothing */
+		all += s->literal.n;
+		buf_cut(&s->text, 0);
+		if (s->literal.n > APPEND_MAX || all > 4ULL * APPEND_MAX ||
+		    input_drop(s, s->literal.n) != IO_OK)
+			s->say_bye = true;
+		else
+			(void)input_more(s);
 	}
-	(void)line_end(s);
-	return r;
+	return s->say_bye ? RESULT(RESULT_BYE, "TOOBIG", "Literal too long")
+			  : r;
 }
 
-static int
-take(struct append *a, const char *p, size_t n, struct err *e)
-{
-	while (n > 0) {
-		const char *cr;
-		size_t upto;
-
-		if (a->cr) {
-			a->cr = false;
-			if (*p != '\n' &&
-			    deposit_write(&a->dep, "\r", 1, e) != 0)
-				return -1;
-		}
-		cr = memchr(p, '\r', n);
-		upto = cr != NULL ? (size_t)(cr - p) : n;
-		if (deposit_write(&a->dep, p, upto, e) != 0)
-			return -1;
-		p += upto;
-		n -= upto;
-		if (n > 0) {
-			a->cr = true;
-			p++;
-			n--;
-		}
-	}
-	return 0;
-}
-
-/* All of the literal is taken from the wire, also when writing failed. */
+/* All of the literal is taken from the wire, also when it is of no use. */
 static bool
-receive(struct session *s, struct append *a, int *failed, struct err *e)
+receive(struct session *s, struct append *a, struct append_one *x, bool collect)
 {
 	uint64_t left = s->literal.n;
 
-	s->has_literal = false;
 	while (left > 0) {
 		struct span have = stream_buffered(s->st);
 		size_t n = have.n < left ? have.n : (size_t)left;
@@ -105,159 +55,220 @@ receive(struct session *s, struct append *a, int *failed, struct err *e)
 			}
 			continue;
 		}
-		if (*failed == 0)
-			*failed = take(a, have.p, n, e);
+		if (collect)
+			buf_add(&x->whole, have.p, n);
+		else
+			append_take(a, x, span_sub(have, 0, n));
 		stream_take(s->st, n);
 		left -= n;
 	}
-	if (*failed == 0 && a->cr)
-		*failed = deposit_write(&a->dep, "\r", 1, e);
 	return true;
 }
 
-static int
-commit(struct append *a, struct err *e)
+bool
+append_literal(struct session *s, struct append *a, struct append_one *x,
+	       bool collect)
 {
-	struct buf flags = BUF_INIT;
-	int r = deposit_flush(&a->dep, e);
-
-	if (r == 0 && a->has_date) {
-		struct timespec t[2] = { { .tv_nsec = UTIME_NOW },
-					 { .tv_sec = a->date.unix_s } };
-
-		if (futimens(a->dep.fd, t) != 0)
-			r = err_sys(e, "setting the message's time");
+	if (x->n + x->whole.n + s->literal.n > APPEND_MAX) {
+		append_refuse(a,
+			      result_no("TOOBIG", "The message is too large"));
+		return false; /* and so it is dropped */
 	}
-	maildir_name_make(&flags, span_make("", 0), a->flags);
-	if (r == 0)
-		r = deposit_commit(
-		    &a->dep, a->flags != 0 ? buf_str(&flags) + 3 : NULL, e);
-	buf_free(&flags);
-	return r;
-}
-
-static struct result
-number(struct session *s, struct append *a)
-{
-	struct strs base = STRS_INIT;
-	struct maildir_name name;
-	struct err e = ERR_INIT;
-	uint32_t validity, uid;
-	struct result r;
-
-	/* "new/NAME" or "cur/NAME" */
-	maildir_name_parse(&name, span_from(span_of(a->dep.place), 4));
-	strs_addspan(&base, name.base);
-	if (mailbox_assign(s->root, a->to.fd, &base, &validity, &uid, &e) !=
-	    0) {
-		/* It lies there safely; the UID comes later. */
-		r = result_ok("Append completed");
-	} else {
-		buf_clear(&s->code);
-		buf_addf(&s->code, "APPENDUID %lu %lu", (unsigned long)validity,
-			 (unsigned long)uid);
-		r = RESULT(RESULT_OK, buf_str(&s->code), "Append completed");
-	}
-	strs_free(&base);
-	return r;
-}
-
-static struct result
-store_message(struct session *s, struct append *a)
-{
-	struct err e = ERR_INIT;
-	struct result r;
-	int failed = 0;
-
-	if (s->literal.n > APPEND_MAX)
-		return result_no("TOOBIG", "The message is too large");
-	if (s->literal.n == 0)
-		return result_no("CANNOT", "An empty message is none");
-	failed = deposit_open(&a->dep, a->to.fd, DEPOSIT_AUTO, &e);
-	if (failed != 0)
-		return result_err(s, &e);
+	/* a client that waits need not send what is refused */
+	if (s->literal.sync && (a->failed || a->refusal.text != NULL))
+		return false;
+	s->p.at = s->text.n;
 	if (s->literal.sync && input_continue(s, "OK") != IO_OK) {
 		s->has_literal = false;
 		s->say_bye = true;
-	} else if (receive(s, a, &failed, &e) && !line_end(s)) {
-		failed = -1;
-		err_set(&e, ST_DATA, "one message a command");
+		return false;
 	}
-	if (s->say_bye)
-		r = RESULT(RESULT_BYE, NULL, "The message was cut off");
-	else if (failed != 0 || commit(a, &e) != 0)
-		r = result_err(s, &e);
-	else
-		r = number(s, a);
-	deposit_abort(&a->dep);
-	return r;
+	return receive(s, a, x, collect) && input_more(s);
+}
+
+static struct result
+bad(const char *text)
+{
+	return RESULT(RESULT_BAD, NULL, text);
 }
 
 static bool
-parse_date(struct session *s, struct append *a)
+parse_date(struct session *s, struct append_one *x)
 {
 	struct buf text = BUF_INIT;
 	bool ok = parse_string(&s->p, &text) &&
-		  date_parse_imap(buf_span(&text), &a->date);
+		  date_parse_imap(buf_span(&text), &x->date);
 
 	if (!ok && s->p.bad == NULL)
 		s->p.bad = "Invalid date";
-	a->has_date = true;
+	x->has_date = true;
 	buf_free(&text);
 	return ok && parse_sp(&s->p);
 }
 
-static struct result
-arguments(struct session *s, struct append *a)
+/* A literal stands at the end of what was read; "~" before it makes it a
+ * literal8. */
+static bool
+at_literal(struct session *s, bool *eight)
 {
+	*eight = parse_peek(&s->p) == '~' && parse_char(&s->p, '~');
+	return parse_peek(&s->p) == '{' && s->has_literal;
+}
+
+/* The bytes of one message, in whatever form. */
+static struct result
+data(struct session *s, struct append *a, struct append_one *x)
+{
+	bool eight, utf8;
+
+	if (parse_word(&s->p, "CATENATE"))
+		return parse_sp(&s->p) ? append_catenate(s, a, x)
+				       : result_bad(s);
+	utf8 = parse_word(&s->p, "UTF8");
+	if (utf8 && (!parse_sp(&s->p) || !parse_char(&s->p, '(')))
+		return result_bad(s);
+	if (!at_literal(s, &eight))
+		return bad("Literal expected");
+	if (s->literal.n == 0)
+		append_refuse(a,
+			      result_no("CANNOT", "An empty message is none"));
+	if (!append_literal(s, a, x, eight && !utf8))
+		return a->refusal.text != NULL ? a->refusal
+					       : result_no(NULL, "Cut off");
+	if (utf8 && !parse_char(&s->p, ')'))
+		return result_bad(s);
+	append_end(a, x);
+	return result_ok("");
+}
+
+static struct result
+one_message(struct session *s, struct append *a)
+{
+	struct append_one *x = append_next(a);
 	struct parse *p = &s->p;
 	struct result r;
 
+	if (a->n > APPEND_MESSAGES)
+		append_refuse(a, result_no("LIMIT", "Too many messages"));
 	if (!parse_sp(p))
 		return result_bad(s);
 	if (parse_peek(p) == '(') {
-		r = arg_flags(s, &a->to, &a->flags);
+		r = arg_flags(s, &a->to, &x->flags);
 		if (r.kind != RESULT_OK)
 			return r;
 		if (!parse_sp(p))
 			return result_bad(s);
 	}
-	if (parse_peek(p) == '"' && !parse_date(s, a))
+	if (parse_peek(p) == '"' && !parse_date(s, x))
 		return result_bad(s);
-	if (parse_peek(p) != '{' || !s->has_literal)
-		return RESULT(RESULT_BAD, NULL, "Literal expected");
-	return result_ok("");
+	return data(s, a, x);
+}
+
+/* Behind the mailbox's name. */
+static struct result
+messages(struct session *s, struct append *a, bool many)
+{
+	struct result r;
+
+	do {
+		r = one_message(s, a);
+	} while (r.kind == RESULT_OK && many && parse_peek(&s->p) == ' ' &&
+		 !s->say_bye);
+	if (s->say_bye)
+		return RESULT(RESULT_BYE, NULL, "The message was cut off");
+	if (r.kind == RESULT_OK && !parse_end(&s->p))
+		r = result_bad(s);
+	return r.kind == RESULT_OK ? append_commit(s, a)
+	       : a->failed         ? result_err(s, &a->e)
+				   : r;
+}
+
+/* Opens the mailbox named next. */
+static struct result
+open_mailbox(struct session *s, struct append *a)
+{
+	struct buf name = BUF_INIT;
+	struct result r;
+
+	a->to.fd = -1;
+	if (!parse_sp(&s->p)) {
+		r = result_bad(s);
+	} else if (arg_mailbox(s, &name, &r)) {
+		r = result_ok("");
+		a->to.root = s->root;
+		a->to.fd = mailbox_name_open(s->root, buf_span(&name));
+		if (a->to.fd < 0 && errno == ENOENT) {
+			r = result_no("TRYCREATE", "Mailbox doesn't exist");
+		} else if (a->to.fd < 0) {
+			err_sys(&a->e, "%s: opening", buf_str(&name));
+			r = result_err(s, &a->e);
+		} else if (keywords_read(&a->to.kw, a->to.fd, &a->e) != 0) {
+			r = result_err(s, &a->e);
+		}
+	}
+	buf_free(&name);
+	return r;
 }
 
 struct result
 cmd_append(struct session *s)
 {
-	struct append a = { .has_date = false };
-	struct buf name = BUF_INIT;
+	struct append a = { .e = ERR_INIT };
+	struct result r = open_mailbox(s, &a);
+
+	if (r.kind == RESULT_OK)
+		r = messages(s, &a, true);
+	append_done(&a);
+	return r;
+}
+
+/* RFC 8508 3.4: the new one first; then the old one goes. */
+static struct result
+replace(struct session *s, struct append *a, size_t index)
+{
 	struct err e = ERR_INIT;
+	struct result r = messages(s, a, false);
+
+	if (r.kind != RESULT_OK)
+		return r;
+	if (r.code != NULL)
+		stream_printf(s->st, "* OK [%s] Replacement is there\r\n",
+			      r.code);
+	if (mailbox_unlink(s->mb, &s->mb->v[index], &e) != 0)
+		return result_err(s, &e);
+	return result_ok("Replace completed");
+}
+
+struct result
+cmd_replace(struct session *s)
+{
+	struct append a = { .e = ERR_INIT, .to.fd = -1 };
+	struct set set = { NULL, 0, 0 };
 	struct result r;
+	size_t at = 0;
+	bool exact = true;
 
 	if (!parse_sp(&s->p)) {
 		r = result_bad(s);
-	} else if (arg_mailbox(s, &name, &r)) {
-		a.to.root = s->root;
-		a.to.fd = mailbox_name_open(s->root, buf_span(&name));
-		if (a.to.fd < 0 && errno == ENOENT) {
-			r = result_no("TRYCREATE", "Mailbox doesn't exist");
-		} else if (a.to.fd < 0 ||
-			   keywords_read(&a.to.kw, a.to.fd, &e) != 0) {
-			if (a.to.fd < 0)
-				err_sys(&e, "%s: opening", buf_str(&name));
-			r = result_err(s, &e);
+	} else if (arg_set(s, &set, &r)) {
+		if (set.n != 1 || set.v[0].lo != set.v[0].hi) {
+			r = bad("One message is expected");
 		} else {
-			r = arguments(s, &a);
+			at = set.v[0].lo - 1;
+			if (s->uid)
+				at = mailbox_find(s->mb, set.v[0].lo, &exact);
+			r = open_mailbox(s, &a);
+			if (r.kind == RESULT_OK && s->mb->readonly)
+				r = result_no("READ-ONLY", "The mailbox is "
+							   "open read-only");
+			else if (r.kind == RESULT_OK &&
+				 (!exact || at >= s->mb->told_exists))
+				r = result_no("NONEXISTENT", "No such message");
 			if (r.kind == RESULT_OK)
-				r = store_message(s, &a);
+				r = replace(s, &a, at);
 		}
-		keywords_free(&a.to.kw);
-		if (a.to.fd >= 0)
-			close(a.to.fd);
 	}
-	buf_free(&name);
+	set_free(&set);
+	append_done(&a);
 	return r;
 }

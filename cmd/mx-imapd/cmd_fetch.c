@@ -3,180 +3,23 @@
  */
 #include "cmd.h"
 #include "date.h"
+#include "fetch.h"
 #include "log.h"
-#include "mem.h"
-#include "section.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define MESSAGE_MS (5 * 60 * 1000)
 
-enum item_kind {
-	ITEM_UID,
-	ITEM_FLAGS,
-	ITEM_DATE,
-	ITEM_SIZE,
-	ITEM_ENVELOPE,
-	ITEM_BODY,
-	ITEM_STRUCTURE,
-	ITEM_SECTION
-};
-enum { NEEDS_HEADER = 1, NEEDS_WHOLE = 2, NEEDS_STAT = 4, SETS_SEEN = 8 };
-struct item {
-	enum item_kind kind;
-	const char *label; /* RFC822 and the like, or NULL */
-	struct section section;
-};
-struct fetch {
-	struct item *v;
-	size_t n, cap;
-	unsigned needs;
-	bool has_uid, has_flags;
-	bool some_gone, some_failed;
-	struct err e;
-};
-
-static struct item *
-add(struct fetch *f, enum item_kind kind, unsigned needs)
-{
-	struct item *it;
-
-	f->v = mem_grow(f->v, &f->cap, f->n + 1, sizeof(*f->v));
-	it = &f->v[f->n++];
-	*it = (struct item){ .kind = kind };
-	f->needs |= needs;
-	if (kind == ITEM_UID)
-		f->has_uid = true;
-	if (kind == ITEM_FLAGS)
-		f->has_flags = true;
-	return it;
-}
-
 static void
-fetch_free(struct fetch *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		section_free(&f->v[i].section);
-	free(f->v);
-}
-
-static const struct {
-	const char *word;
-	enum item_kind kind;
-	unsigned needs;
-} plain[] = {
-	{ "UID", ITEM_UID, 0 },
-	{ "FLAGS", ITEM_FLAGS, 0 },
-	{ "INTERNALDATE", ITEM_DATE, NEEDS_STAT },
-	{ "RFC822.SIZE", ITEM_SIZE, 0 },
-	{ "ENVELOPE", ITEM_ENVELOPE, NEEDS_HEADER },
-	{ "BODYSTRUCTURE", ITEM_STRUCTURE, NEEDS_WHOLE },
-};
-
-static const struct {
-	const char *word;
-	enum section_what what;
-	unsigned needs;
-} old[] = {
-	{ "RFC822", SECTION_ALL, NEEDS_WHOLE | SETS_SEEN },
-	{ "RFC822.HEADER", SECTION_HEADER, NEEDS_HEADER },
-	{ "RFC822.TEXT", SECTION_TEXT, NEEDS_WHOLE | SETS_SEEN },
-};
-
-static bool
-parse_body(struct fetch *f, struct parse *p, bool peek)
-{
-	struct item *it;
-
-	/* "BODY" alone is the structure without extension data */
-	if (!peek && parse_peek(p) != '[') {
-		add(f, ITEM_BODY, NEEDS_WHOLE);
-		return true;
-	}
-	it = add(f, ITEM_SECTION, 0);
-	if (!section_parse(&it->section, p))
-		return false;
-	f->needs |=
-	    section_header_only(&it->section) ? NEEDS_HEADER : NEEDS_WHOLE;
-	if (!peek)
-		f->needs |= SETS_SEEN;
-	return true;
-}
-
-static bool
-parse_item(struct fetch *f, struct parse *p)
-{
-	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
-		if (parse_word(p, plain[i].word)) {
-			add(f, plain[i].kind, plain[i].needs);
-			return true;
-		}
-	}
-	for (size_t i = 0; i < ARRAY_LEN(old); i++) {
-		if (parse_word(p, old[i].word)) {
-			struct item *it = add(f, ITEM_SECTION, old[i].needs);
-
-			it->section.what = old[i].what;
-			it->label = old[i].word;
-			return true;
-		}
-	}
-	if (parse_word(p, "BODY.PEEK"))
-		return parse_body(f, p, true);
-	if (parse_word(p, "BODY"))
-		return parse_body(f, p, false);
-	p->bad = p->bad != NULL ? p->bad : "Unknown fetch item";
-	return false;
-}
-
-/* RFC 3501 6.4.5: words that stand for several, and only alone. */
-static bool
-parse_macro(struct fetch *f, struct parse *p)
-{
-	bool all = parse_word(p, "ALL"), full = !all && parse_word(p, "FULL");
-
-	if (!all && !full && !parse_word(p, "FAST"))
-		return false;
-	add(f, ITEM_FLAGS, 0);
-	add(f, ITEM_DATE, NEEDS_STAT);
-	add(f, ITEM_SIZE, 0);
-	if (all || full)
-		add(f, ITEM_ENVELOPE, NEEDS_HEADER);
-	if (full)
-		add(f, ITEM_BODY, NEEDS_WHOLE);
-	return true;
-}
-
-static bool
-parse_items(struct fetch *f, struct parse *p)
-{
-	if (parse_macro(f, p))
-		return parse_end(p);
-	if (parse_peek(p) != '(')
-		return parse_item(f, p) && parse_end(p);
-	if (!parse_char(p, '('))
-		return false;
-	for (;;) {
-		if (!parse_item(f, p))
-			return false;
-		if (parse_peek(p) != ' ')
-			break;
-		if (!parse_sp(p))
-			return false;
-	}
-	return parse_char(p, ')') && parse_end(p);
-}
-
-static void
-put_date(struct stream *st, int64_t mtime)
+put_date(struct stream *st, const char *name, int64_t when)
 {
 	struct buf b = BUF_INIT;
 	struct date d;
 
-	date_from_unix_local(&d, mtime);
+	date_from_unix_local(&d, when);
 	date_print_imap(&b, &d);
-	stream_printf(st, "INTERNALDATE \"%s\"", buf_str(&b));
+	stream_printf(st, "%s \"%s\"", name, buf_str(&b));
 	buf_free(&b);
 }
 
@@ -196,6 +39,68 @@ put_section(struct stream *st, const struct item *it, struct loaded *l)
 	buf_free(&made);
 }
 
+/* RFC 3516 4.2: decoded; a literal8 where it must be one. */
+static void
+put_binary(struct stream *st, const struct item *it, struct loaded *l)
+{
+	struct buf made = BUF_INIT;
+	struct span b = section_binary(&it->section, l, &made);
+	/* "BODY[1]<0>" */
+	const char *label = buf_str(&it->section.label) + 4;
+
+	if (it->kind == ITEM_BINARY_SIZE) {
+		stream_printf(st, "BINARY.SIZE%s %zu", label, b.n);
+	} else {
+		stream_printf(st, "BINARY%s ", label);
+		if (b.p == NULL)
+			stream_puts(st, "NIL");
+		else if (span_chr(b, '\0') < 0)
+			put_literal(st, b);
+		else {
+			stream_printf(st, "~{%zu}\r\n", b.n);
+			stream_write(st, b.p, b.n);
+		}
+	}
+	buf_free(&made);
+}
+
+static void
+put_more(struct stream *st, const struct item *it, const struct message *m,
+	 struct loaded *l)
+{
+	struct buf b = BUF_INIT;
+
+	switch (it->kind) {
+	case ITEM_BINARY:
+	case ITEM_BINARY_SIZE:
+		put_binary(st, it, l);
+		break;
+	case ITEM_PREVIEW:
+		fetch_preview(&b, l);
+		stream_puts(st, "PREVIEW ");
+		put_string(st, b.n > 0 ? buf_span(&b) : SPAN(""));
+		break;
+	case ITEM_SAVEDATE:
+		if (fetch_savedate(m) > 0)
+			put_date(st, "SAVEDATE", fetch_savedate(m));
+		else
+			stream_puts(st, "SAVEDATE NIL");
+		break;
+	case ITEM_EMAILID:
+		fetch_emailid(&b, l);
+		stream_printf(st, "EMAILID (%s)", buf_str(&b));
+		break;
+	case ITEM_MODSEQ:
+		stream_printf(st, "MODSEQ (%llu)",
+			      (unsigned long long)m->modseq);
+		break;
+	default:
+		stream_puts(st, "THREADID NIL");
+		break;
+	}
+	buf_free(&b);
+}
+
 static void
 put_item(struct session *s, const struct item *it, struct message *m,
 	 struct loaded *l)
@@ -212,7 +117,7 @@ put_item(struct session *s, const struct item *it, struct message *m,
 		m->told = m->flags;
 		break;
 	case ITEM_DATE:
-		put_date(st, m->mtime);
+		put_date(st, "INTERNALDATE", m->mtime);
 		break;
 	case ITEM_SIZE:
 		stream_printf(st, "RFC822.SIZE %llu",
@@ -232,6 +137,9 @@ put_item(struct session *s, const struct item *it, struct message *m,
 		break;
 	case ITEM_SECTION:
 		put_section(st, it, l);
+		break;
+	default:
+		put_more(st, it, m, l);
 		break;
 	}
 }
@@ -260,6 +168,13 @@ prepare(struct session *s, struct fetch *f, struct message *m, struct loaded *l,
 		if (!*seen_r)
 			log_warn("%s: %s", s->user, f->e.text);
 	}
+	for (size_t i = 0; r == 0 && i < f->n; i++)
+		if ((f->v[i].kind == ITEM_BINARY ||
+		     f->v[i].kind == ITEM_BINARY_SIZE) &&
+		    !section_decodable(&f->v[i].section, l)) {
+			f->refusal = "UNKNOWN-CTE";
+			return 1;
+		}
 	if (r > 0)
 		f->some_gone = true;
 	if (r < 0) {
@@ -301,18 +216,57 @@ fetch_one(struct session *s, size_t i, void *ctx)
 	return s->st->out_failed != IO_OK;
 }
 
+static int
+count_one(struct session *s, size_t i, void *ctx)
+{
+	size_t *n = ctx;
+
+	(void)s;
+	(void)i;
+	(*n)++;
+	return 0;
+}
+
+/* RFC 9394 3.3: only a part of those that there are. */
+static void
+cut_partial(struct session *s, const struct fetch *f, struct set *set)
+{
+	struct set out = { NULL, 0, 0 };
+	size_t n = 0, from, to;
+
+	if (each_message(s, set, count_one, &n) != 0)
+		return;
+	wanted_range(&f->partial, n, &from, &to);
+	n = 0;
+	for (size_t i = 0; i < s->mb->told_exists && n < to; i++) {
+		uint32_t uid = s->mb->v[i].uid;
+
+		if (!set_has(set, uid))
+			continue;
+		if (n++ >= from)
+			set_add(&out, uid, uid);
+	}
+	set_move(set, &out);
+}
+
 static struct result
-fetch(struct session *s, const struct set *set)
+fetch(struct session *s, struct set *set)
 {
 	struct fetch f = { .e = ERR_INIT };
 	struct result r = result_ok("Fetch completed");
 
-	if (!parse_sp(&s->p) || !parse_items(&f, &s->p))
+	if (!fetch_parse(s, &f)) {
 		r = result_bad(s);
-	else if (each_message(s, set, fetch_one, &f) != 0)
-		s->say_bye = true;
+	} else {
+		if (f.has_partial)
+			cut_partial(s, &f, set);
+		if (each_message(s, set, fetch_one, &f) != 0)
+			s->say_bye = true;
+	}
 	if (f.some_failed)
 		r = result_err(s, &f.e);
+	else if (f.refusal != NULL)
+		r = result_no(f.refusal, "A part cannot be decoded");
 	else if (f.some_gone && !s->uid)
 		r = result_no("EXPUNGEISSUED",
 			      "Some of the messages no longer exist");

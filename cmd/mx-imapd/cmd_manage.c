@@ -31,10 +31,13 @@ exists(struct session *s, struct span name)
 }
 
 static struct result
-create(struct session *s, struct span name)
+create(struct session *s, const struct buf *own)
 {
 	struct buf path = BUF_INIT;
+	struct span name = buf_span(own);
 	struct err e = ERR_INIT;
+	struct mailbox *mb;
+	struct result r;
 	int fd;
 
 	if (exists(s, name))
@@ -46,7 +49,17 @@ create(struct session *s, struct span name)
 	if (fd < 0)
 		return result_err(s, &e);
 	close(fd);
-	return result_ok("Create completed");
+	mb = mailbox_select(s->root, buf_str(own), true, NULL, &e);
+	if (mb != NULL) {
+		buf_clear(&s->code);
+		buf_adds(&s->code, "MAILBOXID (");
+		mailbox_id(&s->code, mb);
+		buf_addc(&s->code, ')');
+	}
+	r = RESULT(RESULT_OK, mb != NULL ? buf_str(&s->code) : NULL,
+		   "Create completed");
+	mailbox_close(mb);
+	return r;
 }
 
 struct result
@@ -67,7 +80,7 @@ cmd_create(struct session *s)
 		    0)
 			r = result_err(s, &e);
 		else
-			r = create(s, buf_span(&name));
+			r = create(s, &name);
 	}
 	buf_free(&given);
 	buf_free(&name);

@@ -8,6 +8,7 @@ open_mailbox(struct session *s, const char *name, bool readonly)
 {
 	struct err e = ERR_INIT;
 	struct mailbox *mb;
+	struct buf id = BUF_INIT;
 	size_t unseen;
 
 	if (s->mb != NULL) {
@@ -42,6 +43,10 @@ open_mailbox(struct session *s, const char *name, bool readonly)
 				      "* OK [UNSEEN %zu] First unseen\r\n",
 				      unseen);
 	}
+	mailbox_id(&id, mb);
+	stream_printf(s->st, "* OK [MAILBOXID (%s)] Its name for good\r\n",
+		      buf_str(&id));
+	buf_free(&id);
 	stream_printf(s->st,
 		      "* OK [UIDVALIDITY %lu] UIDs valid\r\n"
 		      "* OK [UIDNEXT %lu] Predicted next UID\r\n",

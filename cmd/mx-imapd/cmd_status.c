@@ -17,6 +17,7 @@ static const struct {
 	{ "SIZE", STATUS_SIZE },
 	{ "DELETED", STATUS_DELETED },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
+	{ "MAILBOXID", STATUS_MAILBOXID },
 };
 
 bool
@@ -96,6 +97,7 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 {
 	struct mailbox *mb = mailbox_select(s->root, name, true, NULL, e);
 	const char *sep = "";
+	struct buf id = BUF_INIT;
 	uint64_t size = 0;
 
 	if (mb == NULL)
@@ -104,6 +106,7 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 		mailbox_close(mb);
 		return -1;
 	}
+	mailbox_id(&id, mb);
 	stream_puts(s->st, "* STATUS ");
 	put_mailbox(s, span_of(name));
 	stream_puts(s->st, " (");
@@ -113,12 +116,16 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 		if (items[i].bit == STATUS_SIZE)
 			stream_printf(s->st, "%sSIZE %llu", sep,
 				      (unsigned long long)size);
+		else if (items[i].bit == STATUS_MAILBOXID)
+			stream_printf(s->st, "%sMAILBOXID (%s)", sep,
+				      buf_str(&id));
 		else
 			stream_printf(s->st, "%s%s %zu", sep, items[i].word,
 				      count(mb, items[i].bit));
 		sep = " ";
 	}
 	stream_puts(s->st, ")\r\n");
+	buf_free(&id);
 	mailbox_close(mb);
 	return 0;
 }

@@ -78,7 +78,8 @@ enum {
 			     * 7.4.1), unless it came behind UID */
 	CMD_STREAMS = 4,    /* reads its last literal itself */
 	CMD_ONLY_UID = 8,
-	CMD_NO_SYNC = 16 /* nothing is looked for behind it */
+	CMD_NO_SYNC = 16,  /* nothing is looked for behind it */
+	CMD_SET_FIRST = 32 /* of those that stream: a set stands first */
 };
 struct command {
 	const char *word;
@@ -102,6 +103,9 @@ struct result result_err(struct session *s, const struct err *e);
 /* Input: one command in s->text, s->p set behind the line's start. */
 enum io_result input_command(struct session *s, size_t max,
 			     struct result *refusal_r) MX_MUST_CHECK;
+/* The line behind a literal that the handler took: added to s->text.  False:
+ * s->say_bye. */
+bool input_more(struct session *s);
 /* Drops a literal that was announced. */
 enum io_result input_drop(struct session *s, uint64_t n) MX_MUST_CHECK;
 enum io_result input_continue(struct session *s,

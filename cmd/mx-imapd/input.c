@@ -73,24 +73,28 @@ read_line(struct session *s, size_t max, bool first, struct literal *lit,
 	return IO_OK;
 }
 
-/* Does the literal belong to the handler?  It is the message of an APPEND:
- * one whose command line holds a mailbox before it. */
+/* Does the literal belong to the handler?  It is the message of an APPEND or
+ * REPLACE: one whose command line holds a mailbox before it. */
 static bool
 streams(struct session *s)
 {
 	struct parse p;
 	struct span tag, word;
 	struct buf name = BUF_INIT;
-	bool yes = false;
+	const struct command *c;
+	bool yes;
 
 	parse_init(&p, buf_span(&s->text));
-	if (parse_tag(&p, &tag) && parse_sp(&p) && parse_atom(&p, &word)) {
-		const struct command *c = command_find(s->rows, word);
-
-		yes = c != NULL && (c->flags & CMD_STREAMS) != 0 &&
-		      (c->states & s->state) != 0 && parse_sp(&p) &&
-		      parse_astring(&p, &name) && parse_sp(&p);
-	}
+	if (!parse_tag(&p, &tag) || !parse_sp(&p) || !parse_atom(&p, &word) ||
+	    (span_iis(word, "UID") &&
+	     (!parse_sp(&p) || !parse_atom(&p, &word))))
+		return false;
+	c = command_find(s->rows, word);
+	yes = c != NULL && (c->flags & CMD_STREAMS) != 0 &&
+	      (c->states & s->state) != 0 && parse_sp(&p);
+	if (yes && (c->flags & CMD_SET_FIRST))
+		yes = parse_atom(&p, &word) && parse_sp(&p);
+	yes = yes && parse_astring(&p, &name) && parse_sp(&p);
 	buf_free(&name);
 	return yes;
 }
@@ -151,6 +155,24 @@ drop_rest(struct session *s, size_t max, struct result *refusal_r)
 		if (r != IO_OK)
 			return r;
 	}
+}
+
+bool
+input_more(struct session *s)
+{
+	bool more;
+	enum io_result r = IO_TOOLONG;
+
+	s->has_literal = false;
+	if (s->text.n + 2 < IMAP_COMMAND_MAX)
+		r = read_line(s, IMAP_COMMAND_MAX, false, &s->literal, &more);
+	if (r != IO_OK) {
+		s->say_bye = true;
+		return false;
+	}
+	s->has_literal = more;
+	s->p.s = buf_span(&s->text);
+	return true;
 }
 
 enum io_result

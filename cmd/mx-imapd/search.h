@@ -30,7 +30,11 @@ enum search_op {
 	OP_BEFORE, /* days of INTERNALDATE */
 	OP_ON,
 	OP_SINCE,
-	OP_OLDER, /* seconds */
+	OP_SAVED_BEFORE, /* RFC 8514 */
+	OP_SAVED_ON,
+	OP_SAVED_SINCE,
+	OP_EMAILID, /* RFC 8474 */
+	OP_OLDER,   /* seconds */
 	OP_YOUNGER,
 	OP_SENT_BEFORE,
 	OP_SENT_ON,

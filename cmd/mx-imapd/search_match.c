@@ -2,7 +2,7 @@
  * search_match.c - does a message match?  See search.h.  A message is read
  * once at most, and only as far as its keys need.
  */
-#include "search.h"
+#include "fetch.h"
 #include "date.h"
 #include "encword.h"
 #include "escape.h"
@@ -141,11 +141,11 @@ body_holds(struct subject *x, const struct buf *needle)
 }
 
 static int64_t
-internal_day(const struct message *m)
+local_day(int64_t when)
 {
 	struct date d;
 
-	date_from_unix_local(&d, m->mtime);
+	date_from_unix_local(&d, when);
 	return date_days(d.year, d.month, d.day);
 }
 
@@ -169,16 +169,41 @@ by_time(struct search *se, struct subject *x, const struct node *n)
 		return x->m->gone ? 0 : -1;
 	switch (n->op) {
 	case OP_BEFORE:
-		return internal_day(x->m) < n->day;
+		return local_day(x->m->mtime) < n->day;
 	case OP_ON:
-		return internal_day(x->m) == n->day;
+		return local_day(x->m->mtime) == n->day;
 	case OP_SINCE:
-		return internal_day(x->m) >= n->day;
+		return local_day(x->m->mtime) >= n->day;
 	case OP_OLDER:
 		return x->m->mtime <= se->now - (int64_t)n->number;
 	default:
 		return x->m->mtime >= se->now - (int64_t)n->number;
 	}
+}
+
+/* RFC 8514: what is known without the file. */
+static int
+by_savedate(const struct subject *x, const struct node *n)
+{
+	int64_t day = local_day(fetch_savedate(x->m));
+
+	if (n->op == OP_SAVED_BEFORE)
+		return day < n->day;
+	return n->op == OP_SAVED_ON ? day == n->day : day >= n->day;
+}
+
+static int
+by_emailid(struct subject *x, const struct node *n)
+{
+	struct buf id = BUF_INIT;
+	int r = need(x, true);
+
+	if (r != 0)
+		return r > 0 ? 0 : -1;
+	fetch_emailid(&id, &x->l);
+	r = span_eq(buf_span(&id), buf_span(&n->text));
+	buf_free(&id);
+	return r;
 }
 
 static int
@@ -252,6 +277,12 @@ leaf(struct search *se, struct subject *x, const struct node *n)
 	case OP_OLDER:
 	case OP_YOUNGER:
 		return by_time(se, x, n);
+	case OP_SAVED_BEFORE:
+	case OP_SAVED_ON:
+	case OP_SAVED_SINCE:
+		return by_savedate(x, n);
+	case OP_EMAILID:
+		return by_emailid(x, n);
 	default:
 		return by_content(x, n);
 	}

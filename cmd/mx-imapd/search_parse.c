@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum arg { NONE, DATE, NUMBER, TEXT, FIELD_TEXT, KEYWORD, UIDSET };
+enum arg { NONE, DATE, NUMBER, TEXT, FIELD_TEXT, KEYWORD, UIDSET, OBJECTID };
 static const struct {
 	const char *word;
 	enum search_op op;
@@ -25,6 +25,7 @@ static const struct {
 	{ "CC", OP_HEADER, TEXT, 0, "Cc" },
 	{ "DELETED", OP_FLAGS, NONE, MAILDIR_TRASHED, NULL },
 	{ "DRAFT", OP_FLAGS, NONE, MAILDIR_DRAFT, NULL },
+	{ "EMAILID", OP_EMAILID, OBJECTID, 0, NULL },
 	{ "FLAGGED", OP_FLAGS, NONE, MAILDIR_FLAGGED, NULL },
 	{ "FROM", OP_HEADER, TEXT, 0, "From" },
 	{ "HEADER", OP_HEADER, FIELD_TEXT, 0, NULL },
@@ -35,6 +36,10 @@ static const struct {
 	{ "OLDER", OP_OLDER, NUMBER, 0, NULL },
 	{ "ON", OP_ON, DATE, 0, NULL },
 	{ "RECENT", OP_RECENT, NONE, 0, NULL },
+	{ "SAVEDATESUPPORTED", OP_ALL, NONE, 0, NULL },
+	{ "SAVEDBEFORE", OP_SAVED_BEFORE, DATE, 0, NULL },
+	{ "SAVEDON", OP_SAVED_ON, DATE, 0, NULL },
+	{ "SAVEDSINCE", OP_SAVED_SINCE, DATE, 0, NULL },
 	{ "SEEN", OP_FLAGS, NONE, MAILDIR_SEEN, NULL },
 	{ "SENTBEFORE", OP_SENT_BEFORE, DATE, 0, NULL },
 	{ "SENTON", OP_SENT_ON, DATE, 0, NULL },
@@ -43,6 +48,7 @@ static const struct {
 	{ "SMALLER", OP_SMALLER, NUMBER, 0, NULL },
 	{ "SUBJECT", OP_HEADER, TEXT, 0, "Subject" },
 	{ "TEXT", OP_TEXT, TEXT, 0, NULL },
+	{ "THREADID", OP_NEVER, OBJECTID, 0, NULL },
 	{ "TO", OP_HEADER, TEXT, 0, "To" },
 	{ "UID", OP_UID, UIDSET, 0, NULL },
 	{ "UNANSWERED", OP_NO_FLAGS, NONE, MAILDIR_REPLIED, NULL },
@@ -183,6 +189,8 @@ parse_arg(struct search *se, struct node *n, enum arg arg, struct session *s)
 		return parse_field(n, p, &se->charset);
 	case KEYWORD:
 		return parse_keyword(n, s);
+	case OBJECTID:
+		return parse_astring(p, &n->text);
 	default:
 		if (parse_peek(p) == '$')
 			return arg_saved(s, &n->set, true);

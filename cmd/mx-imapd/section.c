@@ -217,6 +217,54 @@ whole_section(const struct section *s, struct loaded *l, struct buf *made)
 	}
 }
 
+static struct span
+cut(const struct section *s, struct span b)
+{
+	size_t from = s->from < b.n ? (size_t)s->from : b.n;
+	size_t n = b.n - from;
+
+	if (!s->partial)
+		return b;
+	return span_sub(b, from, from + (s->count < n ? (size_t)s->count : n));
+}
+
+/* The part whose body is meant; NULL: the whole message, or none. */
+static const struct mime_part *
+binary_part(const struct section *s, struct loaded *l)
+{
+	const struct mime *m;
+	size_t at;
+
+	if (s->number.n == 0)
+		return NULL;
+	m = loaded_mime(l);
+	at = mime_find(m, buf_span(&s->number));
+	return at == MIME_NONE ? NULL : &m->v[at];
+}
+
+bool
+section_decodable(const struct section *s, struct loaded *l)
+{
+	const struct mime_part *p = binary_part(s, l);
+
+	return p == NULL || p->kind != MIME_LEAF ||
+	       p->encoding != MIME_UNKNOWN_ENCODING;
+}
+
+struct span
+section_binary(const struct section *s, struct loaded *l, struct buf *made)
+{
+	const struct mime_part *p = binary_part(s, l);
+
+	if (p == NULL || p->kind != MIME_LEAF ||
+	    (p->encoding != MIME_QP && p->encoding != MIME_BASE64))
+		return section_bytes(s, l, made);
+	(void)mime_decode(made, p->encoding, p->body, 0);
+	if (made->p == NULL)
+		return SPAN("");
+	return cut(s, buf_span(made));
+}
+
 struct span
 section_bytes(const struct section *s, struct loaded *l, struct buf *made)
 {
@@ -225,12 +273,6 @@ section_bytes(const struct section *s, struct loaded *l, struct buf *made)
 	if (b.p == NULL && b.n == 0 && s->number.n > 0 &&
 	    mime_find(loaded_mime(l), buf_span(&s->number)) == MIME_NONE)
 		return b;
-	if (s->partial) {
-		size_t from = s->from < b.n ? (size_t)s->from : b.n;
-		size_t n = b.n - from;
-
-		b = span_sub(b, from,
-			     from + (s->count < n ? (size_t)s->count : n));
-	}
+	b = cut(s, b);
 	return b.p != NULL ? b : span_make("", 0);
 }

@@ -34,5 +34,10 @@ bool section_header_only(const struct section *s);
  * part. */
 struct span section_bytes(const struct section *s, struct loaded *l,
 			  struct buf *made);
+/* BINARY[...] (RFC 3516): a part without its transfer encoding, and whether
+ * that is one we know. */
+struct span section_binary(const struct section *s, struct loaded *l,
+			   struct buf *made);
+bool section_decodable(const struct section *s, struct loaded *l);
 
 #endif
