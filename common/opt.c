@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "num.h"
 #include "param_int.h"
+#include "serve.h"
 #include "site.h"
 #include "status.h"
 #include "table.h"
@@ -42,6 +43,9 @@ static const struct opt standard[] = {
 	  "look the operand up in a table" },
 	{ 0, "version", NULL, OPT_FLAG, 0, "print the version" },
 	{ 'h', "help", NULL, OPT_FLAG, 0, "print this help" },
+	/* the last one: not in the help of a program without filters */
+	{ 0, "serve", NULL, OPT_FLAG, 0,
+	  "a filter takes message after message: mx-serve(5)" },
 };
 
 static void
@@ -59,6 +63,8 @@ opt_standard(const struct opt *o, const char *arg)
 		prog.json = true;
 	else if (strcmp(name, "resolver") == 0)
 		prog.resolver = arg;
+	else if (strcmp(name, "serve") == 0)
+		prog.serve = true;
 	else if (strcmp(name, "parameters") == 0)
 		prog_wants_parameters = true;
 	else if (strcmp(name, "check-config") == 0)
@@ -209,6 +215,15 @@ help_rows(const struct opt *rows, size_t n)
 	}
 }
 
+static bool
+prog_filters(const struct program *p)
+{
+	for (size_t i = 0; i < p->nsubs; i++)
+		if (p->subs[i].filter)
+			return true;
+	return p->filter;
+}
+
 static void
 prog_help(const struct program *p)
 {
@@ -225,7 +240,7 @@ prog_help(const struct program *p)
 		help_rows(p->subs[i].opts, p->subs[i].nopts);
 	}
 	printf("options of every program:\n");
-	help_rows(standard, ARRAY_LEN(standard));
+	help_rows(standard, ARRAY_LEN(standard) - (prog_filters(p) ? 0 : 1));
 }
 
 int
@@ -372,6 +387,9 @@ prog_start(const struct program *p, int argc, char **argv,
 			exit(prog_fail(&e));
 		exit(0);
 	}
+	if (prog.serve && !(sub_r != NULL && *sub_r != NULL ? (*sub_r)->filter
+							     : p->filter))
+		exit(prog_usage("--serve: this is no filter"));
 	if (p->nparams > 0)
 		prog_configure(p);
 	return at;
@@ -389,7 +407,8 @@ prog_run_sub(const struct program *p, int argc, char **argv)
 	if (sub == NULL)
 		return prog_usage("%s: unknown command: see %s --help",
 				  argv[at], p->name);
-	return sub->run(argc - at, argv + at);
+	return prog.serve ? serve_loop(sub->run, argc - at, argv + at)
+			  : sub->run(argc - at, argv + at);
 }
 
 int

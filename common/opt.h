@@ -34,6 +34,7 @@ struct subcommand {
 	const struct opt *opts;
 	size_t nopts;
 	int (*run)(int argc, char **argv); /* arguments behind the options */
+	bool filter; /* message in, message out: --serve keeps it (serve.h) */
 };
 
 struct program {
@@ -50,6 +51,7 @@ struct program {
 	const struct param_rows *params; /* site_params first */
 	size_t nparams;
 	bool posix_order; /* stop at the first operand */
+	bool filter;	  /* the program itself, as with a subcommand */
 };
 
 /* What the standard options said. */
@@ -59,6 +61,7 @@ struct prog_state {
 	const char *config_path; /* -c, or NULL */
 	const char *service;     /* listener name for NAME/param lines */
 	bool json;
+	bool serve; /* --serve: main of a filter calls serve_loop */
 	const char *resolver; /* --resolver, or NULL */
 };
 extern struct prog_state prog;
