@@ -215,13 +215,18 @@ help_rows(const struct opt *rows, size_t n)
 	}
 }
 
+/* Is the subcommand (NULL: the program itself) a filter? */
 static bool
-prog_filters(const struct program *p)
+prog_is_filter(const struct program *p, const struct subcommand *sub)
 {
-	for (size_t i = 0; i < p->nsubs; i++)
-		if (p->subs[i].filter)
+	struct span names = span_of(p->filters != NULL ? p->filters : ""), w;
+
+	if (sub == NULL)
+		return p->filters != NULL && p->nsubs == 0;
+	while (span_word(&names, " ", &w))
+		if (span_is(w, sub->name))
 			return true;
-	return p->filter;
+	return false;
 }
 
 static void
@@ -240,7 +245,7 @@ prog_help(const struct program *p)
 		help_rows(p->subs[i].opts, p->subs[i].nopts);
 	}
 	printf("options of every program:\n");
-	help_rows(standard, ARRAY_LEN(standard) - (prog_filters(p) ? 0 : 1));
+	help_rows(standard, ARRAY_LEN(standard) - (p->filters != NULL ? 0 : 1));
 }
 
 int
@@ -387,8 +392,7 @@ prog_start(const struct program *p, int argc, char **argv,
 			exit(prog_fail(&e));
 		exit(0);
 	}
-	if (prog.serve && !(sub_r != NULL && *sub_r != NULL ? (*sub_r)->filter
-							     : p->filter))
+	if (prog.serve && !prog_is_filter(p, sub_r != NULL ? *sub_r : NULL))
 		exit(prog_usage("--serve: this is no filter"));
 	if (p->nparams > 0)
 		prog_configure(p);

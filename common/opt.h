@@ -34,7 +34,6 @@ struct subcommand {
 	const struct opt *opts;
 	size_t nopts;
 	int (*run)(int argc, char **argv); /* arguments behind the options */
-	bool filter; /* message in, message out: --serve keeps it (serve.h) */
 };
 
 struct program {
@@ -51,7 +50,9 @@ struct program {
 	const struct param_rows *params; /* site_params first */
 	size_t nparams;
 	bool posix_order; /* stop at the first operand */
-	bool filter;	  /* the program itself, as with a subcommand */
+	/* Which subcommands are filters, "sieve headers"; "" the program
+	 * itself; NULL none.  --serve keeps those (serve.h). */
+	const char *filters;
 };
 
 /* What the standard options said. */
@@ -61,7 +62,7 @@ struct prog_state {
 	const char *config_path; /* -c, or NULL */
 	const char *service;     /* listener name for NAME/param lines */
 	bool json;
-	bool serve; /* --serve: main of a filter calls serve_loop */
+	bool serve;           /* --serve: main of a filter calls serve_loop */
 	const char *resolver; /* --resolver, or NULL */
 };
 extern struct prog_state prog;

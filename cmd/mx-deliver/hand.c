@@ -8,6 +8,7 @@
 #include "hand_wire.h"
 #include "io.h"
 #include "mem.h"
+#include "stage.h"
 #include "status.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ forget(struct hand *h)
 void
 hand_idle(void)
 {
+	stage_idle(false);
 	for (size_t i = 0; i < HANDS_MAX; i++)
 		if (hands[i] != NULL && !hands[i]->active &&
 		    (hands[i]->dead || clock_mono() - hands[i]->used > IDLE_MS))

@@ -11,6 +11,7 @@
 #include "mailbox_name.h"
 #include "proc.h"
 #include "random.h"
+#include "stage.h"
 #include "status.h"
 
 #include <dirent.h>
@@ -327,6 +328,22 @@ gather(int out, int errs, struct command_result *r, deadline_t d)
 	return true;
 }
 
+static int
+run_kept(const struct command *c, int fd, struct command_result *r,
+	 deadline_t d, struct err *e)
+{
+	struct serve_answer a;
+	int bad =
+	    stage_ask(&c->argv, &c->env, fd, -1, &r->out, OUT_MAX, &a, d, e);
+
+	if (bad == 0) {
+		r->status = a.status;
+		buf_addspan(&r->errs, buf_span(&a.errs));
+	}
+	serve_answer_free(&a);
+	return bad;
+}
+
 int
 handwork_run(const struct command *c, int fd, struct command_result *r,
 	     struct err *e)
@@ -336,6 +353,8 @@ handwork_run(const struct command *c, int fd, struct command_result *r,
 	pid_t pid = -1;
 
 	*r = (struct command_result){ .out = BUF_INIT, .errs = BUF_INIT };
+	if (stage_kept(&c->argv))
+		return run_kept(c, fd, r, d, e);
 	if (pipe2(out, O_CLOEXEC) != 0)
 		return err_sys(e, "pipe");
 	if (pipe2(errs, O_CLOEXEC) != 0) {
@@ -360,27 +379,22 @@ handwork_run(const struct command *c, int fd, struct command_result *r,
 	return pid > 0 ? 0 : -1;
 }
 
-int
-handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
-	      struct err *e)
+/* Foreign stages s[from..to) over real pipes; the index of a bad one or -1. */
+static int
+pipe_foreign(const struct pipeline *p, size_t from, size_t to, int in, int out,
+	     deadline_t d, struct pipeline_result *r)
 {
-	struct proc_stage *s = mem_alloc(p->n > 0 ? p->n : 1, sizeof(*s));
+	struct proc_stage *s = mem_alloc(to - from, sizeof(*s));
+	int bad;
 
-	*r = (struct pipeline_result){ .bad = -1, .fd_out = -1 };
-	for (size_t i = 0; i < p->n; i++)
-		s[i].argv = p->argv[i];
-	r->fd_out = memfd_create("filtered", MFD_CLOEXEC);
-	if (r->fd_out < 0) {
-		free(s);
-		return err_sys(e, "memory for the filtered message");
+	for (size_t i = from; i < to; i++)
+		s[i - from].argv = p->argv[i];
+	bad = proc_pipe(s, to - from, in, out, p->env.v, d);
+	if (bad >= 0) {
+		r->status = s[bad].status;
+		buf_addspan(&r->errs, buf_span(&s[bad].errs));
 	}
-	r->bad = proc_pipe(s, p->n, fd, r->fd_out, p->env.v,
-			   clock_deadline(p->limit_ms));
-	if (r->bad >= 0) {
-		r->status = s[r->bad].status;
-		buf_addspan(&r->errs, buf_span(&s[r->bad].errs));
-	}
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < to - from; i++) {
 		/* a request of the hop is bounded */
 		if (r->actions.n + s[i].actions.n < OUT_MAX)
 			buf_addspan(&r->actions, buf_span(&s[i].actions));
@@ -388,5 +402,56 @@ handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
 		proc_stage_free(&s[i]);
 	}
 	free(s);
+	return bad < 0 ? -1 : bad + (int)from;
+}
+
+/* One of our own, kept. */
+static int
+pipe_kept(const struct pipeline *p, size_t i, int in, int out, deadline_t d,
+	  struct pipeline_result *r)
+{
+	struct serve_answer a;
+	struct err e = ERR_INIT;
+	bool lost =
+	    stage_ask(&p->argv[i], &p->env, in, out, NULL, 0, &a, d, &e) != 0;
+
+	r->status = lost ? ST_TEMPFAIL : a.status;
+	if (lost)
+		buf_adds(&r->errs, e.text);
+	else if (a.status != ST_OK)
+		buf_addspan(&r->errs, buf_span(&a.errs));
+	if (!lost && r->actions.n + a.actions.n < OUT_MAX)
+		buf_addspan(&r->actions, buf_span(&a.actions));
+	serve_answer_free(&a);
+	return r->status == ST_OK ? -1 : (int)i;
+}
+
+int
+handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
+	      struct err *e)
+{
+	deadline_t d = clock_deadline(p->limit_ms);
+	int in = fd;
+
+	*r = (struct pipeline_result){ .bad = -1, .fd_out = -1 };
+	for (size_t i = 0, to; i < p->n && r->bad < 0; i = to) {
+		int out = memfd_create("filtered", MFD_CLOEXEC);
+
+		if (out < 0)
+			return err_sys(e, "memory for the filtered message");
+		to = i + 1;
+		if (stage_kept(&p->argv[i])) {
+			r->bad = pipe_kept(p, i, in, out, d, r);
+		} else {
+			while (to < p->n && !stage_kept(&p->argv[to]))
+				to++;
+			r->bad = pipe_foreign(p, i, to, in, out, d, r);
+		}
+		if (r->fd_out >= 0)
+			close(r->fd_out);
+		r->fd_out = in = out;
+		if (lseek(out, 0, SEEK_SET) != 0)
+			return err_sys(e, "rewinding the filtered message");
+	}
 	return 0;
 }

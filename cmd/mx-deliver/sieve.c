@@ -227,9 +227,9 @@ run_script(struct local *l, struct command_result *res, struct err *e)
 	strs_take(&c.argv, command_own("mx-filter"));
 	strs_add(&c.argv, "sieve");
 	strs_add(&c.argv, "--actions");
-	strs_add(&c.argv, "--script");
-	strs_add(&c.argv, l->dest->sieve);
 	command_env(&c.env, l->dest, l->facts);
+	/* not an option: the filter is kept for all scripts of its uid */
+	strs_addf(&c.env, "MX_SIEVE_SCRIPT=%s", l->dest->sieve);
 	if (lseek(l->out->fd, 0, SEEK_SET) != 0)
 		err_sys(e, "rewinding the message");
 	else

@@ -6,6 +6,7 @@
 #include "io.h"
 #include "mem.h"
 #include "num.h"
+#include "serve.h"
 #include "site.h"
 #include "status.h"
 #include "table.h"
@@ -229,7 +230,7 @@ check_options(struct sign_plan *plan)
 }
 
 static int
-sign(void)
+sign(int argc, char **argv)
 {
 	struct sign_plan plan = { 0 };
 	struct msg_load load;
@@ -237,6 +238,10 @@ sign(void)
 	struct err e = ERR_INIT;
 	int r = check_options(&plan);
 
+	if (argc > 0)
+		return prog_usage("%s: unexpected: the message is read from "
+				  "standard input",
+				  argv[0]);
 	if (r != ST_OK)
 		return r;
 	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
@@ -270,16 +275,16 @@ main(int argc, char **argv)
 		.opts = options,
 		.nopts = ARRAY_LEN(options),
 		.options = &opts,
+		.filters = "",
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),
 	};
 	int at = prog_start(&p, argc, argv, NULL);
 
-	if (at < argc)
-		return prog_usage("%s: unexpected: the message is read from "
-				  "standard input",
-				  argv[at]);
 	if (opts.genkey)
 		return genkey();
-	return opts.testkey ? testkey() : sign();
+	if (opts.testkey)
+		return testkey();
+	return prog.serve ? serve_loop(sign, argc - at, argv + at)
+			  : sign(argc - at, argv + at);
 }

@@ -227,6 +227,7 @@ main(int argc, char **argv)
 		.meaning = "what DNS says of mail: SPF, DKIM, DMARC, MX, PTR",
 		.options = &opts,
 		.subs = subs,
+		.filters = "auth",
 		.nsubs = ARRAY_LEN(subs),
 		.fallback = &audit_sub,
 		.params = sets,

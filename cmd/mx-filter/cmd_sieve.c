@@ -138,13 +138,15 @@ cmd_sieve(int argc, char **argv)
 	struct msg m;
 	struct err e = ERR_INIT;
 	struct sieve_script *s;
+	const char *file;
 	int status;
 
 	if (argc > 0)
 		return prog_usage("sieve: %s: unexpected", argv[0]);
-	if (opts.script == NULL)
+	file = opts.script != NULL ? opts.script : getenv("MX_SIEVE_SCRIPT");
+	if (file == NULL)
 		return prog_usage("sieve needs --script FILE");
-	s = sieve_open(opts.script, stderr, &e);
+	s = sieve_open(file, stderr, &e);
 	if (s == NULL)
 		return prog_fail(&e);
 	if (s->errors > 0) {

@@ -80,6 +80,7 @@ main(int argc, char **argv)
 		.meaning = "one message through a filter: Sieve, header checks",
 		.options = &opts,
 		.subs = subs,
+		.filters = "sieve headers",
 		.nsubs = ARRAY_LEN(subs),
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),
