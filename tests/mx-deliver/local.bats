@@ -99,7 +99,9 @@ one: joe@virt.example
 two: joe@virt.example, ann@virt.example
 EOF
   mkdir "$T/bin"; cp "$(command -v mx-deliver)" "$T/bin/"
-  printf '#!/bin/sh\ncat >/dev/null; . "$4"\n' > "$T/bin/mx-filter"; chmod 755 "$T/bin/mx-filter"
+  echo 'cat >/dev/null; . "$MX_SIEVE_SCRIPT"' > "$T/interpreter"
+  printf '#!/bin/sh\nexec python3 "%s" "%s" "$@"\n' "$ROOT/tests/lib/kept.py" "$T/interpreter" > "$T/bin/mx-filter"
+  chmod 755 "$T/bin/mx-filter"
   PATH=$T/bin:$PATH
   conf "sieve = $T/%n.sieve" 'virtual_mailbox_maps = inline:{ {joe@virt.example = joe/} {ann@virt.example = ann/} {red@virt.example = red/} }'
   # a redirect is queued as it was written
@@ -132,7 +134,9 @@ EOF
 
 @test "a Sieve reject found in the queue is a report to the sender" {
   mkdir "$T/bin"; cp "$(command -v mx-deliver)" "$T/bin/"
-  printf '#!/bin/sh\ncat >/dev/null; . "$4"\n' > "$T/bin/mx-filter"; chmod 755 "$T/bin/mx-filter"
+  echo 'cat >/dev/null; . "$MX_SIEVE_SCRIPT"' > "$T/interpreter"
+  printf '#!/bin/sh\nexec python3 "%s" "%s" "$@"\n' "$ROOT/tests/lib/kept.py" "$T/interpreter" > "$T/bin/mx-filter"
+  chmod 755 "$T/bin/mx-filter"
   PATH=$T/bin:$PATH
   printf 'printf "reject\\tI do not want this\\n"\n' > "$T/joe.sieve"
   conf "sieve = $T/%n.sieve"

@@ -7,13 +7,13 @@ setup() {
   deliver_setup
   mkdir "$T/bin"
   cp "$(command -v mx-deliver)" "$T/bin/"
-  cat > "$T/bin/mx-filter" <<EOF
-#!/bin/sh
-[ "\$1 \$2 \$3" = "sieve --actions --script" ] || exit 64
+  cat > "$T/interpreter" <<EOF
+[ "\$1 \$2" = "sieve --actions" ] || exit 64
 cat > "$T/seen"
 env > "$T/seen.env"
-. "\$4"
+. "\$MX_SIEVE_SCRIPT"
 EOF
+  printf '#!/bin/sh\nexec python3 "%s" "%s" "$@"\n' "$ROOT/tests/lib/kept.py" "$T/interpreter" > "$T/bin/mx-filter"
   chmod 755 "$T/bin/mx-filter"
   touch "$T/seen" "$T/seen.env"; chmod 666 "$T"/seen*
   PATH=$T/bin:$PATH

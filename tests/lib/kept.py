@@ -1,0 +1,19 @@
+"""kept.py SCRIPT [--serve] ARGUMENTS...: a stand-in for a filter of ours: SCRIPT
+(for sh) is run once a message with ARGUMENTS, kept (mx-serve(5)) or not."""
+import os, subprocess, sys
+
+script, args = sys.argv[1], sys.argv[2:]
+if args[:1] != ["--serve"]:
+    os.execvp("sh", ["sh", script] + args)
+inp, out = sys.stdin.buffer, sys.stdout.buffer
+out.write(b"mx-serve 1\n"); out.flush()
+while True:
+    line = inp.readline().split()
+    if not line: break
+    env, message = inp.read(int(line[1])), inp.read(int(line[2]))
+    e = dict(os.environb)
+    e.update(kv.split(b"=", 1) for kv in env.split(b"\0") if kv)
+    p = subprocess.run(["sh", script] + args[1:], input=message, env=e, capture_output=True)
+    o = p.stdout if p.returncode == 0 else b""
+    out.write(b"STATUS %d %d 0 %d\n" % (p.returncode & 255, len(o), len(p.stderr)) + o + p.stderr)
+    out.flush()
