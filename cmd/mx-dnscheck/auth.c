@@ -1,0 +1,131 @@
+/*
+ * auth.c - SPF, DKIM and DMARC over one message; see auth.h.
+ */
+#include "auth.h"
+#include "addr.h"
+#include "mem.h"
+#include "site.h"
+
+#include <stdlib.h>
+
+#define FROM_MAX 10 /* domains of From that are looked at */
+
+const char *
+auth_id(void)
+{
+	if (opts.authserv_id != NULL)
+		return opts.authserv_id;
+	return params.authserv_id[0] ? params.authserv_id : site.myhostname;
+}
+
+static void
+auth_spf(struct auth *a)
+{
+	a->sender = a->env.sender ? a->env.sender : "";
+	a->helo = a->env.helo ? a->env.helo : "";
+	a->client = spf_init(&a->spf, a->dns,
+			     a->env.client_addr ? a->env.client_addr : "",
+			     a->sender, a->helo, site.myhostname);
+	a->spf_code = a->client ? spf_check(&a->spf) : SPF_NONE;
+}
+
+static void
+read_from(struct auth *a)
+{
+	for (size_t i = 0; i < a->m.n; i++) {
+		struct addr_list l;
+
+		if (!span_iis(a->m.v[i].name, "From"))
+			continue;
+		if (a->from_fields++ >= FROM_MAX)
+			continue;
+		addr_list_parse(&l, a->m.v[i].value, 100);
+		for (size_t k = 0; k < l.n; k++) {
+			struct buf ascii = BUF_INIT;
+
+			if (l.v[k].kind == ADDR_MAILBOX &&
+			    dns_to_ascii(l.v[k].domain, &ascii) &&
+			    !strs_ihas(&a->from, buf_span(&ascii)))
+				strs_addspan(&a->from, buf_span(&ascii));
+			buf_free(&ascii);
+		}
+		addr_list_free(&l);
+	}
+}
+
+/* Is one result worse news than the other? */
+static bool
+worse(const struct dmarc *d, const struct dmarc *than)
+{
+	static const int rank[] = {
+		[VERIFY_PASS] = 0,      [VERIFY_NONE] = 1,
+		[VERIFY_TEMPERROR] = 2, [VERIFY_FAIL] = 3,
+		[VERIFY_PERMERROR] = 0, [VERIFY_POLICY] = 0,
+		[VERIFY_NEUTRAL] = 0,
+	};
+
+	if (rank[d->code] != rank[than->code])
+		return rank[d->code] > rank[than->code];
+	return d->applied > than->applied;
+}
+
+/*
+ * Each domain in From must pass, and the strictest policy counts: a reader may
+ * be shown any of them (RFC 9989 11.5).  A second From field fails.
+ */
+static void
+auth_dmarc(struct auth *a)
+{
+	struct dmarc_identity spf = { a->spf_code == SPF_PASS,
+				      a->spf_code == SPF_TEMPERROR,
+				      buf_span(&a->spf.sender_domain) };
+	struct dmarc_identity dkim[VERIFY_SIGNATURES];
+	deadline_t dl = clock_deadline(CHECK_MS);
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->sigs.n && n < VERIFY_SIGNATURES; i++) {
+		struct signature *s = &a->sigs.v[i];
+
+		/* A key in test mode passes as any other (RFC 6376 3.6.1). */
+		dkim[n++] =
+		    (struct dmarc_identity){ s->code == VERIFY_PASS,
+					     s->code == VERIFY_TEMPERROR,
+					     buf_span(&s->domain) };
+	}
+	read_from(a);
+	a->dmarc.code = VERIFY_PERMERROR;
+	for (size_t i = 0; i < a->from.n && i < FROM_MAX; i++) {
+		struct dmarc d;
+
+		dmarc_check(&d, a->dns, a->from.v[i], &spf, dkim, n, dl);
+		if (i > 0 && !worse(&d, &a->dmarc)) {
+			dmarc_done(&d);
+			continue;
+		}
+		dmarc_done(&a->dmarc);
+		a->dmarc = d;
+	}
+	if (a->dmarc.code == VERIFY_PASS &&
+	    (a->from_fields > 1 || a->from.n > FROM_MAX)) {
+		a->dmarc.code = VERIFY_FAIL;
+		a->dmarc.applied = a->dmarc.policy;
+	}
+}
+
+void
+auth_run(struct auth *a)
+{
+	auth_spf(a);
+	verify_dkim(&a->sigs, &a->m, a->dns, a->now, clock_deadline(CHECK_MS));
+	auth_dmarc(a);
+}
+
+void
+auth_done(struct auth *a)
+{
+	dmarc_done(&a->dmarc);
+	verify_done(&a->sigs);
+	spf_done(&a->spf);
+	strs_free(&a->from);
+	envelope_free(&a->env);
+}

@@ -1,0 +1,43 @@
+/*
+ * auth.h - SPF, DKIM and DMARC over one message, and the fields that say so;
+ * for the filter, the milter and the scorecard.  RFC 8601; RFC 7208 9.1.
+ */
+#ifndef MX_AUTH_H
+#define MX_AUTH_H
+
+#include "dnscheck.h"
+#include "envelope.h"
+
+struct auth {
+	/* the question: set before auth_run */
+	struct dns *dns;
+	const char *id; /* authserv-id */
+	struct envelope env;
+	struct msg m; /* indexed */
+	int64_t now;
+	/* the answer */
+	const char *sender, *helo; /* of env, never NULL */
+	bool client; /* a client on a network: there is SPF to check */
+	struct spf spf;
+	enum spf_code spf_code;
+	struct signatures sigs;
+	struct dmarc dmarc;
+	size_t from_fields;
+	struct strs from; /* domains of From, A-labels */
+};
+
+/* Our name in the fields: --authserv-id, authserv_id, myhostname. */
+const char *auth_id(void);
+void auth_run(struct auth *a);
+/* Frees everything but dns; m is the caller's. */
+void auth_done(struct auth *a);
+
+/* auth_fields.c: removes forged results, puts ours on top. */
+void auth_mark(struct auth *a, struct msg_edit *ed);
+/* What is to be done with the message: refused only where that is asked for,
+ * nothing else is done here. */
+enum dmarc_policy auth_disposition(const struct auth *a);
+/* One line a message, for the reports; a failure never stops mail. */
+void auth_history(struct auth *a);
+
+#endif

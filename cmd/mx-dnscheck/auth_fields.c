@@ -1,0 +1,181 @@
+/*
+ * auth_fields.c - what auth found, written into the message and the history.
+ * RFC 8601; RFC 7208 9.1.
+ */
+#include "auth.h"
+#include "authres.h"
+#include "escape.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void
+add_spf(struct auth *a, struct buf *v)
+{
+	buf_addf(v, "; spf=%s", spf_word(a->spf_code));
+	if (!a->client)
+		return;
+	if (a->sender[0] != '\0')
+		authres_property(v, "smtp.mailfrom", span_of(a->sender));
+	else
+		authres_property(v, "smtp.helo", span_of(a->helo));
+}
+
+static void
+add_dkim(struct auth *a, struct buf *v)
+{
+	if (a->sigs.n == 0)
+		buf_adds(v, "; dkim=none");
+	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
+		struct signature *s = &a->sigs.v[i];
+
+		buf_addf(v, "; dkim=%s", verify_word(s->code));
+		if (s->reason[0] != '\0')
+			authres_property(v, "reason", span_of(s->reason));
+		if (s->domain.n > 0)
+			authres_property(v, "header.d", buf_span(&s->domain));
+		if (s->selector.n > 0)
+			authres_property(v, "header.s", buf_span(&s->selector));
+		if (s->alg.n > 0)
+			authres_property(v, "header.a", buf_span(&s->alg));
+		if (s->b.n > 0)
+			authres_property(v, "header.b", buf_span(&s->b));
+	}
+}
+
+static void
+prepend(struct msg_edit *ed, const char *name, struct buf *v)
+{
+	struct buf f = BUF_INIT;
+
+	msg_make_field(&f, name, buf_span(v));
+	msg_edit_prepend(ed, buf_span(&f));
+	buf_free(&f);
+	buf_clear(v);
+}
+
+/* What the comment of Received-SPF says of the client. */
+static const char *
+spf_sentence(enum spf_code c)
+{
+	static const char *const words[] = {
+		[SPF_NONE] = "has no policy for",
+		[SPF_NEUTRAL] = "neither permits nor denies",
+		[SPF_PASS] = "permits",
+		[SPF_FAIL] = "does not permit",
+		[SPF_SOFTFAIL] = "probably does not permit",
+		[SPF_TEMPERROR] = "could not be asked for",
+		[SPF_PERMERROR] = "publishes no valid policy for",
+	};
+
+	return words[c];
+}
+
+/* Received-SPF (RFC 7208 9.1): a comment, then key=value pairs. */
+static void
+received_spf(struct auth *a, struct buf *v)
+{
+	struct span domain = buf_span(&a->spf.sender_domain);
+	struct buf word = BUF_INIT;
+	struct {
+		const char *key;
+		struct span value;
+	} pairs[] = { { "receiver", span_of(a->id) },
+		      { "identity",
+			a->sender[0] ? SPAN("mailfrom") : SPAN("helo") },
+		      { "client-ip", span_of(a->spf.ip) },
+		      { "envelope-from", span_of(a->sender) },
+		      { "helo", span_of(a->helo) },
+		      { "mechanism", buf_span(&a->spf.mechanism) } };
+
+	buf_addf(v, "%s (%s: ", spf_word(a->spf_code), a->id);
+	/* Nothing that ends or nests a comment. */
+	for (size_t i = 0; i < domain.n && i < 255; i++)
+		buf_addc(v, strchr("()\\\"", domain.p[i]) ? '?' : domain.p[i]);
+	buf_addf(v, " %s %s)", spf_sentence(a->spf_code), a->spf.ip);
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		if (pairs[i].value.n == 0 &&
+		    strcmp(pairs[i].key, "envelope-from") != 0)
+			continue;
+		buf_clear(&word);
+		authres_property(&word, pairs[i].key, pairs[i].value);
+		buf_addf(v, "%s;", buf_str(&word));
+	}
+	buf_cut(v, v->n - 1);
+	buf_free(&word);
+}
+
+/* The last one that is put on top stands first. */
+void
+auth_mark(struct auth *a, struct msg_edit *ed)
+{
+	struct buf v = BUF_INIT;
+
+	authres_remove(ed, a->id);
+	if (a->client) {
+		received_spf(a, &v);
+		prepend(ed, "Received-SPF", &v);
+	}
+	/* DMARC has a field of its own, "ID; dmarc=" on one line: rules that
+	 * users wrote for OpenDMARC's field match it. */
+	buf_addf(&v, "%s; dmarc=%s", a->id, verify_word(a->dmarc.code));
+	if (a->dmarc.has_record)
+		buf_addf(&v, " (p=%s dis=%s)",
+			 dmarc_policy_word(a->dmarc.policy),
+			 dmarc_policy_word(a->dmarc.applied));
+	if (a->from.n > 0)
+		authres_property(&v, "header.from", span_of(a->from.v[0]));
+	prepend(ed, "Authentication-Results", &v);
+	buf_adds(&v, a->id);
+	add_spf(a, &v);
+	add_dkim(a, &v);
+	prepend(ed, "Authentication-Results", &v);
+	buf_free(&v);
+}
+
+enum dmarc_policy
+auth_disposition(const struct auth *a)
+{
+	bool refuse = params.dmarc_reject_failures &&
+		      a->dmarc.code == VERIFY_FAIL &&
+		      a->dmarc.applied == DMARC_REJECT;
+
+	return refuse ? DMARC_REJECT : DMARC_NONE;
+}
+
+void
+auth_history(struct auth *a)
+{
+	struct buf b = BUF_INIT;
+	int fd;
+
+	if (params.dmarc_history_file[0] == '\0' || !a->dmarc.has_record)
+		return;
+	buf_addf(&b, "mx-dmarc-1 time=%lld", (long long)clock_now());
+	check_word(&b, "ip", span_of(a->client ? a->spf.ip : ""));
+	check_word(&b, "from", span_of(a->from.v[0]));
+	check_word(&b, "policy-domain", buf_span(&a->dmarc.domain));
+	buf_addf(&b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
+		 dmarc_policy_word(a->dmarc.policy),
+		 dmarc_policy_word(auth_disposition(a)), a->dmarc.spf_aligned,
+		 a->dmarc.dkim_aligned);
+	buf_addf(&b, " spf=%s", spf_word(a->spf_code));
+	check_word(&b, "spf-domain", buf_span(&a->spf.sender_domain));
+	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
+		struct signature *s = &a->sigs.v[i];
+
+		buf_addf(&b, " dkim=%s", verify_word(s->code));
+		check_word(&b, "dkim-domain", buf_span(&s->domain));
+		check_word(&b, "dkim-selector", buf_span(&s->selector));
+	}
+	buf_addc(&b, '\n');
+	fd = open(params.dmarc_history_file,
+		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, b.p, b.n) != (ssize_t)b.n)
+		fprintf(stderr, "mx-dnscheck: %s: cannot append\n",
+			params.dmarc_history_file);
+	if (fd >= 0)
+		close(fd);
+	buf_free(&b);
+}
