@@ -12,8 +12,9 @@
 #include <stdlib.h>
 
 #define SOON_DAYS 14
-#define PROBE_MS 12000 /* a host that makes strangers wait longer loses mail   \
-			*/
+#define PROBE_MS                                                               \
+	12000 /* a host that makes strangers wait longer loses mail            \
+	       */
 
 static void
 host_ptr(struct audit *a, const char *area, const char *host, const char *ip)

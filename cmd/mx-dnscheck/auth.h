@@ -28,6 +28,8 @@ struct auth {
 
 /* Our name in the fields: --authserv-id, authserv_id, myhostname. */
 const char *auth_id(void);
+/* env from the options and MX_*; options win. */
+void auth_envelope(struct auth *a);
 void auth_run(struct auth *a);
 /* Frees everything but dns; m is the caller's. */
 void auth_done(struct auth *a);

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Options win over the environment. */
-static void
-read_envelope(struct auth *a)
+void
+auth_envelope(struct auth *a)
 {
 	struct {
 		const char *opt;
@@ -74,7 +73,7 @@ cmd_auth(int argc, char **argv)
 		return prog_fail(&e);
 	msg_index(&a.m, load.bytes, 0);
 	a.dns = check_dns();
-	read_envelope(&a);
+	auth_envelope(&a);
 	auth_run(&a);
 	msg_edit_init(&ed, &a.m);
 	auth_mark(&a, &ed);

@@ -21,7 +21,7 @@ struct check_options {
 	/* audit, rbl, tlsa, mta-sts */
 	const char *ca_file, *smtp_port, *https_port;
 	struct strs selectors, rbl;
-	bool lint;
+	bool lint, offline;
 };
 struct check_params {
 	char *authserv_id;
@@ -62,6 +62,7 @@ int cmd_dkim(int argc, char **argv);
 int cmd_dmarc(int argc, char **argv);
 int cmd_auth(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
+int cmd_message(int argc, char **argv);
 int cmd_rbl(int argc, char **argv);
 int cmd_tlsa(int argc, char **argv);
 int cmd_mta_sts(int argc, char **argv);

@@ -68,6 +68,18 @@ static const struct opt sts_options[] = {
 	O("https-port", "PORT", https_port, "in the place of 443")
 };
 
+static const struct opt message_options[] = {
+	{ 0, "offline", NULL, OPT_FLAG, offsetof(struct check_options, offline),
+	  "ask nothing of DNS" },
+	L("rbl", "ZONE", rbl, "ask this list (repeatable)"),
+	O("time", "EPOCH", time, "verify as of then"),
+	O("sender", "ADDRESS", sender, "MAIL FROM (MX_SENDER)"),
+	O("helo", "NAME", helo, "HELO (MX_HELO)"),
+	O("client-addr", "IP", client_addr, "the client (MX_CLIENT_ADDR)"),
+	O("client-name", "NAME", client_name, "its name (MX_CLIENT_NAME)"),
+	O("auth-user", "NAME", auth_user, "login (MX_AUTH_USER)"),
+};
+
 static const struct subcommand audit_sub = {
 	"audit",
 	"DOMAIN",
@@ -92,6 +104,8 @@ static const struct subcommand subs[] = {
 	{ "auth", "auth [--authserv-id ID] < msg > msg",
 	  "all of these over one message, as a filter", auth_options,
 	  ARRAY_LEN(auth_options), cmd_auth },
+	{ "message", "message < msg", "the scorecard of a received message",
+	  message_options, ARRAY_LEN(message_options), cmd_message },
 	{ "mx", "mx DOMAIN", "mail hosts of a domain", NULL, 0, cmd_mx },
 	{ "ptr", "ptr IP", "name of an address, forward-confirmed", NULL, 0,
 	  cmd_ptr },

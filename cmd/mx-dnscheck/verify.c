@@ -257,27 +257,34 @@ extra_from(const struct msg *m, struct span names)
 	return have > signed_;
 }
 
-static void
-check_hashes(struct parsed *p, struct signature *s, const struct msg *m,
-	     const struct msg_field *f, const struct dkim_record *rec)
+static bool
+check_body(struct parsed *p, struct signature *s, const struct msg *m,
+	   uint64_t *total)
 {
 	struct dkim_body body;
-	struct buf data = BUF_INIT;
 	unsigned char hash[32];
-	bool ok;
 
 	dkim_body_init(&body, p->body, p->limit);
 	dkim_body_add(&body, m->body);
 	dkim_body_done(&body, hash);
-	if (p->limit >= 0 && (uint64_t)p->limit > body.total) {
-		(void)bad(s, VERIFY_PERMERROR, "l= is larger than the body");
+	*total = body.total;
+	if (p->limit >= 0 && (uint64_t)p->limit > body.total)
+		return bad(s, VERIFY_PERMERROR, "l= is larger than the body");
+	if (p->bh.n != sizeof(hash) || memcmp(p->bh.p, hash, sizeof(hash)) != 0)
+		return bad(s, VERIFY_FAIL, "body hash does not match");
+	return true;
+}
+
+static void
+check_hashes(struct parsed *p, struct signature *s, const struct msg *m,
+	     const struct msg_field *f, const struct dkim_record *rec)
+{
+	struct buf data = BUF_INIT;
+	uint64_t total;
+	bool ok;
+
+	if (!check_body(p, s, m, &total))
 		return;
-	}
-	if (p->bh.n != sizeof(hash) ||
-	    memcmp(p->bh.p, hash, sizeof(hash)) != 0) {
-		(void)bad(s, VERIFY_FAIL, "body hash does not match");
-		return;
-	}
 	dkim_data(&data, m, p->names, p->head, f);
 	ok = dkim_verify(rec->key, p->alg, buf_span(&data), buf_span(&p->sig));
 	buf_free(&data);
@@ -285,7 +292,7 @@ check_hashes(struct parsed *p, struct signature *s, const struct msg *m,
 		(void)bad(s, VERIFY_FAIL, "signature does not match");
 	else if (!rec->ed25519 && rec->bits < 1024)
 		(void)bad(s, VERIFY_POLICY, "key under 1024 bits (RFC 8301)");
-	else if (p->limit >= 0 && (uint64_t)p->limit < body.total)
+	else if (p->limit >= 0 && (uint64_t)p->limit < total)
 		(void)bad(s, VERIFY_POLICY, "l= leaves body unsigned");
 	else if (extra_from(m, p->names))
 		(void)bad(s, VERIFY_POLICY, "a second From is not signed");
@@ -350,6 +357,30 @@ verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
 		else
 			not_verified(one, &m->v[i]);
 	}
+}
+
+bool
+verify_body(const struct msg *m, const struct msg_field *f, int64_t now,
+	    const char **why_r)
+{
+	static char why[sizeof(((struct signature *)0)->reason)];
+	struct signatures one = { 0 };
+	struct signature *s;
+	struct parsed p = { 0 };
+	uint64_t total;
+	bool ok;
+
+	one.v = mem_grow(one.v, &one.cap, 1, sizeof(*one.v));
+	s = &one.v[one.n++];
+	*s = (struct signature){ .code = VERIFY_PERMERROR };
+	ok = parse_signature(&p, s, f, now) && check_body(&p, s, m, &total);
+	memcpy(why, s->reason, sizeof(why));
+	*why_r = why;
+	buf_free(&p.auid);
+	buf_free(&p.sig);
+	buf_free(&p.bh);
+	verify_done(&one);
+	return ok;
 }
 
 void

@@ -36,6 +36,9 @@ struct signatures {
  * `policy`.  now: seconds since 1970. */
 void verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
 		 int64_t now, deadline_t dl);
+/* The body hash of one field alone, without DNS; else *why_r. */
+bool verify_body(const struct msg *m, const struct msg_field *f, int64_t now,
+		 const char **why_r);
 void verify_done(struct signatures *s);
 
 #endif
