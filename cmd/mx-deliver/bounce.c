@@ -23,9 +23,10 @@ struct report {
 	const struct queuefile *q;
 	const struct attempt *a;
 	enum bounce_kind kind;
-	struct buf out;
+	struct buf out; /* the parts */
 	char boundary[100];
 	bool full; /* the whole message comes along */
+	bool utf8; /* types of RFC 6533 */
 };
 
 static const char *const subjects[] = {
@@ -46,7 +47,8 @@ listed(const struct report *r, size_t i)
 		return rc->state == QUEUEFILE_FAILED &&
 		       r->a[i].result == DELIVER_FAILED;
 	case BOUNCE_DELAYED:
-		return rc->state == QUEUEFILE_QUEUED;
+		return rc->state == QUEUEFILE_QUEUED &&
+		       r->a[i].result == DELIVER_DEFERRED;
 	default:
 		return r->a[i].tried && r->a[i].result == DELIVER_DONE;
 	}
@@ -73,7 +75,7 @@ date_field(struct buf *b, const char *name, time_t t)
 /* What is known of recipient i: this attempt's words, or the last note. */
 struct last {
 	size_t want;
-	struct buf dsn, text;
+	struct buf dsn, relay, text;
 };
 
 static void
@@ -85,6 +87,8 @@ take_note(void *ctx, const struct queuefile_note *n)
 		return;
 	buf_clear(&l->dsn);
 	buf_addspan(&l->dsn, n->dsn);
+	buf_clear(&l->relay);
+	buf_addspan(&l->relay, n->relay);
 	buf_clear(&l->text);
 	buf_addspan(&l->text, n->text);
 }
@@ -95,6 +99,7 @@ why(const struct report *r, size_t i, struct last *l)
 	*l = (struct last){ .want = i };
 	if (r->a[i].tried) {
 		buf_adds(&l->dsn, r->a[i].dsn);
+		buf_adds(&l->relay, r->a[i].relay);
 		buf_addspan(&l->text, buf_span(&r->a[i].text));
 	} else if (queuefile_notes(r->q, take_note, l, NULL) != 0) {
 		buf_clear(&l->text);
@@ -114,14 +119,15 @@ static void
 last_free(struct last *l)
 {
 	buf_free(&l->dsn);
+	buf_free(&l->relay);
 	buf_free(&l->text);
 }
 
+/* Written last: it says what the parts need. */
 static void
-head(struct report *r, const char *to)
+head(const struct report *r, struct buf *b, const char *to)
 {
 	struct buf v = BUF_INIT;
-	struct buf *b = &r->out;
 
 	date_field(b, "Date", clock_now());
 	buf_addf(&v, "Mail Delivery System <MAILER-DAEMON@%s>",
@@ -139,23 +145,31 @@ head(struct report *r, const char *to)
 	field(b, "MIME-Version", SPAN("1.0"));
 	buf_addf(b,
 		 "Content-Type: multipart/report; "
-		 "report-type=delivery-status;\n\tboundary=\"%s\"\n",
-		 r->boundary);
+		 "report-type=%sdelivery-status;\n\tboundary=\"%s\"\n",
+		 r->utf8 ? "global-" : "", r->boundary);
+	/* RFC 2045 6.4: no less than its parts need. */
+	if (!span_is_ascii(buf_span(&r->out)))
+		buf_adds(b, "Content-Transfer-Encoding: 8bit\n");
 	buf_adds(b, "\nThis is a MIME-encapsulated message.\n");
 	buf_free(&v);
 }
 
 static void
+add_part(struct report *r, const char *what, const char *type, struct span body)
+{
+	buf_addf(
+	    &r->out, "\n--%s\nContent-Description: %s\nContent-Type: %s\n%s\n",
+	    r->boundary, what, type,
+	    span_is_ascii(body) ? "" : "Content-Transfer-Encoding: 8bit\n");
+	buf_addspan(&r->out, body);
+}
+
+static void
 text_part(struct report *r)
 {
-	struct buf *b = &r->out;
+	struct buf body = BUF_INIT, *b = &body;
 
-	buf_addf(b,
-		 "\n--%s\nContent-Description: Notification\n"
-		 "Content-Type: text/plain; charset=utf-8\n"
-		 "Content-Transfer-Encoding: 8bit\n\n"
-		 "This is the mail system at host %s.\n\n",
-		 r->boundary, site.myhostname);
+	buf_addf(b, "This is the mail system at host %s.\n\n", site.myhostname);
 	if (r->kind == BOUNCE_FAILED)
 		buf_adds(b, "Your message could not be delivered to the "
 			    "recipients below. It will not\nbe tried "
@@ -180,6 +194,8 @@ text_part(struct report *r)
 		buf_addc(b, '\n');
 		last_free(&l);
 	}
+	add_part(r, "Notification", "text/plain; charset=utf-8", buf_span(b));
+	buf_free(b);
 }
 
 /* RFC 3464 2.3: "rfc822;ADDRESS", or utf-8 (RFC 6533 3). */
@@ -194,11 +210,38 @@ address_field(struct buf *b, const char *name, const char *addr)
 	buf_free(&v);
 }
 
+/* What the other host said is its own (RFC 3464 2.3.6): "smtp; 550 ...", and
+ * who it was; the rest are our words. */
 static void
-recipient_fields(struct report *r, size_t i)
+diagnostic(struct buf *b, const struct last *l)
+{
+	struct span text = buf_span(&l->text), relay = buf_span(&l->relay);
+	ssize_t said = span_find(text, SPAN(" said: "));
+	ssize_t reply = span_find(text, SPAN(" (in reply to "));
+	ssize_t bracket = span_chr(relay, '[');
+	struct buf v = BUF_INIT;
+
+	if (said >= 0 && bracket > 0) {
+		buf_adds(&v, "dns; ");
+		buf_addspan(&v, span_sub(relay, 0, (size_t)bracket));
+		field(b, "Remote-MTA", buf_span(&v));
+		buf_clear(&v);
+		buf_adds(&v, "smtp; ");
+		buf_addspan(&v,
+			    span_sub(text, (size_t)said + 7,
+				     reply > said ? (size_t)reply : text.n));
+	} else {
+		buf_adds(&v, "x-mx; ");
+		buf_addspan(&v, text);
+	}
+	field(b, "Diagnostic-Code", buf_span(&v));
+	buf_free(&v);
+}
+
+static void
+recipient_fields(const struct report *r, struct buf *b, size_t i)
 {
 	const struct queuefile_rcpt *rc = &r->q->env.rcpt[i];
-	struct buf *b = &r->out, v = BUF_INIT;
 	struct last l;
 
 	why(r, i, &l);
@@ -208,35 +251,19 @@ recipient_fields(struct report *r, size_t i)
 	address_field(b, "Final-Recipient", rc->addr);
 	field(b, "Action", span_of(words[r->kind]));
 	field(b, "Status", buf_span(&l.dsn));
-	if (r->kind != BOUNCE_SUCCESS && r->a[i].tried &&
-	    strcmp(r->a[i].relay, "none") != 0) {
-		ssize_t end = span_chr(span_of(r->a[i].relay), '[');
-
-		buf_adds(&v, "dns; ");
-		buf_add(&v, r->a[i].relay,
-			end > 0 ? (size_t)end : strlen(r->a[i].relay));
-		field(b, "Remote-MTA", buf_span(&v));
-		buf_clear(&v);
-	}
-	buf_addf(&v, "smtp; %s", buf_str(&l.text));
-	field(b, "Diagnostic-Code", buf_span(&v));
+	diagnostic(b, &l);
 	if (r->kind == BOUNCE_DELAYED)
 		date_field(b, "Will-Retry-Until",
 			   (time_t)(r->q->env.arrival_us / 1000000 +
 				    queue_conf.maximal_lifetime / 1000));
-	buf_free(&v);
 	last_free(&l);
 }
 
 static void
 status_part(struct report *r)
 {
-	struct buf *b = &r->out, v = BUF_INIT;
+	struct buf body = BUF_INIT, *b = &body, v = BUF_INIT;
 
-	buf_addf(b,
-		 "\n--%s\nContent-Description: Delivery report\n"
-		 "Content-Type: message/delivery-status\n\n",
-		 r->boundary);
 	if (r->q->env.envid != NULL && r->q->env.envid[0] != '\0')
 		field(b, "Original-Envelope-Id", span_of(r->q->env.envid));
 	buf_addf(&v, "dns; %s", site.myhostname);
@@ -245,8 +272,13 @@ status_part(struct report *r)
 	date_field(b, "Arrival-Date", (time_t)(r->q->env.arrival_us / 1000000));
 	for (size_t i = 0; i < r->q->env.nrcpt; i++) {
 		if (listed(r, i))
-			recipient_fields(r, i);
+			recipient_fields(r, b, i);
 	}
+	add_part(r, "Delivery report",
+		 r->utf8 ? "message/global-delivery-status"
+			 : "message/delivery-status",
+		 buf_span(b));
+	buf_free(b);
 	buf_free(&v);
 }
 
@@ -275,51 +307,59 @@ read_header(const struct queuefile *q, struct buf *out, struct err *e)
 	return 0;
 }
 
-/* Everything but the message itself, which deliver_enqueue copies. */
+/* The message, whole: bounce_size_limit bounds it. */
+static int
+read_message(const struct queuefile *q, struct buf *out, struct err *e)
+{
+	ssize_t n;
+
+	do {
+		char *room = buf_room(out, 16384);
+		n = queuefile_read(q, out->n, room, 16384);
+		if (n > 0)
+			buf_grew(out, (size_t)n);
+	} while (n > 0);
+	return n < 0 ? err_sys(e, "%s: reading the message", q->id) : 0;
+}
+
 static int
 last_part(struct report *r, struct err *e)
 {
-	struct buf header = BUF_INIT;
-	int rc = 0;
+	struct buf body = BUF_INIT;
+	int rc = r->full ? read_message(r->q, &body, e)
+			 : read_header(r->q, &body, e);
 
-	buf_addf(&r->out,
-		 "\n--%s\nContent-Description: Undelivered Message%s\n"
-		 "Content-Type: %s\n%s\n",
-		 r->boundary, r->full ? "" : " Headers",
-		 r->full ? "message/rfc822" : "text/rfc822-headers",
-		 r->q->env.flags & QUEUEFILE_8BIT
-		     ? "Content-Transfer-Encoding: 8bit\n"
-		     : "");
-	if (!r->full) {
-		rc = read_header(r->q, &header, e);
-		buf_addspan(&r->out, buf_span(&header));
-	}
-	buf_free(&header);
+	if (rc == 0 && r->full)
+		add_part(r, "Undelivered Message",
+			 r->utf8 ? "message/global" : "message/rfc822",
+			 buf_span(&body));
+	else if (rc == 0)
+		add_part(r, "Undelivered Message Headers",
+			 r->utf8 ? "message/global-headers"
+				 : "text/rfc822-headers",
+			 buf_span(&body));
+	buf_free(&body);
 	return rc;
 }
 
-/* The whole report in one buffer: bounce_size_limit bounds the message. */
 static int
 write_report(struct report *r, struct queuefile_env *env, struct err *e)
 {
+	struct buf all = BUF_INIT;
 	char id[64];
-	char *b;
-	uint64_t at = 0;
 
+	text_part(r);
+	status_part(r);
 	if (last_part(r, e) != 0)
 		return -1;
-	while (r->full && at < r->q->msg_size) {
-		ssize_t n;
-
-		b = buf_room(&r->out, 16384);
-		n = queuefile_read(r->q, at, b, 16384);
-		if (n <= 0)
-			return err_sys(e, "%s: reading the message", r->q->id);
-		buf_grew(&r->out, (size_t)n);
-		at += (uint64_t)n;
-	}
 	buf_addf(&r->out, "\n--%s--\n", r->boundary);
-	if (deliver_enqueue(env, buf_span(&r->out), -1, 0, 0, id, e) != 0)
+	if (!span_is_ascii(buf_span(&r->out)))
+		env->flags |= QUEUEFILE_8BIT;
+	head(r, &all, env->rcpt[0].addr);
+	buf_addspan(&all, buf_span(&r->out));
+	int rc = deliver_enqueue(env, buf_span(&all), -1, 0, 0, id, e);
+	buf_free(&all);
+	if (rc != 0)
 		return -1;
 	log_role("bounce");
 	log_info("%s: sender %s notification: %s", r->q->id,
@@ -385,12 +425,9 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 			 ? mem_printf("%s@%s", queue_conf.double_bounce_sender,
 				      site.myhostname)
 			 : mem_strdup("");
-	env.flags = QUEUEFILE_FILTERED |
-		    (q->env.flags & (QUEUEFILE_8BIT | QUEUEFILE_UTF8));
+	env.flags = QUEUEFILE_FILTERED | (q->env.flags & QUEUEFILE_UTF8);
+	r.utf8 = q->env.flags & QUEUEFILE_UTF8;
 	(void)queuefile_env_add(&env, to);
-	head(&r, to);
-	text_part(&r);
-	status_part(&r);
 	rc = write_report(&r, &env, e);
 	buf_free(&r.out);
 	queuefile_env_free(&env);

@@ -122,7 +122,7 @@ main(int argc, char **argv)
 		return bare_mbox(options.mbox, options.sender);
 	log_open(site.syslog_name, "deliver", (enum log_format)site.log_format);
 	if (options.queue_run)
-		return queue_run(options.watch);
+		return queue_run(&program, options.watch);
 	if (options.list || options.show || options.flush || options.hold ||
 	    options.release || options.requeue || options.remove)
 		return run_tool(argc - at, argv + at);

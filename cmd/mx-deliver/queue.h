@@ -1,16 +1,25 @@
 /*
  * queue.h - the queue's runner, tools and reports.
+ *   queue_run.c      looks for entries that are due, one runner a spool
+ *   queue_pool.c     the runner's workers: an entry at a time each
+ *   queue_entry.c    in a worker: one attempt at one entry
+ *   queue_report.c   who is to be told of what
+ *   queue_send.c     drives mx-send
+ *   queue_dest.c     what all workers know of destinations
+ *   bounce.c         writes a report
+ *   queue_tools.c    --list, --show, --hold ...
  */
 #ifndef MX_DELIVER_QUEUE_H
 #define MX_DELIVER_QUEUE_H
 
 #include "deliver.h"
+#include "opt.h"
 
 struct queue_conf {
 	int64_t minimal_backoff, maximal_backoff; /* ms */
 	int64_t maximal_lifetime, bounce_lifetime, delay_warning;
 	int64_t run_delay;
-	int64_t process_limit;
+	int64_t process_limit, concurrency_limit, recipient_limit;
 	int64_t bounce_size_limit;
 	bool soft_bounce;
 	char *double_bounce_sender, *bounce_notice_recipient;
@@ -18,35 +27,105 @@ struct queue_conf {
 };
 extern struct queue_conf queue_conf;
 
+/* The next attempt of what is on hold: far ahead, in 2100. */
+#define QUEUE_NEVER ((time_t)4102444800)
+
 /* One recipient's result in an attempt. */
 struct attempt {
 	enum deliver_result result;
 	bool tried; /* this time */
+	bool skip;  /* tried in the first part of this attempt */
 	bool expired;
 	char relay[300], dsn[16];
 	struct buf text;
 };
 
-/* queue_entry.c: one attempt at an entry, in a child of the runner.  Marks
- * each recipient before the next step; then removes the entry, or sets its
- * next attempt.  0 when the entry is in order afterwards. */
-int queue_entry(const char *id);
+/* An entry being worked on. */
+struct work {
+	struct queuefile q;
+	struct route *route; /* one a recipient */
+	struct attempt *a;
+	int64_t started; /* clock_now_us */
+	int64_t tries;   /* attempts before this one */
+	bool delayed;    /* the sender was told of a delay already */
+};
+
+/* queue_entry.c: one attempt at an entry, in a worker.  Marks each recipient
+ * before the next step; then removes the entry, or sets its next attempt. */
+enum queue_result {
+	QUEUE_WORKED = 'd',  /* tried */
+	QUEUE_NOTHING = 'n', /* gone, on hold, not due, somebody else's */
+	QUEUE_AGAIN = 'a',   /* a destination is busy: soon once more */
+	QUEUE_TROUBLE = 'e'  /* logged; the entry waits */
+};
+enum queue_result queue_entry(const char *id);
+/* Asked to end: the worker finishes the step it is in. */
+extern volatile int queue_stopping;
+
+/* queue_report.c: failures, the first delay, successes.  -1 when the report
+ * of a failure could not be made: the entry has to stay. */
+int queue_report(struct work *w);
+void queue_report_delay(struct work *w);
+
 /* queue_send.c: recipients idx[0..n-1] of q to one nexthop by mx-send; calls
  * done for each as soon as its verdict is read. */
-typedef void queue_done_fn(void *ctx, size_t rcpt, struct span status,
-			   struct span dsn, struct span relay,
-			   struct span text);
+struct verdict {
+	size_t rcpt;
+	enum deliver_result result;
+	const char *dsn, *relay; /* checked, escaped */
+	struct span text;
+	int64_t connect_us, transmit_us;
+};
 void queue_send(const struct queuefile *q, const struct route *r,
-		const size_t *idx, size_t n, queue_done_fn *done, void *ctx);
+		const size_t *idx, size_t n,
+		void (*done)(void *ctx, const struct verdict *v), void *ctx);
+
+/* queue_dest.c: shared by all workers; made by the runner before them. */
+void queue_dest_init(size_t workers);
+/* This process is worker number `n`. */
+void queue_dest_worker(size_t n);
+/* A worker died: its place at a destination is free. */
+void queue_dest_forget(size_t n);
+/* May we go there now?  False when default_destination_concurrency_limit is
+ * reached.  Ended by queue_dest_leave. */
+bool queue_dest_enter(const struct route *r);
+void queue_dest_leave(void);
+/* The host cannot be reached: others need not try for a while.  text is what
+ * they will say. */
+void queue_dest_suspend(const struct route *r, struct span text);
+void queue_dest_works(const struct route *r);
+/* Is it suspended?  Then text (of 300 bytes) says why. */
+bool queue_dest_suspended(const struct route *r, char text[300]);
+/* --flush: forget what was suspended before now. */
+void queue_dest_flushed(int dirfd);
 
 /* bounce.c: a report (RFC 3464) about these recipients, as a new entry. */
 enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_SUCCESS };
 int bounce_report(const struct queuefile *q, const struct attempt *a,
 		  enum bounce_kind kind, struct err *e);
 
+/* queue_pool.c */
+struct pool;
+struct pool *pool_new(size_t max, const int *close_in_child, size_t n);
+/* Gives an entry to an idle worker, or to a new one.  False: all are busy. */
+bool pool_give(struct pool *p, const char *id);
+bool pool_has(const struct pool *p, struct span id);
+size_t pool_busy(const struct pool *p);
+/* Adds what ppoll(2) should watch; max entries; returns how many. */
+struct pollfd;
+size_t pool_watch(const struct pool *p, struct pollfd *v, size_t max);
+/* Takes results and deaths. */
+void pool_take(struct pool *p,
+	       void (*done)(void *ctx, const char *id, enum queue_result r),
+	       void *ctx);
+/* Idle workers end; busy ones after their entry (SIGHUP: new configuration).*/
+void pool_recycle(struct pool *p);
+/* All end: each finishes the step it is in; after 15 s they are killed. */
+void pool_end(struct pool *p);
+
 /* queue_run.c: --queue-run [--watch]; a status. */
-int queue_run(bool watch);
-/* queue_tools.c: --list, --show ... */
+int queue_run(const struct program *p, bool watch);
+/* queue_tools.c: --list, --show ...; id "ALL": every entry. */
 int queue_list(void);
 int queue_show(const char *id);
 int queue_flush(const char *what); /* "": all */

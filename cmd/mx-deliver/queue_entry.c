@@ -1,7 +1,6 @@
 /*
- * queue_entry.c - one attempt at one queue entry: route, deliver, mark,
- * report, and when to try again.  DESIGN 3.9: each mark is written before the
- * next step.
+ * queue_entry.c - one attempt at one queue entry: route, deliver, mark, and
+ * when to try again.  DESIGN 3.9: each mark is written before the next step.
  */
 #include "queue.h"
 #include "clock.h"
@@ -12,64 +11,71 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct work {
-	struct queuefile q;
-	struct route *route; /* one a recipient */
-	struct attempt *a;
-	int64_t started; /* clock_now_us */
-};
-
-static void
-say(struct work *w, size_t i, const char *role, const char *status)
+static int64_t
+age_ms(const struct work *w)
 {
-	const struct queuefile_rcpt *r = &w->q.env.rcpt[i];
-	int64_t now = clock_now_us();
-	struct delays dl = { .arrival_us = w->q.env.arrival_us,
-			     .a = 0,
-			     .b = w->started - w->q.env.arrival_us,
-			     .c = 0,
-			     .d = now - w->started };
+	int64_t age = (w->started - w->q.env.arrival_us) / 1000;
 
-	deliver_log(role, w->q.id, r->addr, r->original, w->a[i].relay, &dl,
-		    w->a[i].dsn, status, buf_str(&w->a[i].text));
+	return age > 0 ? age : 0;
 }
 
-/* Too old to try again?  THREATS 110: a clock that jumps does not expire an
- * entry that was not tried twice. */
+static void
+say(struct work *w, size_t i, const struct verdict *v, const char *status)
+{
+	const struct queuefile_rcpt *r = &w->q.env.rcpt[i];
+	const char *role = w->route[i].transport;
+	struct delays dl = { .arrival_us = w->q.env.arrival_us,
+			     .a = w->started - w->q.env.arrival_us,
+			     .c = v->connect_us,
+			     .d = v->transmit_us };
+
+	dl.b = clock_now_us() - w->started - dl.c - dl.d;
+	/* A delivery here is all transmission. */
+	if (w->route[i].kind == ROUTE_LOCAL) {
+		dl.d = dl.b;
+		dl.b = 0;
+	}
+	if (role == NULL || role[0] == '\0')
+		role = "error";
+	deliver_log(strcmp(role, "relay") == 0 ? "smtp" : role, w->q.id,
+		    r->addr, r->original, w->a[i].relay, &dl, w->a[i].dsn,
+		    status, buf_str(&w->a[i].text));
+}
+
+/* Too old to try again?  THREATS 110: whatever the clock says, not before it
+ * was tried twice, unless it is to be tried once only. */
 static bool
 too_old(const struct work *w)
 {
-	bool report = w->q.env.sender[0] == '\0';
-	int64_t limit =
-	    report ? queue_conf.bounce_lifetime : queue_conf.maximal_lifetime;
-	int64_t age = (w->started - w->q.env.arrival_us) / 1000;
+	int64_t limit = w->q.env.sender[0] == '\0'
+			    ? queue_conf.bounce_lifetime
+			    : queue_conf.maximal_lifetime;
 
-	return age >= limit;
+	return age_ms(w) >= limit && (limit == 0 || w->tries > 0);
 }
 
-/* The verdict of recipient i: marked, noted, logged, in that order. */
+/* The verdict of a recipient: marked, noted, logged, in that order. */
 static void
-settle(struct work *w, size_t i, enum deliver_result result, struct span dsn,
-       struct span relay, struct span text)
+settle(struct work *w, const struct verdict *v, bool noted)
 {
-	struct attempt *a = &w->a[i];
-	struct queuefile_note note = {
-		.rcpt = i, .dsn = dsn, .relay = relay, .text = text
-	};
-	const char *role = w->route[i].transport;
+	struct attempt *a = &w->a[v->rcpt];
+	struct queuefile_note note = { .rcpt = v->rcpt,
+				       .dsn = span_of(v->dsn),
+				       .relay = span_of(v->relay),
+				       .text = v->text };
 	const char *status;
 	struct err e = ERR_INIT;
 	char state;
 
-	if (result == DELIVER_FAILED && queue_conf.soft_bounce)
-		result = DELIVER_DEFERRED;
 	a->tried = true;
-	a->result = result;
-	snprintf(a->dsn, sizeof(a->dsn), "%.*s", SPAN_ARG(dsn));
-	snprintf(a->relay, sizeof(a->relay), "%.*s", SPAN_ARG(relay));
+	a->result = v->result;
+	if (a->result == DELIVER_FAILED && queue_conf.soft_bounce)
+		a->result = DELIVER_DEFERRED;
+	snprintf(a->dsn, sizeof(a->dsn), "%s", v->dsn);
+	snprintf(a->relay, sizeof(a->relay), "%s", v->relay);
 	buf_clear(&a->text);
-	buf_addspan(&a->text, text);
-	if (result == DELIVER_DEFERRED && too_old(w)) {
+	buf_addspan(&a->text, v->text);
+	if (a->result == DELIVER_DEFERRED && too_old(w)) {
 		a->expired = true;
 		a->result = DELIVER_FAILED;
 	}
@@ -80,83 +86,162 @@ settle(struct work *w, size_t i, enum deliver_result result, struct span dsn,
 		 : a->expired                  ? "expired"
 		 : a->result == DELIVER_FAILED ? "bounced"
 					       : "deferred";
-	if (queuefile_mark(&w->q, i, state, &e) != 0)
+	if (state != QUEUEFILE_QUEUED &&
+	    queuefile_mark(&w->q, v->rcpt, state, &e) != 0)
 		log_error("%s: %s", w->q.id, e.text);
 	note.word = span_of(status);
-	if (queuefile_note(&w->q, &note, &e) != 0)
+	if ((noted || state != QUEUEFILE_QUEUED) &&
+	    queuefile_note(&w->q, &note, &e) != 0)
 		log_error("%s: %s", w->q.id, e.text);
-	if (role == NULL || role[0] == '\0')
-		role = "error";
-	say(w, i, strcmp(role, "relay") == 0 ? "smtp" : role, status);
+	say(w, v->rcpt, v, status);
 }
 
 static void
-remote_done(void *ctx, size_t i, struct span status, struct span dsn,
-	    struct span relay, struct span text)
+remote_done(void *ctx, const struct verdict *v)
 {
-	enum deliver_result r = DELIVER_DEFERRED;
-
-	if (span_is(status, "sent"))
-		r = DELIVER_DONE;
-	else if (span_is(status, "bounced"))
-		r = DELIVER_FAILED;
-	/* The log line puts its own brackets around it. */
-	if (text.n >= 2 && text.p[0] == '(' && text.p[text.n - 1] == ')')
-		text = span_sub(text, 1, text.n - 1);
-	settle(ctx, i, r, dsn, relay, text);
+	settle(ctx, v, true);
 }
 
 static void
 local_one(struct work *w, size_t i)
 {
+	const struct route *r = &w->route[i];
 	struct outcome o = { .result = DELIVER_DEFERRED };
 
-	deliver_local(&w->route[i], &w->q, i, &o);
-	settle(w, i, o.result, span_of(o.dsn),
-	       span_of(w->route[i].transport ? w->route[i].transport : "local"),
-	       span_of(o.result == DELIVER_DONE ? o.text : o.why.text));
+	deliver_local(r, &w->q, i, &o);
+	struct verdict v = {
+		.rcpt = i,
+		.result = o.result,
+		.dsn = o.dsn,
+		.relay = r->transport != NULL ? r->transport : "local",
+		.text = span_of(o.result == DELIVER_DONE ? o.text : o.why.text)
+	};
+	settle(w, &v, true);
 }
 
 static void
 no_route(struct work *w, size_t i)
 {
-	const struct err *why = &w->route[i].why;
+	const struct route *r = &w->route[i];
+	struct verdict v = { .rcpt = i,
+			     .result = r->kind == ROUTE_FAILED
+					   ? DELIVER_FAILED
+					   : DELIVER_DEFERRED,
+			     .dsn = err_code(&r->why),
+			     .relay = "none",
+			     .text = span_of(r->why.text) };
 
-	settle(w, i,
-	       w->route[i].kind == ROUTE_FAILED ? DELIVER_FAILED
-						: DELIVER_DEFERRED,
-	       span_of(err_code(why)), SPAN("none"), span_of(why->text));
+	settle(w, &v, true);
 }
 
-/* All recipients that share a transport and nexthop go in one session. */
-static void
-remote_group(struct work *w, size_t first)
+/* Those that share transport and nexthop with `first` and wait. */
+static size_t
+gather(const struct work *w, size_t first, size_t *idx, size_t max)
 {
-	size_t *idx = mem_alloc(w->q.env.nrcpt, sizeof(*idx)), n = 0;
 	const struct route *r = &w->route[first];
+	size_t n = 0;
 
-	for (size_t i = first; i < w->q.env.nrcpt && n < 50; i++) {
+	for (size_t i = first; i < w->q.env.nrcpt && n < max; i++) {
 		const struct route *o = &w->route[i];
 
 		if (w->q.env.rcpt[i].state == QUEUEFILE_QUEUED &&
-		    !w->a[i].tried && o->kind == ROUTE_REMOTE &&
+		    !w->a[i].tried && !w->a[i].skip &&
+		    o->kind == ROUTE_REMOTE &&
 		    strcmp(o->transport, r->transport) == 0 &&
 		    strcmp(o->nexthop, r->nexthop) == 0)
 			idx[n++] = i;
 	}
-	queue_send(&w->q, r, idx, n, remote_done, w);
-	free(idx);
+	return n;
 }
 
+/* Nobody who cannot be reached is called again and again. */
+static bool
+suspended(struct work *w, const struct route *r, const size_t *idx, size_t n)
+{
+	char why[300], text[360];
+
+	if (!queue_dest_suspended(r, why))
+		return false;
+	snprintf(text, sizeof(text), "delivery temporarily suspended: %s", why);
+	for (size_t i = 0; i < n; i++) {
+		struct verdict v = { .rcpt = idx[i],
+				     .result = DELIVER_DEFERRED,
+				     .dsn = "4.4.1",
+				     .relay = "none",
+				     .text = span_of(text) };
+		settle(w, &v, false);
+	}
+	return true;
+}
+
+/* Was it the host that failed, and not the message? */
 static void
+judge_host(const struct work *w, const struct route *r, const size_t *idx,
+	   size_t n)
+{
+	const struct attempt *a = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		a = &w->a[idx[i]];
+		if (a->result == DELIVER_DONE ||
+		    (strcmp(a->dsn, "4.4.1") != 0 &&
+		     strcmp(a->dsn, "4.4.3") != 0)) {
+			queue_dest_works(r);
+			return;
+		}
+	}
+	if (a != NULL)
+		queue_dest_suspend(r, buf_span(&a->text));
+}
+
+/* All recipients of one destination, in sessions of recipient_limit.  False:
+ * too many are there already. */
+static bool
+remote_group(struct work *w, size_t first)
+{
+	size_t max = (size_t)queue_conf.recipient_limit, n;
+	const struct route *r = &w->route[first];
+	size_t *idx;
+
+	if (strcmp(r->transport, "smtp") != 0 &&
+	    strcmp(r->transport, "relay") != 0 &&
+	    strcmp(r->transport, "lmtp") != 0) {
+		struct route *own = &w->route[first];
+		own->kind = ROUTE_DEFERRED;
+		(void)err_esc(&own->why, ST_TEMPFAIL, "4.3.5",
+			      "mail transport \"%s\" is not known: see "
+			      "transport_maps, default_transport",
+			      r->transport);
+		no_route(w, first);
+		return true;
+	}
+	if (!queue_dest_enter(r))
+		return false;
+	idx = mem_alloc(max, sizeof(*idx));
+	while (!queue_stopping && (n = gather(w, first, idx, max)) > 0) {
+		if (suspended(w, r, idx, n))
+			continue;
+		queue_send(&w->q, r, idx, n, remote_done, w);
+		judge_host(w, r, idx, n);
+	}
+	free(idx);
+	queue_dest_leave();
+	return true;
+}
+
+/* False when some wait for a busy destination. */
+static bool
 deliver_all(struct work *w)
 {
+	bool all = true;
+
 	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
-		if (w->q.env.rcpt[i].state == QUEUEFILE_QUEUED)
+		if (w->q.env.rcpt[i].state == QUEUEFILE_QUEUED && !w->a[i].skip)
 			route_find(&w->route[i], &w->q.env, &w->q.env.rcpt[i]);
 	}
-	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
-		if (w->q.env.rcpt[i].state != QUEUEFILE_QUEUED || w->a[i].tried)
+	for (size_t i = 0; i < w->q.env.nrcpt && !queue_stopping; i++) {
+		if (w->q.env.rcpt[i].state != QUEUEFILE_QUEUED ||
+		    w->a[i].tried || w->a[i].skip)
 			continue;
 		switch (w->route[i].kind) {
 		case ROUTE_LOCAL:
@@ -164,124 +249,40 @@ deliver_all(struct work *w)
 			local_one(w, i);
 			break;
 		case ROUTE_REMOTE:
-			remote_group(w, i);
+			all = remote_group(w, i) && all;
 			break;
 		default:
 			no_route(w, i);
 		}
 	}
+	return all && !queue_stopping;
 }
-
-static bool
-wants(const struct queuefile_rcpt *r, const char *what, bool unless_said)
-{
-	struct span rest = span_of(r->notify), w;
-
-	if (r->notify == NULL || r->notify[0] == '\0')
-		return unless_said;
-	while (span_word(&rest, ", ", &w)) {
-		if (span_iis(w, what))
-			return true;
-	}
-	return false;
-}
-
-/* Failures that nobody was told of yet: also those of an earlier run that
- * died before its report was durable. */
-static int
-report_failures(struct work *w)
-{
-	struct err e = ERR_INIT;
-	bool any = false;
-
-	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
-		struct queuefile_rcpt *r = &w->q.env.rcpt[i];
-
-		if (r->state != QUEUEFILE_FAILED)
-			continue;
-		w->a[i].result = DELIVER_FAILED;
-		if (!wants(r, "FAILURE", true))
-			w->a[i].result = DELIVER_DONE; /* not in the report */
-		else
-			any = true;
-	}
-	if (any && bounce_report(&w->q, w->a, BOUNCE_FAILED, &e) != 0) {
-		log_error("%s: the report could not be made: %s: it will be "
-			  "tried again",
-			  w->q.id, e.text);
-		return -1;
-	}
-	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
-		if (w->q.env.rcpt[i].state == QUEUEFILE_FAILED &&
-		    queuefile_mark(&w->q, i, QUEUEFILE_TOLD, &e) != 0)
-			log_error("%s: %s", w->q.id, e.text);
-	}
-	return 0;
-}
-
-struct history {
-	bool delayed;  /* a delay was told already */
-	int64_t tries; /* attempts so far, by notes of the entry */
-};
 
 static void
 read_note(void *ctx, const struct queuefile_note *n)
 {
-	struct history *h = ctx;
+	struct work *w = ctx;
 
-	if (n->rcpt != SIZE_MAX)
+	/* An attempt that went to busy destinations in vain goes on with
+	 * the others; who said "later" in it is not asked again. */
+	if (n->rcpt != SIZE_MAX) {
+		w->a[n->rcpt].skip = span_is(n->word, "deferred");
 		return;
-	h->delayed |= span_is(n->word, "delayed");
-	h->tries += span_is(n->word, "attempt");
-}
-
-/* RFC 3461 4.1: DELAY asked for, or no NOTIFY at all. */
-static void
-report_delay(struct work *w, const struct history *h)
-{
-	struct queuefile_note note = { .rcpt = SIZE_MAX,
-				       .word = SPAN("delayed"),
-				       .dsn = SPAN("-"),
-				       .relay = SPAN("none"),
-				       .text = SPAN("sender told") };
-	int64_t age = (w->started - w->q.env.arrival_us) / 1000;
-	struct err e = ERR_INIT;
-	bool any = false;
-
-	if (queue_conf.delay_warning <= 0 || h->delayed ||
-	    age < queue_conf.delay_warning || w->q.env.sender[0] == '\0')
+	}
+	w->delayed |= span_is(n->word, "delayed");
+	if (!span_is(n->word, "attempt"))
 		return;
+	w->tries++;
 	for (size_t i = 0; i < w->q.env.nrcpt; i++)
-		any |= w->q.env.rcpt[i].state == QUEUEFILE_QUEUED &&
-		       wants(&w->q.env.rcpt[i], "DELAY", true);
-	if (!any)
-		return;
-	if (bounce_report(&w->q, w->a, BOUNCE_DELAYED, &e) != 0 ||
-	    queuefile_note(&w->q, &note, &e) != 0)
-		log_error("%s: the delay was not told: %s", w->q.id, e.text);
+		w->a[i].skip = false;
 }
 
-/* NOTIFY=SUCCESS where this is the last hop (RFC 3461 5.2). */
-static void
-report_success(struct work *w)
-{
-	struct err e = ERR_INIT;
-	bool any = false;
-
-	for (size_t i = 0; i < w->q.env.nrcpt; i++)
-		any |= w->a[i].tried && w->a[i].result == DELIVER_DONE &&
-		       w->route[i].kind == ROUTE_LOCAL &&
-		       wants(&w->q.env.rcpt[i], "SUCCESS", false);
-	if (any && bounce_report(&w->q, w->a, BOUNCE_SUCCESS, &e) != 0)
-		log_error("%s: the success was not told: %s", w->q.id, e.text);
-}
-
-/* Doubling from minimal to maximal, as old as the entry is: Postfix's way. */
+/* As old as the entry is, between minimal and maximal: it doubles, as
+ * Postfix's does. */
 static time_t
 next_attempt(const struct work *w)
 {
-	int64_t age = (clock_now_us() - w->q.env.arrival_us) / 1000;
-	int64_t wait = age;
+	int64_t wait = (clock_now_us() - w->q.env.arrival_us) / 1000;
 
 	if (wait < queue_conf.minimal_backoff)
 		wait = queue_conf.minimal_backoff;
@@ -290,36 +291,47 @@ next_attempt(const struct work *w)
 	return clock_now() + (time_t)(wait / 1000 > 0 ? wait / 1000 : 1);
 }
 
-static int
-finish(struct work *w)
+static enum queue_result
+remove_entry(struct work *w)
+{
+	struct err e = ERR_INIT;
+
+	log_role("qmgr");
+	if (queuefile_remove(&w->q, &e) != 0) {
+		log_error("%s: %s", w->q.id, e.text);
+		return QUEUE_TROUBLE;
+	}
+	log_info("%s: removed", w->q.id);
+	return QUEUE_WORKED;
+}
+
+static enum queue_result
+finish(struct work *w, bool all)
 {
 	struct queuefile_note note = { .rcpt = SIZE_MAX,
 				       .word = SPAN("attempt"),
 				       .dsn = SPAN("-"),
 				       .relay = SPAN("none"),
 				       .text = SPAN("-") };
-	struct history h = { false, 0 };
 	struct err e = ERR_INIT;
-	int told = report_failures(w);
+	int told = queue_report(w);
 
-	report_success(w);
-	if (queuefile_count(&w->q, QUEUEFILE_QUEUED) == 0 && told == 0) {
-		log_role("qmgr");
-		if (queuefile_remove(&w->q, &e) != 0) {
+	if (queuefile_count(&w->q, QUEUEFILE_QUEUED) == 0 && told == 0)
+		return remove_entry(w);
+	if (!all) {
+		/* Due still; who asked to end, or the runner's list of what
+		 * waits for a place, sees to it. */
+		if (queuefile_next(&w->q, clock_now(), &e) != 0)
 			log_error("%s: %s", w->q.id, e.text);
-			return -1;
-		}
-		log_info("%s: removed", w->q.id);
-		return 0;
+		return QUEUE_AGAIN;
 	}
-	if (queuefile_notes(&w->q, read_note, &h, &e) == 0)
-		report_delay(w, &h);
+	queue_report_delay(w);
 	if (queuefile_note(&w->q, &note, &e) != 0 ||
 	    queuefile_next(&w->q, next_attempt(w), &e) != 0) {
 		log_error("%s: %s", w->q.id, e.text);
-		return -1;
+		return QUEUE_TROUBLE;
 	}
-	return 0;
+	return told == 0 ? QUEUE_WORKED : QUEUE_TROUBLE;
 }
 
 static void
@@ -336,44 +348,67 @@ say_active(const struct work *w)
 	log_event_end(&ev);
 }
 
-int
+/* Notes what was, and puts the next attempt ahead: should this process die,
+ * the entry is not tried again at once. */
+static int
+prepare(struct work *w)
+{
+	time_t ahead =
+	    clock_now() + (time_t)(queue_conf.minimal_backoff / 1000);
+	struct err e = ERR_INIT;
+
+	if (queuefile_next(&w->q, ahead, &e) == 0 &&
+	    queuefile_notes(&w->q, read_note, w, &e) == 0)
+		return 0;
+	log_error("%s: %s", w->q.id, e.text);
+	return -1;
+}
+
+static enum queue_result
+attempt(struct work *w)
+{
+	enum queue_result r = QUEUE_TROUBLE;
+
+	w->route = mem_alloc(w->q.env.nrcpt, sizeof(*w->route));
+	w->a = mem_alloc(w->q.env.nrcpt, sizeof(*w->a));
+	if (prepare(w) == 0) {
+		say_active(w);
+		r = finish(w, deliver_all(w));
+	}
+	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
+		route_free(&w->route[i]);
+		buf_free(&w->a[i].text);
+	}
+	free(w->route);
+	free(w->a);
+	return r;
+}
+
+enum queue_result
 queue_entry(const char *id)
 {
 	struct work w = { .started = clock_now_us() };
 	struct err e = ERR_INIT;
-	int dirfd = deliver_queue_dir(&e), r;
-	enum queuefile_result got;
+	enum queue_result r = QUEUE_NOTHING;
+	int dirfd = deliver_queue_dir(&e);
 
+	log_role("qmgr");
 	if (dirfd < 0) {
 		log_error("%s", e.text);
-		return -1;
+		return QUEUE_TROUBLE;
 	}
-	got = queuefile_open(&w.q, dirfd, id, QUEUEFILE_LOCK | QUEUEFILE_CHECK,
-			     &e);
-	if (got != QUEUEFILE_OK) {
-		if (got == QUEUEFILE_ERROR)
-			log_error("%s: %s", id, e.text);
-		return got == QUEUEFILE_ERROR ? -1 : 0;
-	}
-	if (w.q.env.hold) {
-		queuefile_close(&w.q);
-		return 0;
-	}
-	/* Should this process die, the entry is not tried again at once. */
-	if (queuefile_next(
-		&w.q, clock_now() + queue_conf.minimal_backoff / 1000, &e) != 0)
+	enum queuefile_result got = queuefile_open(
+	    &w.q, dirfd, id, QUEUEFILE_LOCK | QUEUEFILE_CHECK, &e);
+	if (got == QUEUEFILE_ERROR)
 		log_error("%s: %s", id, e.text);
-	w.route = mem_alloc(w.q.env.nrcpt, sizeof(*w.route));
-	w.a = mem_alloc(w.q.env.nrcpt, sizeof(*w.a));
-	say_active(&w);
-	deliver_all(&w);
-	r = finish(&w);
-	for (size_t i = 0; i < w.q.env.nrcpt; i++) {
-		route_free(&w.route[i]);
-		buf_free(&w.a[i].text);
+	if (got != QUEUEFILE_OK)
+		return got == QUEUEFILE_ERROR ? QUEUE_TROUBLE : QUEUE_NOTHING;
+	if (w.q.env.hold) {
+		if (queuefile_next(&w.q, QUEUE_NEVER, &e) != 0)
+			log_error("%s: %s", id, e.text);
+	} else if (w.q.next <= clock_now()) {
+		r = attempt(&w);
 	}
-	free(w.route);
-	free(w.a);
 	queuefile_close(&w.q);
 	return r;
 }

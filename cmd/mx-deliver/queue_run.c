@@ -1,15 +1,13 @@
 /*
  * queue_run.c - mx-deliver --queue-run [--watch]: looks for entries that are
- * due and gives each to a child.  One runner a spool.  The runner itself never
- * opens an entry; as root it keeps its rights only to start children, which
- * become mail_owner (and whoever owns a mailbox).
+ * due and gives each to a worker.  One runner a spool.  The runner itself
+ * never opens an entry: it sees names and times.  As root it keeps its rights
+ * only to start workers, which become mail_owner.
  */
 #include "queue.h"
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
-#include "opt.h"
-#include "sandbox.h"
 #include "site.h"
 #include "status.h"
 
@@ -23,147 +21,196 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define DUE_MAX 20000 /* names kept of one look; the rest is found later */
+#define NAMES_MAX                                                              \
+	20000         /* names in memory; the rest is found by a later look    \
+		       */
+#define ROUNDS_MAX 10 /* of one pass: reports of reports end before that */
 
-struct child {
-	pid_t pid;
-	char id[64];
+/* Names that wait for a worker, in order, each once. */
+struct names {
+	struct map *known;
+	struct strs list;
+	size_t at;
 };
 
 struct runner {
-	int dirfd;
-	int events; /* inotify, or -1 */
-	struct strs due;
-	size_t at; /* the next of due */
-	struct child *child;
-	size_t nchild, max;
-	time_t next; /* earliest attempt that lies ahead */
-	bool cut;    /* DUE_MAX was reached */
+	int dirfd, lock, events;
+	int watch[256]; /* of each folder */
+	struct pool *pool;
+	struct names due, again;
+	time_t next; /* earliest attempt that lies ahead, 0: none known */
+	deadline_t look_at;    /* the next look, whatever happens */
+	deadline_t look_after; /* no look before this */
+	bool cut;              /* NAMES_MAX was reached, or events were lost */
+	size_t worked;
 	bool failed;
 };
 
-static volatile sig_atomic_t runner_stop, runner_woken;
+static volatile sig_atomic_t runner_stop, runner_reload;
 
 static void
 on_signal(int sig)
 {
 	if (sig == SIGTERM || sig == SIGINT)
 		runner_stop = 1;
-	else
-		runner_woken = 1;
+	else if (sig == SIGHUP)
+		runner_reload = 1;
 }
 
-static bool
-being_worked_on(const struct runner *r, const char *id)
+static void
+names_init(struct names *n)
 {
-	for (size_t i = 0; i < r->nchild; i++) {
-		if (strcmp(r->child[i].id, id) == 0)
-			return true;
+	*n = (struct names){ .known = map_new() };
+}
+
+static void
+names_done(struct names *n)
+{
+	map_free(n->known, NULL);
+	strs_free(&n->list);
+}
+
+static size_t
+names_left(const struct names *n)
+{
+	return n->list.n - n->at;
+}
+
+/* False when there is no room. */
+static bool
+names_add(struct names *n, const char *id)
+{
+	if (map_get(n->known, span_of(id)) != NULL)
+		return true;
+	if (names_left(n) >= NAMES_MAX)
+		return false;
+	(void)map_put(n->known, span_of(id), n);
+	strs_add(&n->list, id);
+	return true;
+}
+
+static const char *
+names_first(const struct names *n)
+{
+	return n->at < n->list.n ? n->list.v[n->at] : NULL;
+}
+
+static void
+names_drop(struct names *n)
+{
+	(void)map_del(n->known, span_of(n->list.v[n->at]));
+	n->at++;
+	if (n->at == n->list.n) {
+		strs_clear(&n->list);
+		n->at = 0;
+	} else if (n->at >= NAMES_MAX) {
+		/* The used-up front goes. */
+		for (size_t i = 0; i < n->at; i++)
+			free(n->list.v[i]);
+		memmove(n->list.v, n->list.v + n->at,
+			(n->list.n - n->at + 1) * sizeof(char *));
+		n->list.n -= n->at;
+		n->at = 0;
 	}
-	return false;
+}
+
+/* One name with its time: due, or ahead.  False: no room. */
+static bool
+consider(struct runner *r, const char *id, time_t when)
+{
+	if (when > clock_now()) {
+		if (r->next == 0 || when < r->next)
+			r->next = when;
+		return true;
+	}
+	if (pool_has(r->pool, span_of(id)) ||
+	    map_get(r->again.known, span_of(id)) != NULL)
+		return true;
+	return names_add(&r->due, id);
 }
 
 static bool
 found(void *ctx, const struct queuefile_found *f)
 {
 	struct runner *r = ctx;
-	time_t now = clock_now();
 
-	if (f->next > now) {
-		if (r->next == 0 || f->next < r->next)
-			r->next = f->next;
-		return true;
-	}
-	if (being_worked_on(r, f->id))
-		return true;
-	strs_add(&r->due, f->id);
-	if (r->due.n < DUE_MAX)
+	if (consider(r, f->id, f->next))
 		return true;
 	r->cut = true;
 	return false;
 }
 
+/* Looks through the whole queue.  A big one is not looked through all the
+ * time: at most a tenth of the time goes into it. */
 static void
 look(struct runner *r)
 {
 	struct err e = ERR_INIT;
+	int64_t start = clock_mono();
 
-	strs_clear(&r->due);
-	r->at = 0;
 	r->next = 0;
 	r->cut = false;
 	if (queuefile_scan(r->dirfd, found, r, &e) != 0) {
 		log_error("%s: %s", site.queue_directory, e.text);
 		r->failed = true;
 	}
+	r->look_at = clock_deadline(queue_conf.run_delay);
+	r->look_after = clock_deadline((clock_mono() - start) * 10 + 1);
+}
+
+/* When to look again: at queue_run_delay, or when something gets due. */
+static int64_t
+wait_ms(const struct runner *r)
+{
+	int64_t ms = clock_left(r->look_at);
+	int64_t least = clock_left(r->look_after);
+
+	if (r->next > 0) {
+		int64_t to = (int64_t)(r->next - clock_now()) * 1000 + 20;
+		ms = to < ms ? to : ms;
+	}
+	if (r->cut && names_left(&r->due) == 0)
+		ms = 0;
+	return ms < least ? least : ms;
 }
 
 static void
-start(struct runner *r, const char *id)
+entry_done(void *ctx, const char *id, enum queue_result result)
 {
-	struct err e = ERR_INIT;
-	pid_t pid;
+	struct runner *r = ctx;
 
-	(void)fflush(NULL);
-	pid = fork();
-	if (pid == 0) {
-		(void)signal(SIGTERM, SIG_DFL);
-		(void)signal(SIGINT, SIG_DFL);
-		(void)signal(SIGPIPE, SIG_IGN);
-		if (deliver_drop(&e) != 0) {
-			log_error("%s", e.text);
-			_exit(ST_TEMPFAIL);
-		}
-		_exit(queue_entry(id) == 0 ? 0 : ST_TEMPFAIL);
-	}
-	if (pid < 0) {
-		log_error("fork: %s: the queue waits", strerror(errno));
-		r->failed = true;
+	switch (result) {
+	case QUEUE_AGAIN:
+		/* No room: its time is set, a look finds it. */
+		(void)names_add(&r->again, id);
 		return;
+	case QUEUE_WORKED:
+		r->worked++;
+		break;
+	case QUEUE_NOTHING:
+		break;
+	default:
+		r->failed = true;
 	}
-	r->child[r->nchild].pid = pid;
-	snprintf(r->child[r->nchild].id, sizeof(r->child[0].id), "%s", id);
-	r->nchild++;
+	/* A place at some destination may be free now. */
+	const char *next = names_first(&r->again);
+	if (next != NULL && names_add(&r->due, next))
+		names_drop(&r->again);
 }
 
 static void
-reap(struct runner *r, bool block)
+give_out(struct runner *r)
 {
-	int w;
-	pid_t pid;
+	const char *id;
 
-	while ((pid = waitpid(-1, &w, block ? 0 : WNOHANG)) > 0) {
-		for (size_t i = 0; i < r->nchild; i++) {
-			if (r->child[i].pid != pid)
-				continue;
-			if (WIFSIGNALED(w))
-				log_warn("%s: its process was killed by "
-					 "signal %d: it will be tried again",
-					 r->child[i].id, WTERMSIG(w));
-			if (status_from_wait(w) != 0)
-				r->failed = true;
-			r->child[i] = r->child[--r->nchild];
-			break;
-		}
-		block = false;
-	}
-}
-
-/* Works through what is due, at most r->max at a time. */
-static void
-work(struct runner *r)
-{
-	while (r->at < r->due.n && !runner_stop) {
-		if (r->nchild == r->max) {
-			reap(r, true);
-			continue;
-		}
-		start(r, r->due.v[r->at++]);
-		reap(r, false);
-	}
+	/* With nobody at work nobody's end can bring them back. */
+	while (pool_busy(r->pool) == 0 && names_left(&r->due) == 0 &&
+	       (id = names_first(&r->again)) != NULL && names_add(&r->due, id))
+		names_drop(&r->again);
+	while ((id = names_first(&r->due)) != NULL && pool_give(r->pool, id))
+		names_drop(&r->due);
 }
 
 /* Only one runner; the lock goes with the process. */
@@ -185,10 +232,9 @@ take_lock(int dirfd, struct err *e)
 
 /* As root the queue's folders are made as mail_owner's. */
 static int
-open_queue(struct err *e)
+open_queue(struct runner *r, struct err *e)
 {
 	struct passwd *pw = NULL;
-	int fd;
 
 	if (geteuid() == 0) {
 		pw = getpwnam(site.mail_owner);
@@ -202,119 +248,167 @@ open_queue(struct err *e)
 		if (setegid(pw->pw_gid) != 0 || seteuid(pw->pw_uid) != 0)
 			return err_sys(e, "cannot become %s", site.mail_owner);
 	}
-	fd = queuefile_dir(site.queue_directory, e);
-	if (fd >= 0 && take_lock(fd, e) < 0) {
-		close(fd);
-		fd = -1;
-	}
+	r->dirfd = queuefile_dir(site.queue_directory, e);
+	r->lock = r->dirfd < 0 ? -1 : take_lock(r->dirfd, e);
 	if (pw != NULL && (seteuid(0) != 0 || setegid(0) != 0))
 		return err_sys(e, "cannot become root again");
-	return fd;
+	return r->lock < 0 ? -1 : 0;
 }
 
-/* New entries are renamed into queue/XX: 256 watches. */
-static int
-watch_queue(void)
+/* New entries are renamed into queue/XX, flushed ones get a new time: 256
+ * watches. */
+static void
+watch_queue(struct runner *r)
 {
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	char path[4200];
 
-	for (int i = 0; fd >= 0 && i < 256; i++) {
-		int naps = 0;
-
+	r->events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	for (int i = 0; r->events >= 0 && i < 256; i++) {
 		snprintf(path, sizeof(path), "%s/queue/%02X",
 			 site.queue_directory, i);
-		/* Another process may be making the folders just now. */
-		while (inotify_add_watch(
-			   fd, path, IN_MOVED_TO | IN_ATTRIB | IN_CREATE) < 0) {
-			if (errno == ENOENT && naps++ < 500) {
-				usleep(10000);
-				continue;
-			}
-			log_warn("%s: %s: new mail is found every "
-				 "queue_run_delay only",
-				 path, strerror(errno));
-			close(fd);
-			return -1;
+		r->watch[i] = inotify_add_watch(
+		    r->events, path, IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR);
+		if (r->watch[i] >= 0)
+			continue;
+		log_warn("%s: %s: new mail is found every queue_run_delay only",
+			 path, strerror(errno));
+		close(r->events);
+		r->events = -1;
+	}
+}
+
+static void
+take_event(struct runner *r, const struct inotify_event *ev)
+{
+	char path[300];
+	struct stat st;
+	int i = 0;
+
+	if (ev->mask & IN_Q_OVERFLOW)
+		r->cut = true;
+	if (ev->len == 0 || ev->name[0] == '.' || strlen(ev->name) >= 64)
+		return;
+	while (i < 256 && r->watch[i] != ev->wd)
+		i++;
+	snprintf(path, sizeof(path), "queue/%02X/%s", (unsigned)i & 0xff,
+		 ev->name);
+	/* Our workers' own changes lie ahead; what is gone is done. */
+	if (i < 256 && fstatat(r->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !consider(r, ev->name, st.st_mtime))
+		r->cut = true;
+}
+
+static void
+take_events(struct runner *r)
+{
+	char b[16384] __attribute__((aligned(8)));
+	ssize_t n;
+
+	while (r->events >= 0 && (n = read(r->events, b, sizeof(b))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *ev = (const void *)(b + at);
+			take_event(r, ev);
+			at += (ssize_t)(sizeof(*ev) + ev->len);
 		}
 	}
-	return fd;
 }
 
-/* Does a name in these events want a look?  IN_ATTRIB comes from our own
- * marks too; what is being worked on is passed over by look(). */
+/* Until a worker, an event, a signal, or ms have passed. */
 static void
-drain(struct runner *r)
+wait_for_something(struct runner *r, int64_t ms)
 {
-	char b[8192] __attribute__((aligned(8)));
-
-	while (read(r->events, b, sizeof(b)) > 0)
-		;
-}
-
-static void
-sleep_until(struct runner *r)
-{
-	int64_t ms = queue_conf.run_delay;
-	struct pollfd p = { r->events, POLLIN, 0 };
-	struct timespec ts;
+	static struct pollfd v[1100];
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 	sigset_t block, old;
+	size_t n = pool_watch(r->pool, v, ARRAY_LEN(v) - 1);
 
-	if (r->next > 0) {
-		int64_t to = (int64_t)(r->next - clock_now()) * 1000 + 20;
-
-		ms = to < ms ? to : ms;
-	}
-	if (r->cut || ms < 0)
-		ms = 0;
-	ts.tv_sec = ms / 1000;
-	ts.tv_nsec = (ms % 1000) * 1000000L;
+	if (r->events >= 0)
+		v[n++] = (struct pollfd){ r->events, POLLIN, 0 };
 	sigfillset(&block);
 	sigprocmask(SIG_BLOCK, &block, &old);
-	if (!runner_stop && !runner_woken)
-		(void)ppoll(&p, r->events >= 0 ? 1 : 0, &ts, &old);
+	if (!runner_stop && !runner_reload)
+		(void)ppoll(v, n, &ts, &old);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	runner_woken = 0;
-	if (r->events >= 0)
-		drain(r);
+	pool_take(r->pool, entry_done, r);
+	take_events(r);
+}
+
+/* Everything that is due, and what that made due: reports, forwards. */
+static void
+one_pass(struct runner *r)
+{
+	for (int round = 0; round < ROUNDS_MAX && !runner_stop;) {
+		r->worked = 0;
+		look(r);
+		if (names_left(&r->due) == 0)
+			break;
+		while (!runner_stop) {
+			give_out(r);
+			if (pool_busy(r->pool) == 0)
+				break;
+			wait_for_something(r, 60000);
+		}
+		/* A huge queue comes in pieces, which are no rounds. */
+		round += !r->cut;
+		if (r->worked == 0)
+			break;
+	}
+}
+
+static void
+reload(struct runner *r, const struct program *p)
+{
+	struct err e = ERR_INIT;
+
+	runner_reload = 0;
+	if (prog_reload(p, &e) != 0)
+		log_error("%s: the old configuration stays", e.text);
+	pool_recycle(r->pool);
+	r->look_at = clock_deadline(1);
+}
+
+static void
+stay(struct runner *r, const struct program *p)
+{
+	watch_queue(r);
+	look(r);
+	while (!runner_stop) {
+		if (runner_reload)
+			reload(r, p);
+		give_out(r);
+		int64_t ms = wait_ms(r);
+		if (ms <= 0) {
+			look(r);
+			continue;
+		}
+		wait_for_something(r, ms);
+	}
 }
 
 int
-queue_run(bool watch)
+queue_run(const struct program *p, bool watch)
 {
-	struct runner r = { .events = -1 };
-	struct err e = ERR_INIT;
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	struct runner r = { .events = -1, .lock = -1, .dirfd = -1 };
 	struct sigaction sa = { .sa_handler = on_signal };
+	struct err e = ERR_INIT;
 
 	log_role("qmgr");
+	if (open_queue(&r, &e) != 0)
+		return prog_fail(&e);
 	for (size_t i = 0; i < ARRAY_LEN(sigs); i++)
 		(void)sigaction(sigs[i], &sa, NULL);
-	r.max = (size_t)queue_conf.process_limit;
-	r.child = mem_alloc(r.max, sizeof(*r.child));
-	r.dirfd = open_queue(&e);
-	if (r.dirfd < 0)
-		return prog_fail(&e);
-	if (watch)
-		r.events = watch_queue();
+	int shut[] = { r.lock };
+	r.pool = pool_new((size_t)queue_conf.process_limit, shut, 1);
+	names_init(&r.due);
+	names_init(&r.again);
 	queuefile_sweep(r.dirfd, 36 * 3600);
-	do {
-		look(&r);
-		work(&r);
-		if (!watch && !r.cut)
-			break;
-		if (watch && !runner_stop)
-			sleep_until(&r);
-		reap(&r, false);
-	} while (!runner_stop);
-	while (r.nchild > 0) {
-		size_t before = r.nchild;
-
-		reap(&r, true);
-		if (r.nchild == before && errno == ECHILD)
-			break;
-	}
-	strs_free(&r.due);
-	free(r.child);
+	if (watch)
+		stay(&r, p);
+	else
+		one_pass(&r);
+	pool_end(r.pool);
+	names_done(&r.due);
+	names_done(&r.again);
 	return r.failed && !watch ? ST_TEMPFAIL : ST_OK;
 }

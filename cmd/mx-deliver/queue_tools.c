@@ -12,15 +12,26 @@
 #include "site.h"
 #include "status.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+/* The queue as it is: looking does not make one, least of all as root. */
 static int
 open_dir(struct err *e)
 {
-	return queuefile_dir(site.queue_directory, e);
+	char *path = mem_printf("%s/queue", site.queue_directory);
+	int r = access(path, F_OK);
+
+	if (r != 0 && errno == ENOENT)
+		r = err_set(e, ST_NOINPUT, "%s: there is no queue there",
+			    site.queue_directory);
+	else if (r != 0)
+		r = err_sys(e, "%s", path);
+	free(path);
+	return r != 0 ? -1 : queuefile_dir(site.queue_directory, e);
 }
 
 /* The last words about a recipient. */
@@ -146,13 +157,12 @@ queue_list(void)
 	struct listing l = { 0 };
 	struct err e = ERR_INIT;
 
+	l.dirfd = open_dir(&e);
 	/* No folder, no queue: that is an empty one. */
-	if (access(site.queue_directory, F_OK) == 0) {
-		l.dirfd = open_dir(&e);
-		if (l.dirfd < 0 ||
-		    queuefile_scan(l.dirfd, list_one, &l, &e) != 0)
-			return prog_fail(&e);
-	}
+	if (l.dirfd < 0 && e.status != ST_NOINPUT)
+		return prog_fail(&e);
+	if (l.dirfd >= 0 && queuefile_scan(l.dirfd, list_one, &l, &e) != 0)
+		return prog_fail(&e);
 	if (!prog.json && l.entries == 0)
 		printf("Mail queue is empty\n");
 	else if (!prog.json)
@@ -247,8 +257,10 @@ flush_one(void *ctx, const struct queuefile_found *f)
 	if (queuefile_open(&q, fl->dirfd, f->id, QUEUEFILE_LOCK, &e) !=
 	    QUEUEFILE_OK)
 		return true; /* being worked on: as good as flushed */
-	if (fl->what[0] == '\0' || strcmp(fl->what, f->id) == 0 ||
-	    goes_to(&q, fl->what)) {
+	if (q.env.hold)
+		;
+	else if (fl->what[0] == '\0' || strcmp(fl->what, f->id) == 0 ||
+		 goes_to(&q, fl->what)) {
 		/* The changed time wakes the runner. */
 		if (queuefile_next(&q, clock_now(), &e) != 0)
 			fprintf(stderr, "mx-deliver: %s: %s\n", f->id, e.text);
@@ -266,7 +278,10 @@ queue_flush(const char *what)
 	struct err e = ERR_INIT;
 
 	fl.dirfd = open_dir(&e);
-	if (fl.dirfd < 0 || queuefile_scan(fl.dirfd, flush_one, &fl, &e) != 0)
+	if (fl.dirfd < 0)
+		return prog_fail(&e);
+	queue_dest_flushed(fl.dirfd);
+	if (queuefile_scan(fl.dirfd, flush_one, &fl, &e) != 0)
 		return prog_fail(&e);
 	if (what[0] != '\0' && fl.done == 0) {
 		err_set(&e, ST_NOINPUT, "%s: no entry waits for it", what);
@@ -275,55 +290,109 @@ queue_flush(const char *what)
 	return ST_OK;
 }
 
-int
-queue_hold(const char *id, bool hold)
+/* What is done to one entry, or to all. */
+typedef int change_fn(struct queuefile *q, struct err *e);
+
+struct change {
+	int dirfd;
+	change_fn *fn;
+	int status;
+};
+
+static bool
+change_one(void *ctx, const struct queuefile_found *f)
 {
+	struct change *c = ctx;
 	struct queuefile q;
 	struct err e = ERR_INIT;
-	int r = open_entry(&q, id, QUEUEFILE_LOCK);
 
+	switch (queuefile_open(&q, c->dirfd, f->id, QUEUEFILE_LOCK, &e)) {
+	case QUEUEFILE_OK:
+		if (c->fn(&q, &e) != 0)
+			c->status = prog_fail(&e);
+		queuefile_close(&q);
+		return true;
+	case QUEUEFILE_GONE:
+		return true;
+	default:
+		c->status = prog_fail(&e);
+		return true;
+	}
+}
+
+static int
+change(const char *id, change_fn *fn)
+{
+	struct change c = { .fn = fn };
+	struct err e = ERR_INIT;
+	struct queuefile q;
+	int r;
+
+	if (strcmp(id, "ALL") == 0) {
+		c.dirfd = open_dir(&e);
+		if (c.dirfd < 0 ||
+		    queuefile_scan(c.dirfd, change_one, &c, &e) != 0)
+			return prog_fail(&e);
+		return c.status;
+	}
+	r = open_entry(&q, id, QUEUEFILE_LOCK);
 	if (r != ST_OK)
 		return r;
-	if (queuefile_hold(&q, hold, &e) != 0 ||
-	    (!hold && queuefile_next(&q, clock_now(), &e) != 0))
+	if (fn(&q, &e) != 0)
 		r = prog_fail(&e);
 	queuefile_close(&q);
 	return r;
 }
 
+static int
+hold_it(struct queuefile *q, struct err *e)
+{
+	return queuefile_hold(q, true, e) != 0 ||
+		       queuefile_next(q, QUEUE_NEVER, e) != 0
+		   ? -1
+		   : 0;
+}
+
+static int
+release_it(struct queuefile *q, struct err *e)
+{
+	if (!q->env.hold)
+		return 0;
+	return queuefile_hold(q, false, e) != 0 ||
+		       queuefile_next(q, clock_now(), e) != 0
+		   ? -1
+		   : 0;
+}
+
 /* Failed recipients that nobody was told of wait again, and all is due. */
+static int
+requeue_it(struct queuefile *q, struct err *e)
+{
+	for (size_t i = 0; i < q->env.nrcpt; i++) {
+		if (q->env.rcpt[i].state == QUEUEFILE_FAILED &&
+		    queuefile_mark(q, i, QUEUEFILE_QUEUED, e) != 0)
+			return -1;
+	}
+	return queuefile_hold(q, false, e) != 0 ||
+		       queuefile_next(q, clock_now(), e) != 0
+		   ? -1
+		   : 0;
+}
+
+int
+queue_hold(const char *id, bool hold)
+{
+	return change(id, hold ? hold_it : release_it);
+}
+
 int
 queue_requeue(const char *id)
 {
-	struct queuefile q;
-	struct err e = ERR_INIT;
-	int r = open_entry(&q, id, QUEUEFILE_LOCK);
-
-	if (r != ST_OK)
-		return r;
-	for (size_t i = 0; i < q.env.nrcpt; i++) {
-		if (q.env.rcpt[i].state == QUEUEFILE_FAILED &&
-		    queuefile_mark(&q, i, QUEUEFILE_QUEUED, &e) != 0)
-			r = prog_fail(&e);
-	}
-	if (r == ST_OK && (queuefile_hold(&q, false, &e) != 0 ||
-			   queuefile_next(&q, clock_now(), &e) != 0))
-		r = prog_fail(&e);
-	queuefile_close(&q);
-	return r;
+	return change(id, requeue_it);
 }
 
 int
 queue_delete(const char *id)
 {
-	struct queuefile q;
-	struct err e = ERR_INIT;
-	int r = open_entry(&q, id, QUEUEFILE_LOCK);
-
-	if (r != ST_OK)
-		return r;
-	if (queuefile_remove(&q, &e) != 0)
-		r = prog_fail(&e);
-	queuefile_close(&q);
-	return r;
+	return change(id, queuefile_remove);
 }

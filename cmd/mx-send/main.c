@@ -50,7 +50,7 @@ static const struct opt opts[] = {
 	{ 0, "trace", NULL, OPT_FLAG, offsetof(struct send_options, trace),
 	  "show the dialogue on stderr" },
 	{ 0, "times", NULL, OPT_FLAG, offsetof(struct send_options, times),
-	  "a last line \". CONNECT TRANSMIT\" in microseconds" },
+	  "before each line: \". CONNECT TRANSMIT\", in microseconds" },
 };
 
 static const struct param_rows *const sets_order[] = { &site_params,
@@ -152,9 +152,8 @@ run_group(struct group *g, const struct message *m, struct tls_client *tls)
 		send_connect_us += clock_mono_us() - start;
 		if (a == ATTEMPT_DONE) {
 			sessions++;
-			start = clock_mono_us();
+			send_began_us = clock_mono_us();
 			a = transaction(&s, g, m);
-			send_transmit_us += clock_mono_us() - start;
 		} else {
 			report_all(g, s.relay, &e);
 		}
@@ -179,9 +178,6 @@ final_status(const struct rcpt *r, size_t n)
 		if (r[i].state == RCPT_DEFERRED || r[i].state == RCPT_PENDING)
 			status = ST_TEMPFAIL;
 	}
-	if (options.times)
-		printf(". %lld %lld\n", (long long)send_connect_us,
-		       (long long)send_transmit_us);
 	/* Lines that nobody got are verdicts that nobody knows. */
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? status
 							  : ST_TEMPFAIL;

@@ -3,6 +3,7 @@
  * is written when the verdict is known, so that whoever drives us can mark it
  * before the next step.
  */
+#include "clock.h"
 #include "escape.h"
 #include "opt.h"
 #include "send.h"
@@ -48,6 +49,11 @@ report_final(struct rcpt *r, enum rcpt_state state, const char *dsn,
 	const char *word = state_word(state);
 
 	r->state = state;
+	if (options.times)
+		printf(". %lld %lld\n", (long long)send_connect_us,
+		       (long long)(send_began_us == 0
+				       ? 0
+				       : clock_mono_us() - send_began_us));
 	if (prog.json) {
 		print_json(r, word, dsn, relay, text);
 	} else {

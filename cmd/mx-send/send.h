@@ -90,8 +90,9 @@ enum attempt {
 	ATTEMPT_STOP   /* the message may have arrived: ask nobody else */
 };
 
-/* Times of the last session, microseconds. */
-extern int64_t send_connect_us, send_transmit_us;
+/* What --times tells: microseconds so far spent connecting, and when the
+ * transmission began (0: not yet). */
+extern int64_t send_connect_us, send_began_us;
 
 /* session.c */
 /* Connects, greets, STARTTLS, AUTH.  On failure e is filled. */

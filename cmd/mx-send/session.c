@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int64_t send_connect_us, send_transmit_us;
+int64_t send_connect_us, send_began_us;
 
 static void
 show(void *ctx, char dir, struct span line)
