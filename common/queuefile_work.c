@@ -434,8 +434,9 @@ queuefile_notes(const struct queuefile *q,
 int
 queuefile_next(struct queuefile *q, time_t when, struct err *e)
 {
-	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
-				  { .tv_sec = when } };
+	/* Both times: with one alone inotify(7) calls it IN_MODIFY, as every
+	 * write, and the runner looks for IN_ATTRIB. */
+	struct timespec ts[2] = { { .tv_sec = when }, { .tv_sec = when } };
 
 	if (futimens(q->fd, ts) != 0)
 		return err_sys(e, "%s: setting its time", q->place);

@@ -81,7 +81,7 @@ void queue_send(const struct queuefile *q, const struct route *r,
 		void (*done)(void *ctx, const struct verdict *v), void *ctx);
 
 /* queue_dest.c: shared by all workers; made by the runner before them. */
-void queue_dest_init(size_t workers);
+void queue_dest_init(size_t n);
 /* This process is worker number `n`. */
 void queue_dest_worker(size_t n);
 /* A worker died: its place at a destination is free. */
