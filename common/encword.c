@@ -4,10 +4,12 @@
  * of times; the number of converters opened for one value is bounded.
  */
 #include <errno.h>
+#include <dlfcn.h>
 #include <iconv.h>
 
 #include "encword.h"
 #include "escape.h"
+#include "mem.h"
 
 #define CHARSET_MAX 40
 #define OPENS_MAX 100
@@ -415,4 +417,19 @@ encword_encode(struct buf *b, struct span s)
 		first = false;
 	}
 	buf_free(&text);
+}
+
+const char *
+encword_charsets(void)
+{
+	static char *dir;
+	void *at = dlsym(RTLD_DEFAULT, "iconv_open");
+	Dl_info info;
+	ssize_t slash;
+
+	if (dir != NULL || at == NULL || dladdr(at, &info) == 0 ||
+	    (slash = span_rchr(span_of(info.dli_fname), '/')) < 0)
+		return dir;
+	dir = mem_printf("%.*s/gconv", (int)slash, info.dli_fname);
+	return dir;
 }

@@ -18,6 +18,9 @@ void encword_decode_ext(struct buf *b, struct span s);
 /* Text of a charset as UTF-8, appended; each byte that cannot be converted
  * becomes U+FFFD.  False (nothing appended) when the charset is not known. */
 bool encword_convert(struct buf *b, struct span charset, struct span s);
+/* Where the C library keeps its charsets: a sandboxed process that converts
+ * must be able to read there.  NULL when not known. */
+const char *encword_charsets(void);
 /* As it is when it is valid UTF-8, else from windows-1252; appended. */
 void encword_utf8(struct buf *b, struct span s);
 /* UTF-8 as an unstructured value for the wire: encoded words of at most 75

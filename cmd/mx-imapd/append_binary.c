@@ -49,10 +49,12 @@ append_unbinary(struct buf *whole)
 	mime_index(&m, all);
 	for (size_t i = 0; i < m.n; i++) {
 		const struct mime_part *p = &m.v[i];
-		size_t at = (size_t)(p->header_full.p - all.p);
+		size_t at;
 
-		if (p->encoding != MIME_BINARY || p->header_full.p == NULL ||
-		    at < done)
+		if (p->encoding != MIME_BINARY || p->header_full.n == 0)
+			continue;
+		at = (size_t)(p->header_full.p - all.p);
+		if (at < done)
 			continue;
 		any = true;
 		buf_addspan(&out, span_sub(all, done, at));

@@ -3,6 +3,8 @@
  * the folder's tmp/; the one flush of DESIGN law 3 comes before the tagged OK.
  */
 #include "append.h"
+#include "cmd.h"
+#include "maildirsize.h"
 #include "mem.h"
 #include "status.h"
 #include "strs.h"
@@ -159,10 +161,17 @@ number(struct session *s, struct append *a)
 struct result
 append_commit(struct session *s, struct append *a)
 {
+	struct result r;
+	uint64_t bytes = 0;
+
 	if (s->say_bye)
 		return RESULT(RESULT_BYE, NULL, "The message was cut off");
 	if (a->refusal.text != NULL)
 		return a->refusal;
+	for (size_t i = 0; i < a->n; i++)
+		bytes += a->v[i]->dep.size;
+	if (!a->failed && !quota_fits(s, bytes, a->n, &r))
+		return r;
 	for (size_t i = 0; !a->failed && i < a->n; i++)
 		if (place(a, a->v[i]) != 0)
 			fail(a);
@@ -173,6 +182,7 @@ append_commit(struct session *s, struct append *a)
 				deposit_undo(&a->v[i]->dep);
 		return result_err(s, &a->e);
 	}
+	maildirsize_note(s->root, (int64_t)bytes, (int64_t)a->n);
 	return number(s, a);
 }
 

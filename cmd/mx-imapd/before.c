@@ -6,6 +6,7 @@
 #include "capability.h"
 #include "cmd.h"
 #include "conf.h"
+#include "encword.h"
 #include "escape.h"
 #include "maildir_root.h"
 
@@ -206,7 +207,10 @@ talk(struct front *f)
 static int
 prepare(struct front_user *u, struct err *e)
 {
-	return front_mail_root(u, conf.mail_location, e);
+	if (front_mail_root(u, conf.mail_location, e) != 0)
+		return -1;
+	u->paths[1] = encword_charsets(); /* SEARCH CHARSET, RFC 2047 */
+	return 0;
 }
 
 static void

@@ -11,6 +11,7 @@ CMD_HANDLER(cmd_append);
 CMD_HANDLER(cmd_capability);
 CMD_HANDLER(cmd_check);
 CMD_HANDLER(cmd_close);
+CMD_HANDLER(cmd_compress);
 CMD_HANDLER(cmd_copy);
 CMD_HANDLER(cmd_create);
 CMD_HANDLER(cmd_delete);
@@ -18,19 +19,28 @@ CMD_HANDLER(cmd_enable);
 CMD_HANDLER(cmd_examine);
 CMD_HANDLER(cmd_expunge);
 CMD_HANDLER(cmd_fetch);
+CMD_HANDLER(cmd_getacl);
+CMD_HANDLER(cmd_getmetadata);
+CMD_HANDLER(cmd_getquota);
+CMD_HANDLER(cmd_getquotaroot);
 CMD_HANDLER(cmd_id);
 CMD_HANDLER(cmd_idle);
 CMD_HANDLER(cmd_list);
+CMD_HANDLER(cmd_listrights);
 CMD_HANDLER(cmd_login_again);
 CMD_HANDLER(cmd_logout);
 CMD_HANDLER(cmd_lsub);
 CMD_HANDLER(cmd_move);
+CMD_HANDLER(cmd_myrights);
 CMD_HANDLER(cmd_namespace);
 CMD_HANDLER(cmd_noop);
 CMD_HANDLER(cmd_rename);
 CMD_HANDLER(cmd_replace);
 CMD_HANDLER(cmd_search);
 CMD_HANDLER(cmd_select);
+CMD_HANDLER(cmd_setacl);
+CMD_HANDLER(cmd_setmetadata);
+CMD_HANDLER(cmd_setquota);
 CMD_HANDLER(cmd_sort);
 CMD_HANDLER(cmd_status);
 CMD_HANDLER(cmd_store);
@@ -38,6 +48,18 @@ CMD_HANDLER(cmd_subscribe);
 CMD_HANDLER(cmd_thread);
 CMD_HANDLER(cmd_unselect);
 CMD_HANDLER(cmd_unsubscribe);
+
+/* Has COMPRESS bytes that were read and not yet inflated? */
+bool compress_waiting(const struct stream *st);
+
+/* May so much come in?  False: NO [OVERQUOTA]. */
+bool quota_fits(struct session *s, uint64_t bytes, uint64_t count,
+		struct result *r);
+/* RFC 4314: what the user may do with a mailbox. */
+const char *acl_rights(struct span name);
+
+/* Moves all of the selected mailbox to another. */
+struct result copy_everything_away(struct session *s, const struct buf *name);
 
 /* What STATUS tells of a mailbox, as bits; also for LIST RETURN (STATUS). */
 enum {

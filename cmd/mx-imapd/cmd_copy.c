@@ -7,6 +7,7 @@
 #include "deposit.h"
 #include "log.h"
 #include "mailbox_name.h"
+#include "maildirsize.h"
 #include "mem.h"
 #include "status.h"
 #include "strs.h"
@@ -22,6 +23,7 @@ struct copy {
 	struct mailbox to; /* folder and keywords only */
 	struct strs bases; /* names given there */
 	struct strs paths; /* the same with "cur/" and flags */
+	uint64_t bytes;
 	struct set from_uids;
 	uint32_t *uids;
 	bool some_gone;
@@ -124,6 +126,7 @@ copy_one(struct session *s, size_t i, void *ctx)
 	if (r == 0) {
 		strs_addspan(&c->bases, buf_span(&base));
 		strs_addspan(&c->paths, buf_span(&path));
+		c->bytes += m->size;
 		set_add(&c->from_uids, m->uid, m->uid);
 	}
 	if (r == 1)
@@ -170,9 +173,10 @@ copyuid(struct session *s, const struct copy *c, uint32_t validity)
 }
 
 static struct result
-copy_all(struct session *s, const struct set *set, struct copy *c)
+copy_all(struct session *s, const struct set *set, struct copy *c, bool move)
 {
 	uint32_t validity;
+	struct result r;
 
 	if (each_message(s, set, copy_one, c) != 0) {
 		undo(c);
@@ -186,6 +190,11 @@ copy_all(struct session *s, const struct set *set, struct copy *c)
 	}
 	if (c->bases.n == 0)
 		return result_ok("No messages found");
+	/* a MOVE adds nothing */
+	if (!move && !quota_fits(s, c->bytes, c->bases.n, &r)) {
+		undo(c);
+		return r;
+	}
 	c->uids = mem_alloc(c->bases.n, sizeof(*c->uids));
 	if (make_durable(c) != 0 ||
 	    mailbox_assign(s->root, c->to.fd, &c->bases, &validity, c->uids,
@@ -193,6 +202,9 @@ copy_all(struct session *s, const struct set *set, struct copy *c)
 		undo(c);
 		return result_err(s, &c->e);
 	}
+	if (!move)
+		maildirsize_note(s->root, (int64_t)c->bytes,
+				 (int64_t)c->bases.n);
 	copyuid(s, c, validity);
 	return RESULT(RESULT_OK, buf_str(&s->code), "Copy completed");
 }
@@ -212,12 +224,13 @@ unlink_one(struct session *s, size_t i, void *ctx)
 static struct result
 move_all(struct session *s, const struct set *set, struct copy *c)
 {
-	struct result r = copy_all(s, set, c);
+	struct result r = copy_all(s, set, c, true);
 
 	if (r.kind != RESULT_OK || r.code == NULL)
 		return r;
 	/* RFC 6851 4.3: before the EXPUNGEs */
-	stream_printf(s->st, "* OK [%s] Moved\r\n", r.code);
+	if (!s->quiet)
+		stream_printf(s->st, "* OK [%s] Moved\r\n", r.code);
 	if (each_message(s, set, unlink_one, c) != 0)
 		return result_err(s, &c->e);
 	return result_ok("Move completed");
@@ -242,13 +255,29 @@ to_mailbox(struct session *s, const struct set *set, const struct buf *name,
 	if (keywords_read(&c.to.kw, c.to.fd, &c.e) != 0)
 		r = result_err(s, &c.e);
 	else
-		r = move ? move_all(s, set, &c) : copy_all(s, set, &c);
+		r = move ? move_all(s, set, &c) : copy_all(s, set, &c, false);
 	strs_free(&c.bases);
 	strs_free(&c.paths);
 	set_free(&c.from_uids);
 	keywords_free(&c.to.kw);
 	free(c.uids);
 	close(c.to.fd);
+	return r;
+}
+
+struct result
+copy_everything_away(struct session *s, const struct buf *name)
+{
+	struct set set = { NULL, 0, 0 };
+	struct result r = result_ok("");
+
+	s->quiet = true;
+	if (s->mb->n > 0) {
+		set_add(&set, 1, mailbox_last_uid(s->mb));
+		r = to_mailbox(s, &set, name, true);
+	}
+	s->quiet = false;
+	set_free(&set);
 	return r;
 }
 

@@ -37,7 +37,7 @@ wait_for(struct session *s, int ms)
 	int fd = s->mb != NULL ? s->mb->watch : -1;
 	struct pollfd p[2] = { { s->st->fd_in, POLLIN, 0 }, { fd, POLLIN, 0 } };
 
-	if (stream_buffered(s->st).n > 0)
+	if (stream_buffered(s->st).n > 0 || compress_waiting(s->st))
 		return true;
 	if (poll(p, fd >= 0 ? 2 : 1, ms) <= 0)
 		return false;

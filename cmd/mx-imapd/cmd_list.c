@@ -8,6 +8,7 @@
 #include "mailbox_name.h"
 #include "maildir_root.h"
 #include "mem.h"
+#include "metadata.h"
 #include "status.h"
 #include "strs.h"
 #include "subscriptions.h"
@@ -34,6 +35,7 @@ struct list {
 	bool only_subscribed, recursive, only_special;
 	/* what to tell (3.2) */
 	bool tell_subscribed, tell_special;
+	bool rights; /* RFC 8440 */
 	unsigned status;
 };
 
@@ -191,11 +193,34 @@ flag(struct stream *st, const char **sep, const char *word)
 	*sep = " ";
 }
 
+/* Special uses: what the client chose, else what the configuration says. */
+static bool
+uses(struct session *s, const struct box *b, struct buf *use)
+{
+	const char *word = maildir_root_use(span_of(b->name));
+
+	metadata_use(use, s->root, span_of(b->name));
+	if (use->n == 0 && word != NULL)
+		buf_adds(use, word);
+	return use->n > 0;
+}
+
+static bool
+is_special(struct session *s, const struct box *b)
+{
+	struct buf use = BUF_INIT;
+	bool yes = b->exists && uses(s, b, &use);
+
+	buf_free(&use);
+	return yes;
+}
+
 static void
 put_attributes(struct session *s, const struct list *l, const struct box *b,
 	       bool parent_only)
 {
-	const char *sep = "", *use = maildir_root_use(span_of(b->name));
+	const char *sep = "";
+	struct buf use = BUF_INIT;
 
 	if (l->lsub) {
 		if (parent_only)
@@ -207,8 +232,9 @@ put_attributes(struct session *s, const struct list *l, const struct box *b,
 	if (b->subscribed && (l->tell_subscribed || l->only_subscribed))
 		flag(s->st, &sep, "\\Subscribed");
 	flag(s->st, &sep, b->children ? "\\HasChildren" : "\\HasNoChildren");
-	if (use != NULL && b->exists)
-		flag(s->st, &sep, use);
+	if (b->exists && uses(s, b, &use))
+		flag(s->st, &sep, buf_str(&use));
+	buf_free(&use);
 }
 
 static void
@@ -224,6 +250,11 @@ put_box(struct session *s, const struct list *l, const struct box *b,
 	if (!l->lsub && l->recursive && b->child_subscribed)
 		stream_puts(s->st, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
 	stream_puts(s->st, "\r\n");
+	if (l->rights && b->exists) {
+		stream_puts(s->st, "* MYRIGHTS ");
+		put_mailbox(s, span_of(b->name));
+		stream_printf(s->st, " %s\r\n", acl_rights(span_of(b->name)));
+	}
 	if (l->status != 0 && b->exists &&
 	    status_put(s, b->name, l->status, &e) != 0)
 		log_warn("%s: %s", s->user, e.text);
@@ -231,7 +262,8 @@ put_box(struct session *s, const struct list *l, const struct box *b,
 
 /* Is it told, and as what? */
 static bool
-selected(const struct list *l, const struct box *b, bool *parent_only_r)
+selected(struct session *s, const struct list *l, const struct box *b,
+	 bool *parent_only_r)
 {
 	*parent_only_r = false;
 	if (l->lsub) {
@@ -240,8 +272,7 @@ selected(const struct list *l, const struct box *b, bool *parent_only_r)
 		return b->subscribed || (b->child_subscribed &&
 					 strchr(l->patterns.v[0], '%') != NULL);
 	}
-	if (l->only_special &&
-	    (!b->exists || maildir_root_use(span_of(b->name)) == NULL))
+	if (l->only_special && !is_special(s, b))
 		return false;
 	if (l->only_subscribed)
 		return b->subscribed || (l->recursive && b->child_subscribed);
@@ -276,7 +307,7 @@ put_all(struct session *s, const struct list *l)
 	for (i = 0; i < n; i++) {
 		bool parent_only;
 
-		if (selected(l, v[i], &parent_only) &&
+		if (selected(s, l, v[i], &parent_only) &&
 		    matches(l, span_of(v[i]->name)))
 			put_box(s, l, v[i], parent_only);
 	}
@@ -326,6 +357,8 @@ parse_return(struct session *s, struct list *l)
 			l->tell_subscribed = true;
 		else if (parse_word(p, "SPECIAL-USE"))
 			l->tell_special = true;
+		else if (parse_word(p, "MYRIGHTS"))
+			l->rights = true;
 		else if (parse_word(p, "STATUS")) {
 			if (!parse_sp(p) || !status_parse(s, &l->status))
 				return false;

@@ -7,6 +7,7 @@
 #include "deposit.h"
 #include "log.h"
 #include "mailbox_name.h"
+#include "metadata.h"
 #include "random.h"
 #include "status.h"
 #include "strs.h"
@@ -62,6 +63,64 @@ create(struct session *s, const struct buf *own)
 	return r;
 }
 
+/* RFC 6154 3: " (USE (\\Sent \\Drafts))" */
+static bool
+parse_use(struct parse *p, struct buf *use)
+{
+	struct span word;
+
+	if (!parse_sp(p) || !parse_char(p, '(') || !parse_word(p, "USE") ||
+	    !parse_sp(p) || !parse_char(p, '('))
+		return false;
+	while (parse_peek(p) != ')') {
+		if (!parse_flag(p, &word))
+			return false;
+		if (use->n > 0)
+			buf_addc(use, ' ');
+		buf_addspan(use, word);
+		if (parse_peek(p) != ')' && !parse_sp(p))
+			return false;
+	}
+	if (!parse_char(p, ')'))
+		return false;
+	return parse_char(p, ')');
+}
+
+static bool
+known_use(struct span use)
+{
+	static const char *const words[] = { "\\Archive", "\\Drafts", "\\Junk",
+					     "\\Sent", "\\Trash" };
+	struct span word;
+
+	while (span_word(&use, " ", &word)) {
+		bool known = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			known = known || span_iis(word, words[i]);
+		if (!known)
+			return false;
+	}
+	return true;
+}
+
+static int
+set_use(struct session *s, struct span name, const struct buf *use,
+	struct err *e)
+{
+	struct metadata m = { NULL, 0, 0 };
+	int fd = mailbox_name_open(s->root, name), r;
+
+	if (fd < 0)
+		return err_sys(e, "special use");
+	buf_addspan(&metadata_add(&m, SPAN("/private/specialuse"))->value,
+		    buf_span(use));
+	r = metadata_change(fd, METADATA_FILE, &m, e);
+	metadata_free(&m);
+	close(fd);
+	return r;
+}
+
 struct result
 cmd_create(struct session *s)
 {
@@ -69,9 +128,14 @@ cmd_create(struct session *s)
 	struct err e = ERR_INIT;
 	struct result r;
 
+	struct buf use = BUF_INIT;
+
 	if (!parse_sp(&s->p) || !parse_astring(&s->p, &given) ||
+	    (parse_peek(&s->p) == ' ' && !parse_use(&s->p, &use)) ||
 	    !parse_end(&s->p)) {
 		r = result_bad(s);
+	} else if (use.n > 0 && !known_use(buf_span(&use))) {
+		r = result_no("USEATTR", "Special use is not supported");
 	} else {
 		/* a separator behind it: "children are to come" */
 		if (given.n > 1 && given.p[given.n - 1] == MAILBOX_NAME_SEP)
@@ -81,7 +145,11 @@ cmd_create(struct session *s)
 			r = result_err(s, &e);
 		else
 			r = create(s, &name);
+		if (r.kind == RESULT_OK && use.n > 0 &&
+		    set_use(s, buf_span(&name), &use, &e) != 0)
+			r = result_err(s, &e);
 	}
+	buf_free(&use);
 	buf_free(&given);
 	buf_free(&name);
 	return r;
@@ -253,6 +321,33 @@ move_folders(struct session *s, struct strs *olds, struct strs *news)
 	return result_err(s, &e);
 }
 
+/* RFC 3501 6.3.5: its messages move to a new mailbox, it stays and is empty;
+ * its children stay where they are. */
+static struct result
+rename_inbox(struct session *s, const struct buf *to)
+{
+	struct mailbox *open = s->mb, *mb;
+	struct err e = ERR_INIT;
+	struct result r = create(s, to);
+	bool uid = s->uid;
+
+	if (r.kind != RESULT_OK)
+		return r;
+	mb = mailbox_select(s->root, "INBOX", false, NULL, &e);
+	if (mb == NULL)
+		return result_err(s, &e);
+	mb->told_exists = mb->n;
+	s->mb = mb;
+	s->uid = true;
+	r = copy_everything_away(s, to);
+	s->mb = open;
+	s->uid = uid;
+	mailbox_close(mb);
+	if (r.kind == RESULT_OK)
+		r = result_ok("Rename completed");
+	return r;
+}
+
 static struct result
 rename_mailbox(struct session *s, const struct buf *from, const struct buf *to)
 {
@@ -262,7 +357,7 @@ rename_mailbox(struct session *s, const struct buf *from, const struct buf *to)
 	struct result r;
 
 	if (span_is(buf_span(from), "INBOX"))
-		return result_no("CANNOT", "INBOX cannot be renamed");
+		return rename_inbox(s, to);
 	if (span_is(buf_span(to), "INBOX"))
 		return result_no("ALREADYEXISTS",
 				 "Target mailbox already exists");

@@ -4,6 +4,7 @@
 #include "capability.h"
 #include "cmd.h"
 #include "log.h"
+#include "maildirsize.h"
 
 struct result
 cmd_capability(struct session *s)
@@ -78,23 +79,38 @@ cmd_namespace(struct session *s)
 	return result_ok("Namespace completed");
 }
 
+struct expunged {
+	struct err e;
+	int64_t bytes, count; /* of which the sizes are known */
+};
+
 static int
 expunge_one(struct session *s, size_t i, void *ctx)
 {
+	struct expunged *x = ctx;
 	struct message *m = &s->mb->v[i];
 
 	if (!(m->flags & MAILDIR_TRASHED) || m->gone)
 		return 0;
-	return mailbox_unlink(s->mb, m, ctx) != 0 ? 1 : 0;
+	if (mailbox_unlink(s->mb, m, &x->e) != 0)
+		return 1;
+	if (m->size != MAILDIR_NO_SIZE) {
+		x->bytes += (int64_t)m->size;
+		x->count++;
+	}
+	return 0;
 }
 
 static struct result
 expunge(struct session *s, const struct set *set)
 {
-	struct err e = ERR_INIT;
+	struct expunged x = { .e = ERR_INIT };
+	int r = each_message(s, set, expunge_one, &x);
 
-	if (each_message(s, set, expunge_one, &e) != 0)
-		return result_err(s, &e);
+	if (x.count > 0)
+		maildirsize_note(s->root, -x.bytes, -x.count);
+	if (r != 0)
+		return result_err(s, &x.e);
 	return result_ok("Expunge completed");
 }
 

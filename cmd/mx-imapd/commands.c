@@ -12,7 +12,9 @@ const char capability_session[] =
     "MULTIAPPEND CATENATE URL-PARTIAL REPLACE BINARY PREVIEW SAVEDATE "
     "OBJECTID "
     "THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT UTF8=ACCEPT "
-    "INPROGRESS APPENDLIMIT=67108864";
+    "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE ACL RIGHTS=texk "
+    "LIST-MYRIGHTS METADATA METADATA-SERVER CREATE-SPECIAL-USE "
+    "INPROGRESS COMPRESS=DEFLATE APPENDLIMIT=67108864";
 
 #define ANY (STATE_AUTH | STATE_SELECTED)
 const struct command session_commands[] = {
@@ -38,6 +40,17 @@ const struct command session_commands[] = {
 	{ "APPEND", ANY, CMD_STREAMS, cmd_append },
 	{ "REPLACE", STATE_SELECTED, CMD_UID | CMD_STREAMS | CMD_SET_FIRST,
 	  cmd_replace },
+	{ "COMPRESS", ANY, CMD_NO_SYNC, cmd_compress },
+	{ "GETQUOTA", ANY, 0, cmd_getquota },
+	{ "GETQUOTAROOT", ANY, 0, cmd_getquotaroot },
+	{ "SETQUOTA", ANY, 0, cmd_setquota },
+	{ "GETACL", ANY, 0, cmd_getacl },
+	{ "MYRIGHTS", ANY, 0, cmd_myrights },
+	{ "LISTRIGHTS", ANY, 0, cmd_listrights },
+	{ "SETACL", ANY, 0, cmd_setacl },
+	{ "DELETEACL", ANY, 0, cmd_setacl },
+	{ "GETMETADATA", ANY, 0, cmd_getmetadata },
+	{ "SETMETADATA", ANY, 0, cmd_setmetadata },
 	{ "IDLE", ANY, 0, cmd_idle },
 	{ "CHECK", STATE_SELECTED, 0, cmd_check },
 	{ "CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close },

@@ -62,6 +62,7 @@ struct session {
 	/* APPEND: a literal that was announced and not read yet */
 	bool has_literal;
 	struct literal literal;
+	bool quiet;   /* a MOVE on another command's behalf */
 	bool say_bye; /* the stream cannot go on */
 	int bad_commands, bad_limit;
 	const struct command *rows;
