@@ -27,10 +27,12 @@ skip_cfws(struct span *s)
 	return depth == 0;
 }
 
-/* The authserv-id, unquoted; false when the field is malformed there. */
+/* The authserv-id, unquoted; *in moves behind it.  False when the field is
+ * malformed there. */
 static bool
-take_id(struct span s, struct buf *id)
+take_id(struct span *in, struct buf *id)
 {
+	struct span s = *in;
 	size_t i = 0;
 
 	if (!skip_cfws(&s))
@@ -56,14 +58,17 @@ take_id(struct span s, struct buf *id)
 	for (i = 0; i < s.n && ascii_isdigit(s.p[i]);)
 		i++;
 	s = span_from(s, i);
-	return skip_cfws(&s) && (s.n == 0 || s.p[0] == ';');
+	if (!skip_cfws(&s) || (s.n > 0 && s.p[0] != ';'))
+		return false;
+	*in = s;
+	return true;
 }
 
 bool
 authres_is_from(struct span value, const char *authserv_id)
 {
 	struct buf id = BUF_INIT;
-	bool well = take_id(value, &id), same;
+	bool well = take_id(&value, &id), same;
 
 	if (id.n > 1 && id.p[id.n - 1] == '.')
 		buf_cut(&id, id.n - 1);
@@ -72,6 +77,18 @@ authres_is_from(struct span value, const char *authserv_id)
 	/* Nobody knows whose a malformed field is: readers less careful than
 	 * this one may take it for ours when it names us. */
 	return same || (!well && span_ifind(value, span_of(authserv_id)) >= 0);
+}
+
+struct span
+authres_payload(struct span value)
+{
+	struct buf id = BUF_INIT;
+	bool well = take_id(&value, &id);
+
+	buf_free(&id);
+	if (!well || value.n == 0)
+		return span_make(NULL, 0);
+	return span_trim(span_from(value, 1));
 }
 
 /* RFC 2045 token, and '@' '.' as pvalues have them. */

@@ -4,6 +4,7 @@
  */
 #include "proc.h"
 #include "io.h"
+#include "mem.h"
 #include "sandbox.h"
 #include "status.h"
 
@@ -165,4 +166,22 @@ bad:
 	buf_free(&word);
 	return err_set(e, ST_CONFIG, "\"%.*s\": %s", SPAN_ARG(line),
 		       quote ? "a quote is not closed" : "holds a NUL");
+}
+
+char *
+proc_sibling(const char *name)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash, *path;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (slash == NULL)
+		return mem_strdup(name);
+	path = mem_printf("%.*s/%s", (int)(slash - self), self, name);
+	if (access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return mem_strdup(name);
 }

@@ -29,6 +29,10 @@ int proc_wait(pid_t pid, deadline_t d, int *w_r);
 int proc_words(struct strs *argv, struct span line,
 	       struct err *e) MX_MUST_CHECK;
 
+/* The program of that name beside ours, or the name itself (for PATH).  Caller
+ * frees. */
+char *proc_sibling(const char *name);
+
 /* One stage of a filter pipe (DESIGN 3.3). */
 struct proc_stage {
 	struct strs argv;

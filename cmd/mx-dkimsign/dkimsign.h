@@ -14,7 +14,8 @@ struct sign_options {
 	const char *time, *expire; /* numbers: checked in sign_prepare */
 	bool header_only;
 	const char *key_table, *signing_table, *trusted_hosts;
-	bool genkey, testkey;
+	bool genkey, testkey, arc;
+	const char *authserv_id;
 	const char *bits, *algorithm, *directory;
 };
 extern struct sign_options opts;
@@ -48,6 +49,22 @@ bool sign_domain_ok(const char *s);
 /* i= must be of d= or below it (RFC 6376 3.5). */
 bool sign_auid_inside(const char *auid, const char *domain);
 void plan_free(struct sign_plan *plan);
+
+/* The fields that are signed without -H, each once more than it occurs. */
+void sign_default_list(struct buf *out, const struct msg *m);
+
+/* field.c: a field's text, LF folds; *line is where its last line begins. */
+void field_tag(struct buf *b, size_t *line, const char *fmt, ...)
+    MX_PRINTF(3, 4);
+void field_base64(struct buf *b, size_t *line, struct span s);
+void field_names(struct buf *b, size_t *line, struct span names);
+/* With the message's line ends. */
+void field_lines(struct buf *out, struct span field, bool crlf);
+int field_write(struct span s, struct err *e);
+
+/* seal.c: an ARC set for the message on top of it; id: whose results go in. */
+int seal_message(struct sign_plan *plan, const struct msg *m, const char *id,
+		 struct err *e);
 
 /* keytable.c: OpenDKIM's files.  Adds what the tables say for this sender;
  * nothing when no line matches. */

@@ -5,6 +5,7 @@
 #include "dkimsign.h"
 #include "mem.h"
 #include "num.h"
+#include "proc.h"
 #include "status.h"
 
 #include <errno.h>
@@ -121,25 +122,6 @@ genkey(void)
 	return r == 0 ? ST_OK : prog_fail(&e);
 }
 
-/* The mx-dnscheck beside us, else the one of PATH. */
-static void
-run_sibling(char **argv)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash, *path;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash != NULL) {
-		*slash = '\0';
-		path = mem_printf("%s/%s", self, argv[0]);
-		execv(path, argv);
-		free(path);
-	}
-	execvp(argv[0], argv);
-}
-
 /*
  * Does DNS hold this key?  mx-dnscheck asks (so that signing does not link a
  * resolver): 0 yes; 1 another, none or revoked; 75 trouble.
@@ -158,7 +140,7 @@ testkey(void)
 	key = dkim_load_key(opts.keys.v[0], &alg, &e);
 	if (key == NULL || dkim_public(key, &p, &e) != 0)
 		return prog_fail(&e);
-	strs_add(&argv, "mx-dnscheck");
+	strs_take(&argv, proc_sibling("mx-dnscheck"));
 	strs_add(&argv, "dkimkey");
 	if (prog.config_path != NULL)
 		strs_addf(&argv, "--config=%s", prog.config_path);
@@ -167,7 +149,7 @@ testkey(void)
 	strs_add(&argv, "--");
 	strs_addf(&argv, "%s._domainkey.%s", opts.selectors.v[0], opts.domain);
 	strs_add(&argv, buf_str(&p));
-	run_sibling(argv.v);
+	execvp(argv.v[0], argv.v);
 	err_sys(&e, "cannot run mx-dnscheck");
 	e.status = ST_TEMPFAIL;
 	return prog_fail(&e);

@@ -20,6 +20,7 @@ static struct {
 	struct strs dkim_domain;
 	char *dkim_selector, *dkim_key_file, *dkim_key_table,
 	    *dkim_signing_table, *dkim_trusted_hosts, *dkim_canonicalization;
+	char *arc_domain, *arc_selector, *arc_key_file, *authserv_id;
 } conf;
 
 #define O(LETTER, NAME, ARG, TYPE, MEMBER, MEANING)                            \
@@ -47,6 +48,9 @@ static const struct opt options[] = {
 	  "OpenDKIM's SigningTable"),
 	O(0, "trusted-hosts", "FILE", STR, trusted_hosts,
 	  "sign for these clients and for logins only"),
+	O(0, "arc", NULL, FLAG, arc, "seal (ARC) instead of signing"),
+	O(0, "authserv-id", "ID", STR, authserv_id,
+	  "whose Authentication-Results go into the ARC set"),
 	O(0, "genkey", NULL, FLAG, genkey, "make a key pair and its record"),
 	O('b', "bits", "BITS", STR, bits, "size of an RSA key (2048)"),
 	O('a', "algorithm", "ALG", STR, algorithm, "rsa or ed25519"),
@@ -69,6 +73,12 @@ static const struct param rows[] = {
 	    "OpenDKIM's TrustedHosts: sign for these and for logins only"),
 	ROW(STR, dkim_canonicalization, "relaxed/relaxed",
 	    "header and body canonicalization"),
+	ROW(STR, arc_domain, "",
+	    "domain that --arc seals as; empty: nothing is sealed"),
+	ROW(STR, arc_selector, "", "selector of arc_key_file"),
+	ROW(STR, arc_key_file, "", "private key in PEM"),
+	ROW(STR, authserv_id, "$myhostname",
+	    "whose Authentication-Results go into the ARC set"),
 };
 
 /* -s and -k pair up; a single -s serves all keys. */
@@ -229,6 +239,44 @@ check_options(struct sign_plan *plan)
 	return ST_OK;
 }
 
+/* --arc: -d -s -k, or what mx.conf says; nothing there: unchanged. */
+static int
+plan_arc(struct sign_plan *plan, struct err *e)
+{
+	if (opts.domain != NULL)
+		return plan_options(plan, e);
+	if (conf.arc_domain[0] == '\0')
+		return 0;
+	if (conf.arc_selector[0] == '\0' || conf.arc_key_file[0] == '\0')
+		return err_set(e, ST_CONFIG,
+			       "arc_domain is set: arc_selector and "
+			       "arc_key_file are needed, too");
+	return plan_add(plan, conf.arc_domain, conf.arc_selector,
+			conf.arc_key_file, NULL, e);
+}
+
+static int
+check_arc(void)
+{
+	struct span rest = span_of(opts.headers), w;
+
+	if (opts.domain != NULL && opts.authserv_id == NULL)
+		return prog_usage("--arc needs --authserv-id ID");
+	if (opts.keys.n > 1)
+		return prog_usage("--arc seals with one key");
+	if (opts.auid != NULL || opts.expire != NULL)
+		return prog_usage("-i and -x are not for --arc");
+	while (opts.headers != NULL && span_split(&rest, ':', &w)) {
+		w = span_trim(w);
+		/* RFC 8617 4.1.2 */
+		if (span_istarts(w, SPAN("ARC-")) ||
+		    span_iis(w, "Authentication-Results"))
+			return prog_usage("-H: %.*s must not be signed by ARC",
+					  SPAN_ARG(w));
+	}
+	return ST_OK;
+}
+
 static int
 sign(int argc, char **argv)
 {
@@ -242,13 +290,19 @@ sign(int argc, char **argv)
 		return prog_usage("%s: unexpected: the message is read from "
 				  "standard input",
 				  argv[0]);
+	if (r == ST_OK && opts.arc)
+		r = check_arc();
 	if (r != ST_OK)
 		return r;
 	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
 		return prog_fail(&e);
 	msg_index(&m, load.bytes, 0);
-	r = plan_all(&plan, &m, &e);
-	if (r == 0)
+	r = opts.arc ? plan_arc(&plan, &e) : plan_all(&plan, &m, &e);
+	if (r == 0 && opts.arc)
+		r = seal_message(
+		    &plan, &m,
+		    opts.authserv_id ? opts.authserv_id : conf.authserv_id, &e);
+	else if (r == 0)
 		r = sign_message(&plan, &m, &e);
 	plan_free(&plan);
 	msg_done(&m);
@@ -267,6 +321,8 @@ main(int argc, char **argv)
 		    "mx-dkimsign -d DOMAIN -s SELECTOR -k KEYFILE < msg > msg\n"
 		    "       mx-dkimsign --key-table FILE --signing-table FILE "
 		    "[--trusted-hosts FILE] < msg > msg\n"
+		    "       mx-dkimsign --arc --authserv-id ID -d DOMAIN "
+		    "-s SELECTOR -k KEYFILE < msg > msg\n"
 		    "       mx-dkimsign --genkey -d DOMAIN -s SELECTOR "
 		    "[-b BITS] [-a ALG] [-D DIR]\n"
 		    "       mx-dkimsign --testkey -d DOMAIN -s SELECTOR "

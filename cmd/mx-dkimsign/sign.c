@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FOLD_AT 78
 #define OTHER_MAX 64 /* kinds of Content- and List- fields beside those */
 
 /* 5.4.1, RFC 8058: listed once more than they occur, so that none can be
@@ -173,8 +172,8 @@ other_names(struct strs *names, const struct msg *m)
 	}
 }
 
-static void
-default_list(struct buf *out, const struct msg *m)
+void
+sign_default_list(struct buf *out, const struct msg *m)
 {
 	struct strs names = STRS_INIT;
 
@@ -206,72 +205,6 @@ add_quoted(struct buf *b, const char *s)
 	}
 }
 
-/* Appends a piece; on a new line when this one is full. */
-static void
-fold(struct buf *b, size_t *line, struct span piece, bool blank)
-{
-	if (b->n - *line + piece.n + 1 > FOLD_AT && b->n > *line) {
-		buf_addc(b, '\n');
-		*line = b->n;
-		buf_addc(b, '\t');
-	} else if (blank) {
-		buf_addc(b, ' ');
-	}
-	buf_addspan(b, piece);
-}
-
-static void fold_tag(struct buf *b, size_t *line, const char *fmt, ...)
-    MX_PRINTF(3, 4);
-
-static void
-fold_tag(struct buf *b, size_t *line, const char *fmt, ...)
-{
-	struct buf tag = BUF_INIT;
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vaddf(&tag, fmt, ap);
-	va_end(ap);
-	fold(b, line, buf_span(&tag), true);
-	buf_free(&tag);
-}
-
-/* Long base64 in pieces that fit a line. */
-static void
-fold_base64(struct buf *b, size_t *line, struct span s)
-{
-	while (s.n > 0) {
-		size_t used = b->n - *line;
-		size_t room = used < FOLD_AT - 4 ? FOLD_AT - used : FOLD_AT - 8;
-		struct span piece = span_sub(s, 0, room);
-
-		if (used >= FOLD_AT - 4) {
-			buf_addc(b, '\n');
-			*line = b->n;
-			buf_addc(b, '\t');
-		}
-		buf_addspan(b, piece);
-		s = span_from(s, piece.n);
-	}
-}
-
-static void
-fold_names(struct buf *b, size_t *line, struct span names)
-{
-	struct span name;
-	bool first = true;
-
-	while (span_split(&names, ':', &name)) {
-		struct buf piece = BUF_INIT;
-
-		buf_addf(&piece, "%s%.*s%s", first ? "h=" : "", SPAN_ARG(name),
-			 names.p != NULL ? ":" : ";");
-		fold(b, line, buf_span(&piece), first);
-		first = false;
-		buf_free(&piece);
-	}
-}
-
 /* One field, LF folds, without its last line end. */
 static int
 make_signature(const struct sign_plan *plan, const struct signer *s,
@@ -285,23 +218,23 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 	int r;
 
 	buf_adds(field, "DKIM-Signature:");
-	fold_tag(field, &line, "v=1;");
-	fold_tag(field, &line, "a=%s;", dkim_alg_name(s->alg));
-	fold_tag(field, &line, "c=%s/%s;", dkim_canon_name(plan->head),
-		 dkim_canon_name(plan->body));
-	fold_tag(field, &line, "d=%s;", s->domain);
-	fold_tag(field, &line, "s=%s;", s->selector);
+	field_tag(field, &line, "v=1;");
+	field_tag(field, &line, "a=%s;", dkim_alg_name(s->alg));
+	field_tag(field, &line, "c=%s/%s;", dkim_canon_name(plan->head),
+		  dkim_canon_name(plan->body));
+	field_tag(field, &line, "d=%s;", s->domain);
+	field_tag(field, &line, "s=%s;", s->selector);
 	if (s->auid != NULL) {
 		add_quoted(&auid, s->auid);
-		fold_tag(field, &line, "i=%s;", buf_str(&auid));
+		field_tag(field, &line, "i=%s;", buf_str(&auid));
 	}
-	fold_tag(field, &line, "t=%" PRId64 ";", plan->time);
+	field_tag(field, &line, "t=%" PRId64 ";", plan->time);
 	if (plan->expire > 0)
-		fold_tag(field, &line, "x=%" PRId64 ";",
-			 plan->time + plan->expire);
-	fold_names(field, &line, names);
-	fold_tag(field, &line, "bh=%.*s;", SPAN_ARG(bh));
-	fold_tag(field, &line, "b=");
+		field_tag(field, &line, "x=%" PRId64 ";",
+			  plan->time + plan->expire);
+	field_names(field, &line, names);
+	field_tag(field, &line, "bh=%.*s;", SPAN_ARG(bh));
+	field_tag(field, &line, "b=");
 	f.all = span_from(buf_span(field), start);
 	f.name = SPAN("DKIM-Signature");
 	f.value = span_from(f.all, f.name.n + 1);
@@ -309,37 +242,13 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 	r = dkim_sign(s->key, s->alg, buf_span(&data), &sig, e);
 	if (r == 0) {
 		base64_encode(&b64, buf_span(&sig));
-		fold_base64(field, &line, buf_span(&b64));
+		field_base64(field, &line, buf_span(&b64));
 	}
 	buf_free(&data);
 	buf_free(&sig);
 	buf_free(&b64);
 	buf_free(&auid);
 	return r;
-}
-
-/* Adds the field with the message's line ends. */
-static void
-add_lines(struct buf *out, struct span field, bool crlf)
-{
-	struct span line;
-
-	while (span_split(&field, '\n', &line)) {
-		buf_addspan(out, line);
-		buf_adds(out, crlf ? "\r\n" : "\n");
-	}
-}
-
-static int
-write_out(struct span s, struct err *e)
-{
-	if (io_write(STDOUT_FILENO, s.p, s.n, DEADLINE_NEVER) != IO_OK) {
-		err_sys(e, "standard output");
-		if (e != NULL)
-			e->status = ST_IOERR;
-		return -1;
-	}
-	return 0;
 }
 
 int
@@ -355,7 +264,7 @@ sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
 	if (plan->headers != NULL)
 		buf_adds(&names, plan->headers);
 	else
-		default_list(&names, m);
+		sign_default_list(&names, m);
 	dkim_body_init(&body, plan->body, -1);
 	dkim_body_add(&body, m->body);
 	dkim_body_done(&body, hash);
@@ -369,15 +278,15 @@ sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
 			r = make_signature(plan, &plan->v[i], m,
 					   buf_span(&names), buf_span(&bh),
 					   &one, e);
-			add_lines(&fields, buf_span(&one), m->crlf);
+			field_lines(&fields, buf_span(&one), m->crlf);
 		}
 	}
 	if (r == 0 && !plan->header_only)
-		r = write_out(span_sub(m->whole, 0, from), e);
+		r = field_write(span_sub(m->whole, 0, from), e);
 	if (r == 0)
-		r = write_out(buf_span(&fields), e);
+		r = field_write(buf_span(&fields), e);
 	if (r == 0 && !plan->header_only)
-		r = write_out(span_from(m->whole, from), e);
+		r = field_write(span_from(m->whole, from), e);
 	buf_free(&fields);
 	buf_free(&one);
 	buf_free(&names);

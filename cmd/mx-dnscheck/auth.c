@@ -117,6 +117,9 @@ auth_run(struct auth *a)
 {
 	auth_spf(a);
 	verify_dkim(&a->sigs, &a->m, a->dns, a->now, clock_deadline(CHECK_MS));
+	if (params.arc_verify)
+		arc_check(&a->arc, &a->m, a->dns, a->now,
+			  clock_deadline(CHECK_MS));
 	auth_dmarc(a);
 }
 
@@ -125,6 +128,7 @@ auth_done(struct auth *a)
 {
 	dmarc_done(&a->dmarc);
 	verify_done(&a->sigs);
+	arc_done(&a->arc);
 	spf_done(&a->spf);
 	strs_free(&a->from);
 	envelope_free(&a->env);

@@ -5,6 +5,7 @@
 #ifndef MX_AUTH_H
 #define MX_AUTH_H
 
+#include "arc_check.h"
 #include "dnscheck.h"
 #include "envelope.h"
 
@@ -21,6 +22,7 @@ struct auth {
 	struct spf spf;
 	enum spf_code spf_code;
 	struct signatures sigs;
+	struct arc_result arc; /* with arc_verify */
 	struct dmarc dmarc;
 	size_t from_fields;
 	struct strs from; /* domains of From, A-labels */

@@ -44,6 +44,23 @@ add_dkim(struct auth *a, struct buf *v)
 	}
 }
 
+/* RFC 8617 6, 10.2 */
+static void
+add_arc(struct auth *a, struct buf *v)
+{
+	if (!params.arc_verify)
+		return;
+	buf_addf(v, "; arc=%s", verify_word(a->arc.code));
+	if (a->arc.n > 0)
+		buf_addf(v, " (i=%d)", a->arc.n);
+	if (a->arc.reason[0] != '\0')
+		authres_property(v, "reason", span_of(a->arc.reason));
+	if (a->arc.code == VERIFY_PASS)
+		buf_addf(v, " header.oldest-pass=%d", a->arc.oldest_pass);
+	if (a->client && a->arc.n > 0)
+		authres_property(v, "smtp.remote-ip", span_of(a->spf.ip));
+}
+
 static void
 prepend(struct msg_edit *ed, const char *name, struct buf *v)
 {
@@ -130,6 +147,7 @@ auth_mark(struct auth *a, struct msg_edit *ed)
 	buf_adds(&v, a->id);
 	add_spf(a, &v);
 	add_dkim(a, &v);
+	add_arc(a, &v);
 	prepend(ed, "Authentication-Results", &v);
 	buf_free(&v);
 }

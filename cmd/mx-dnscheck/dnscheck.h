@@ -25,7 +25,7 @@ struct check_options {
 };
 struct check_params {
 	char *authserv_id;
-	bool dmarc_reject_failures;
+	bool dmarc_reject_failures, arc_verify;
 	char *dmarc_history_file;
 	struct strs rbl_domains;
 	/* mx-dkimsign's: the keys on disk */
@@ -62,6 +62,7 @@ int cmd_dkim(int argc, char **argv);
 int cmd_dmarc(int argc, char **argv);
 int cmd_auth(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
+int cmd_arc(int argc, char **argv);
 int cmd_message(int argc, char **argv);
 int cmd_rbl(int argc, char **argv);
 int cmd_tlsa(int argc, char **argv);

@@ -97,6 +97,8 @@ static const struct subcommand subs[] = {
 	  cmd_spf },
 	{ "dkim", "dkim < msg", "verify DKIM signatures", dkim_options,
 	  ARRAY_LEN(dkim_options), cmd_dkim },
+	{ "arc", "arc < msg", "validate the ARC chain", dkim_options,
+	  ARRAY_LEN(dkim_options), cmd_arc },
 	{ "dmarc",
 	  "dmarc --from DOMAIN --spf RESULT:DOMAIN --dkim RESULT:DOMAIN",
 	  "evaluate DMARC (RFC 9989)", dmarc_options, ARRAY_LEN(dmarc_options),
@@ -132,6 +134,8 @@ static const struct param rows[] = {
 	PARAM_ROW(struct check_params, STR, dmarc_history_file,
 		  "dmarc_history_file", "", 0, 0, NULL,
 		  "append a line a message here; empty: none"),
+	PARAM_ROW(struct check_params, BOOL, arc_verify, "arc_verify", "no", 0,
+		  0, NULL, "auth validates ARC chains, too"),
 	PARAM_ROW(struct check_params, LIST, rbl_domains, "rbl_domains",
 		  "zen.spamhaus.org bl.spamcop.net psbl.surriel.com "
 		  "b.barracudacentral.org dnsbl-1.uceprotect.net "

@@ -269,7 +269,7 @@ policy_get(struct sts *s, const char *name, const char *to, struct buf *text,
 	struct span why;
 	int st;
 
-	strs_add(&argv, "mx-fetch");
+	strs_take(&argv, proc_sibling("mx-fetch"));
 	strs_add(&argv, "--connect-to");
 	strs_add(&argv, to);
 	strs_add(&argv, "--type");

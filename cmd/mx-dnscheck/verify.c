@@ -22,8 +22,11 @@ verify_word(enum verify_code c)
 	return words[c];
 }
 
-/* What one DKIM-Signature field says. */
+enum kind { KIND_DKIM, KIND_AMS, KIND_SEAL };
+
+/* What one DKIM-Signature, ARC-Message-Signature or ARC-Seal field says. */
 struct parsed {
+	enum kind kind;
 	struct dkim_tags tags;
 	struct span domain, selector, names;
 	struct buf auid, sig, bh;
@@ -141,13 +144,66 @@ parse_numbers(struct parsed *p, struct signature *s, int64_t now)
 	return true;
 }
 
+/* i= of DKIM, the AUID. */
+static bool
+parse_auid(struct parsed *p, struct signature *s)
+{
+	struct span auid = dkim_tag(&p->tags, "i");
+	ssize_t at = span_rchr(auid, '@');
+
+	if (auid.p == NULL)
+		return true;
+	buf_addspan(&s->auid, auid);
+	buf_addspan(&p->auid, auid);
+	if (at < 0 ||
+	    !same_or_below(span_from(auid, (size_t)at + 1), p->domain))
+		return bad(s, VERIFY_PERMERROR, "i= is not inside d=");
+	return true;
+}
+
+/* The list of fields: From must be in it (RFC 6376 5.4); of an ARC-Message-
+ * Signature no seal may (RFC 8617 4.1.2). */
+static bool
+parse_names(struct parsed *p, struct signature *s)
+{
+	struct span rest, w;
+
+	p->names = rest = dkim_tag(&p->tags, "h");
+	if (!names_from(p->names))
+		return bad(s, VERIFY_PERMERROR, "From is not signed");
+	while (p->kind == KIND_AMS && span_split(&rest, ':', &w)) {
+		w = span_trim(w);
+		if (span_iis(w, "ARC-Seal") ||
+		    span_iis(w, "ARC-Message-Signature") ||
+		    span_iis(w, "ARC-Authentication-Results"))
+			return bad(s, VERIFY_PERMERROR,
+				   "an ARC field is in h= (RFC 8617 4.1.2)");
+	}
+	return true;
+}
+
+/* What only signatures over a message have. */
+static bool
+parse_message_tags(struct parsed *p, struct signature *s)
+{
+	struct span canon = dkim_tag(&p->tags, "c");
+
+	if (!dkim_canon_parse(canon, &p->head, &p->body))
+		return bad(s, VERIFY_PERMERROR, "unknown canonicalization");
+	if (!parse_names(p, s))
+		return false;
+	if (!take_base64(dkim_tag(&p->tags, "bh"), &p->bh))
+		return bad(s, VERIFY_PERMERROR, "bh= is not base64");
+	return p->kind != KIND_DKIM || parse_auid(p, s);
+}
+
 /* 6.1.1: syntax and meaning of the tags. */
 static bool
 parse_signature(struct parsed *p, struct signature *s,
 		const struct msg_field *f, int64_t now)
 {
 	const char *why = "malformed";
-	struct span v, auid, canon;
+	struct span v;
 
 	if (f->all.n > SIGNATURE_MAX ||
 	    !dkim_tags_parse(&p->tags, f->value, &why))
@@ -160,7 +216,7 @@ parse_signature(struct parsed *p, struct signature *s,
 	buf_addspan(&s->alg, v);
 	dkim_strip(&s->b, dkim_tag(&p->tags, "b"));
 	buf_cut(&s->b, 8);
-	if (!span_is(dkim_tag(&p->tags, "v"), "1"))
+	if (p->kind == KIND_DKIM && !span_is(dkim_tag(&p->tags, "v"), "1"))
 		return bad(s, VERIFY_PERMERROR, "v= is not 1");
 	if (!domain_syntax(p->domain))
 		return bad(s, VERIFY_PERMERROR, "d= is not a domain");
@@ -168,29 +224,17 @@ parse_signature(struct parsed *p, struct signature *s,
 		return bad(s, VERIFY_PERMERROR, "s= is not a selector");
 	if (!dkim_alg_parse(v, &p->alg))
 		return bad(s, VERIFY_PERMERROR, "unknown algorithm");
-	canon = dkim_tag(&p->tags, "c");
-	if (!dkim_canon_parse(canon, &p->head, &p->body))
-		return bad(s, VERIFY_PERMERROR, "unknown canonicalization");
 	if (!query_ok(dkim_tag(&p->tags, "q")))
 		return bad(s, VERIFY_PERMERROR, "unknown query method");
-	p->names = dkim_tag(&p->tags, "h");
-	if (!names_from(p->names))
-		return bad(s, VERIFY_PERMERROR, "From is not signed");
 	if (!take_base64(dkim_tag(&p->tags, "b"), &p->sig))
 		return bad(s, VERIFY_PERMERROR, "b= is not base64");
-	if (!take_base64(dkim_tag(&p->tags, "bh"), &p->bh))
-		return bad(s, VERIFY_PERMERROR, "bh= is not base64");
-	auid = dkim_tag(&p->tags, "i");
-	if (auid.p != NULL) {
-		ssize_t at = span_rchr(auid, '@');
-
-		buf_addspan(&s->auid, auid);
-		buf_addspan(&p->auid, auid);
-		if (at < 0 ||
-		    !same_or_below(span_from(auid, (size_t)at + 1), p->domain))
-			return bad(s, VERIFY_PERMERROR, "i= is not inside d=");
-	}
-	return parse_numbers(p, s, now);
+	/* RFC 8617 4.1.3: h= in a seal makes it fail */
+	if (p->kind == KIND_SEAL && dkim_tag(&p->tags, "h").p != NULL)
+		return bad(s, VERIFY_PERMERROR, "a seal has no h=");
+	if (p->kind != KIND_SEAL && !parse_message_tags(p, s))
+		return false;
+	/* a seal does not expire: its t= may be of any time */
+	return p->kind == KIND_SEAL || parse_numbers(p, s, now);
 }
 
 /* 6.1.2: the first record that is a key; TRY AGAIN is temperror. */
@@ -300,27 +344,86 @@ check_hashes(struct parsed *p, struct signature *s, const struct msg *m,
 		s->code = VERIFY_PASS;
 }
 
+/* The key, or false: s says why not. */
+static bool
+usable_key(struct parsed *p, struct signature *s, struct dns *dns,
+	   deadline_t dl, struct dkim_record *rec)
+{
+	/* RFC 8301 3.1: rsa-sha1 must not be verified. */
+	if (p->alg == DKIM_RSA_SHA1)
+		return bad(s, VERIFY_PERMERROR,
+			   "rsa-sha1 is not accepted (RFC 8301)");
+	return fetch_key(p, s, dns, dl, rec) && key_usable(p, s, rec);
+}
+
+static void
+parsed_free(struct parsed *p)
+{
+	buf_free(&p->auid);
+	buf_free(&p->sig);
+	buf_free(&p->bh);
+}
+
 static void
 verify_one(struct signature *s, const struct msg *m, const struct msg_field *f,
-	   struct dns *dns, int64_t now, deadline_t dl)
+	   enum kind kind, struct dns *dns, int64_t now, deadline_t dl)
 {
-	struct parsed p = { 0 };
+	struct parsed p = { .kind = kind };
 	struct dkim_record rec = { 0 };
 
 	*s = (struct signature){ .code = VERIFY_PERMERROR };
-	if (parse_signature(&p, s, f, now)) {
-		/* RFC 8301 3.1: rsa-sha1 must not be verified. */
-		if (p.alg == DKIM_RSA_SHA1)
-			(void)bad(s, VERIFY_PERMERROR,
-				  "rsa-sha1 is not accepted (RFC 8301)");
-		else if (fetch_key(&p, s, dns, dl, &rec) &&
-			 key_usable(&p, s, &rec))
-			check_hashes(&p, s, m, f, &rec);
-	}
+	if (parse_signature(&p, s, f, now) && usable_key(&p, s, dns, dl, &rec))
+		check_hashes(&p, s, m, f, &rec);
 	dkim_record_free(&rec);
-	buf_free(&p.auid);
-	buf_free(&p.sig);
-	buf_free(&p.bh);
+	parsed_free(&p);
+}
+
+static void
+signature_free(struct signature *s)
+{
+	buf_free(&s->domain);
+	buf_free(&s->selector);
+	buf_free(&s->alg);
+	buf_free(&s->auid);
+	buf_free(&s->b);
+}
+
+enum verify_code
+verify_ams(const struct msg *m, const struct msg_field *f, struct dns *dns,
+	   int64_t now, deadline_t dl, char *reason)
+{
+	struct signature s;
+
+	verify_one(&s, m, f, KIND_AMS, dns, now, dl);
+	memcpy(reason, s.reason, sizeof(s.reason));
+	signature_free(&s);
+	return s.code;
+}
+
+enum verify_code
+verify_seal(const struct msg_field *f, struct span data, struct dns *dns,
+	    deadline_t dl, char *reason, struct buf *domain_r)
+{
+	struct signature s = { .code = VERIFY_PERMERROR };
+	struct parsed p = { .kind = KIND_SEAL };
+	struct dkim_record rec = { 0 };
+
+	if (parse_signature(&p, &s, f, 0) &&
+	    usable_key(&p, &s, dns, dl, &rec)) {
+		s.code = VERIFY_PASS;
+		if (!rec.ed25519 && rec.bits < 1024)
+			(void)bad(&s, VERIFY_POLICY,
+				  "key under 1024 bits (RFC 8301)");
+		else if (!dkim_verify(rec.key, p.alg, data, buf_span(&p.sig)))
+			(void)bad(&s, VERIFY_FAIL, "signature does not match");
+	}
+	if (domain_r != NULL)
+		buf_addspan(domain_r, buf_span(&s.domain));
+	memcpy(reason, s.reason, sizeof(s.reason));
+	dkim_record_free(&rec);
+	parsed_free(&p);
+	signature_free(&s);
+	return s.code;
 }
 
 /* A thousand signatures cost no more than the first ones. */
@@ -353,7 +456,7 @@ verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
 		s->v = mem_grow(s->v, &s->cap, s->n + 1, sizeof(*s->v));
 		one = &s->v[s->n++];
 		if (s->n <= VERIFY_SIGNATURES)
-			verify_one(one, m, &m->v[i], dns, now, dl);
+			verify_one(one, m, &m->v[i], KIND_DKIM, dns, now, dl);
 		else
 			not_verified(one, &m->v[i]);
 	}
@@ -376,9 +479,7 @@ verify_body(const struct msg *m, const struct msg_field *f, int64_t now,
 	ok = parse_signature(&p, s, f, now) && check_body(&p, s, m, &total);
 	memcpy(why, s->reason, sizeof(why));
 	*why_r = why;
-	buf_free(&p.auid);
-	buf_free(&p.sig);
-	buf_free(&p.bh);
+	parsed_free(&p);
 	verify_done(&one);
 	return ok;
 }
@@ -386,13 +487,8 @@ verify_body(const struct msg *m, const struct msg_field *f, int64_t now,
 void
 verify_done(struct signatures *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		buf_free(&s->v[i].domain);
-		buf_free(&s->v[i].selector);
-		buf_free(&s->v[i].alg);
-		buf_free(&s->v[i].auid);
-		buf_free(&s->v[i].b);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		signature_free(&s->v[i]);
 	free(s->v);
 	*s = (struct signatures){ 0 };
 }

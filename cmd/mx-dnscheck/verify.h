@@ -36,6 +36,15 @@ struct signatures {
  * `policy`.  now: seconds since 1970. */
 void verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
 		 int64_t now, deadline_t dl);
+/* An ARC-Message-Signature (RFC 8617 4.1.2): as a DKIM signature, but for v=
+ * and i=.  reason has 160 bytes. */
+enum verify_code verify_ams(const struct msg *m, const struct msg_field *f,
+			    struct dns *dns, int64_t now, deadline_t dl,
+			    char *reason);
+/* An ARC-Seal over `data` (4.1.3); domain_r (may be NULL): its d=. */
+enum verify_code verify_seal(const struct msg_field *f, struct span data,
+			     struct dns *dns, deadline_t dl, char *reason,
+			     struct buf *domain_r);
 /* The body hash of one field alone, without DNS; else *why_r. */
 bool verify_body(const struct msg *m, const struct msg_field *f, int64_t now,
 		 const char **why_r);
