@@ -252,6 +252,7 @@ take_capability(struct smtp_client *c, struct span line)
 		{ "XFORWARD", SMTP_XFORWARD },
 		{ "REQUIRETLS", SMTP_REQUIRETLS },
 		{ "XCLIENT", SMTP_XCLIENT },
+		{ "XACTION", SMTP_XACTION },
 	};
 	struct span rest = line, word, value;
 	unsigned bit = 0;

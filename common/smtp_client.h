@@ -30,7 +30,8 @@ enum {
 	SMTP_ENHANCED = 256,
 	SMTP_XFORWARD = 512,
 	SMTP_REQUIRETLS = 1024,
-	SMTP_XCLIENT = 2048
+	SMTP_XCLIENT = 2048,
+	SMTP_XACTION = 4096 /* mx-deliver(8) */
 };
 
 struct smtp_client {

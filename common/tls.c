@@ -404,6 +404,18 @@ tls_accept(struct tls_server *t, struct stream *s, deadline_t d, struct err *e)
 }
 
 static void
+facts_key(X509 *x, unsigned char *md, unsigned int *n)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
+
+	*n = 0;
+	if (len > 0)
+		(void)EVP_Digest(der, (size_t)len, md, n, EVP_sha256(), NULL);
+	OPENSSL_free(der);
+}
+
+static void
 facts_peer(struct tls_facts *f, X509 *x)
 {
 	unsigned char md[EVP_MAX_MD_SIZE];
@@ -424,6 +436,14 @@ facts_peer(struct tls_facts *f, X509 *x)
 	for (unsigned int i = 0; i < n; i++)
 		buf_addf(&b, "%s%02X", i > 0 ? ":" : "", md[i]);
 	memcpy(f->peer_fingerprint, b.p, b.n);
+	buf_clear(&b);
+	/* Postfix: of the key as it stands in the certificate, with its
+	 * algorithm (SubjectPublicKeyInfo). */
+	facts_key(x, md, &n);
+	for (unsigned int i = 0; i < n; i++)
+		buf_addf(&b, "%s%02X", i > 0 ? ":" : "", md[i]);
+	if (b.n > 0)
+		memcpy(f->peer_key_fingerprint, b.p, b.n);
 	buf_free(&b);
 }
 

@@ -67,6 +67,7 @@ struct tls_facts {
 	int bits, alg_bits;
 	char peer_cn[256];    /* escaped */
 	char peer_fingerprint[100]; /* sha256, colons */
+	char peer_key_fingerprint[100]; /* of its public key */
 	bool verified;
 	const char *sni;
 };

@@ -6,9 +6,13 @@
 
 #include "link.h"
 #include "log.h"
+#include "mem.h"
+#include "msg.h"
 #include "num.h"
 #include "received.h"
 #include "restrict.h"
+
+#include <stdlib.h>
 
 /* Beyond the limit a refused message is still read, up to so much more. */
 #define DRAIN_EXTRA 1000000
@@ -18,6 +22,26 @@ policy(const struct session *s)
 {
 	return s->conf->p.forbid_bare_lf == FORBID_LF_REJECT ? WIRE_REJECT
 							     : WIRE_NORMALIZE;
+}
+
+/* PREPEND: above everything else. */
+static void
+add_prepended(struct buf *b, const struct session *s)
+{
+	for (size_t i = 0; i < s->actions.prepend.n; i++) {
+		struct span text = span_of(s->actions.prepend.v[i]);
+		ssize_t colon = span_chr(text, ':');
+		char *name = mem_spandup(span_sub(text, 0, (size_t)colon));
+		struct buf one = BUF_INIT;
+
+		msg_make_field(&one, name,
+			       span_trim(span_from(text, (size_t)colon + 1)));
+		if (one.n > 0 && one.p[one.n - 1] != '\n')
+			buf_addc(&one, '\n');
+		buf_addspan(b, buf_span(&one));
+		buf_free(&one);
+		free(name);
+	}
 }
 
 /* Before the first byte: rules, then the other side.  False: r it is. */
@@ -30,11 +54,20 @@ message_begin(struct session *s, bool dots, struct reply *r)
 		*r = reply_make(554, "5.5.1", "Error: no valid recipients");
 		return false;
 	}
-	if (restrict_data(s, r) || !link_data(s, r))
+	if (restrict_data(s, r))
 		return false;
 	wire_in_init(&s->wire, dots, policy(s));
-	s->drop = DROP_NO;
 	s->data_bytes = 0;
+	s->drop = DROP_NO;
+	if (s->actions.discard) {
+		/* The client hears yes; nobody else hears of it. */
+		link_abort(s);
+		s->drop = DROP_DISCARD;
+		return true;
+	}
+	if (!link_actions(s, r) || !link_data(s, r))
+		return false;
+	add_prepended(&field, s);
 	received_make(&field, s);
 	link_write(s, buf_span(&field));
 	buf_free(&field);
@@ -52,7 +85,7 @@ over_limit(const struct session *s, uint64_t extra)
 static void
 message_piece(struct session *s)
 {
-	if (over_limit(s, 0) && s->drop == DROP_NO)
+	if (over_limit(s, 0) && s->drop != DROP_LINK)
 		s->drop = DROP_SIZE;
 	link_write(s, buf_span(&s->piece));
 	buf_clear(&s->piece);
@@ -89,6 +122,13 @@ message_end(struct session *s)
 		r = reply_make(521, "5.5.2", "%s Error: bare <LF> received",
 			       s->conf->site.myhostname);
 		r.close = true;
+		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+	} else if (s->drop != DROP_LINK && restrict_end(s, &r)) {
+		/* r says why */
+	} else if (s->actions.discard) {
+		r = reply_make(250, "2.0.0", "Ok: discarded as %s",
+			       s->queue_id);
+	} else if (!link_actions(s, &r)) {
 		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
 	} else {
 		r = link_finish(s);
@@ -264,7 +304,7 @@ cmd_bdat(struct session *s, struct span args)
 		message_piece(s);
 		return message_end(s);
 	}
-	if (s->drop != DROP_NO) {
+	if (s->drop == DROP_SIZE || s->drop == DROP_LINK) {
 		r = s->drop == DROP_SIZE ? too_large(s) : link_finish(s);
 		session_end_mail(s);
 		return r;

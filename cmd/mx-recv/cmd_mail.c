@@ -196,6 +196,7 @@ cmd_mail(struct session *s, struct span args)
 				  "Message size exceeds fixed limit");
 	}
 	s->in_mail = true;
+	session_actions_copy(&s->actions, &s->lasting);
 	if (restrict_mail(s, &r)) {
 		session_end_mail(s);
 		return r;
@@ -264,6 +265,20 @@ log_client(struct session *s)
 	log_event_end(&ev);
 }
 
+/* unknown_local_recipient_reject_code and its like: what "no such user" is
+ * called here. */
+static void
+configured_code(struct session *s, struct reply *r)
+{
+	int code;
+
+	if (r->code != 550 || r->esc == NULL || strcmp(r->esc, "5.1.1") != 0)
+		return;
+	code = (int)session_unknown_code(s, s->rcpt.domain);
+	r->code = code;
+	r->esc = code < 500 ? "4.1.1" : "5.1.1";
+}
+
 struct reply
 cmd_rcpt(struct session *s, struct span args)
 {
@@ -289,6 +304,7 @@ cmd_rcpt(struct session *s, struct span args)
 		queue_id_make(s->queue_id, sizeof(s->queue_id));
 	r = link_rcpt(s, rest.n > 0 ? rest : SPAN(""));
 	if (r.code / 100 != 2) {
+		configured_code(s, &r);
 		restrict_log(s, "reject", "RCPT", &r);
 		return r;
 	}

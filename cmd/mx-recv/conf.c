@@ -11,6 +11,7 @@
 #include "site.h"
 #include "status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct server_mode conf_modes[] = {
@@ -65,8 +66,63 @@ static const struct param rows[] = {
 	  NULL, "rules for each recipient"),
 	P(STR, data_restrictions, "smtpd_data_restrictions", "", 0, 0, NULL,
 	  "rules at DATA and BDAT"),
+	P(STR, end_restrictions, "smtpd_end_of_data_restrictions", "", 0, 0,
+	  NULL, "rules behind the last byte of a message"),
 	P(LIST, restriction_classes, "smtpd_restriction_classes", "", 0, 0,
 	  NULL, "parameters that are named lists of rules"),
+	P(INT, code_access_reject, "access_map_reject_code", "554", 400, 599,
+	  NULL, "code of REJECT in an access table"),
+	P(INT, code_access_defer, "access_map_defer_code", "450", 400, 599,
+	  NULL, "code of DEFER in an access table"),
+	P(INT, code_reject, "reject_code", "554", 400, 599, NULL,
+	  "code of the rule reject"),
+	P(INT, code_defer, "defer_code", "450", 400, 599, NULL,
+	  "code of the rule defer"),
+	P(INT, code_invalid_name, "invalid_hostname_reject_code", "501", 400,
+	  599, NULL, "code of reject_invalid_helo_hostname"),
+	P(INT, code_non_fqdn, "non_fqdn_reject_code", "504", 400, 599, NULL,
+	  "code of reject_non_fqdn_*"),
+	P(INT, code_plaintext, "plaintext_reject_code", "450", 400, 599, NULL,
+	  "code of reject_plaintext_session"),
+	P(INT, code_rbl, "maps_rbl_reject_code", "554", 400, 599, NULL,
+	  "code of reject_rbl_* and reject_rhsbl_*"),
+	P(INT, code_multi_bounce, "multi_recipient_bounce_reject_code", "550",
+	  400, 599, NULL, "code of reject_multi_recipient_bounce"),
+	P(INT, code_relay, "relay_domains_reject_code", "554", 400, 599, NULL,
+	  "code of reject_unauth_destination"),
+	P(INT, code_unknown_address, "unknown_address_reject_code", "450", 400,
+	  599, NULL, "code of reject_unknown_sender_domain and its like"),
+	P(INT, code_unknown_client, "unknown_client_reject_code", "450", 400,
+	  599, NULL, "code of reject_unknown_client_hostname and its like"),
+	P(INT, code_unknown_helo, "unknown_hostname_reject_code", "450", 400,
+	  599, NULL, "code of reject_unknown_helo_hostname"),
+	P(INT, code_unknown_local, "unknown_local_recipient_reject_code", "550",
+	  400, 599, NULL, "code for users unknown in mydestination"),
+	P(INT, code_unknown_relay, "unknown_relay_recipient_reject_code", "550",
+	  400, 599, NULL, "code for users unknown in relay_domains"),
+	P(INT, code_unknown_alias, "unknown_virtual_alias_reject_code", "550",
+	  400, 599, NULL, "code for users unknown in virtual_alias_domains"),
+	P(INT, code_unknown_mailbox, "unknown_virtual_mailbox_reject_code",
+	  "550", 400, 599, NULL,
+	  "code for users unknown in virtual_mailbox_domains"),
+	P(CHOICE, tempfail, "reject_tempfail_action", "defer_if_permit", 0, 0,
+	  "defer_if_permit|defer", "when a rule cannot tell"),
+	P(CHOICE, tempfail_address, "unknown_address_tempfail_action",
+	  "$reject_tempfail_action", 0, 0, "defer_if_permit|defer",
+	  "when a domain cannot be looked up"),
+	P(CHOICE, tempfail_helo, "unknown_helo_hostname_tempfail_action",
+	  "$reject_tempfail_action", 0, 0, "defer_if_permit|defer",
+	  "when a HELO name cannot be looked up"),
+	P(STR, null_access_key, "smtpd_null_access_lookup_key", "<>", 0, 0,
+	  NULL, "the null sender in access tables"),
+	P(BOOL, reject_unlisted_sender, "smtpd_reject_unlisted_sender", "no", 0,
+	  0, NULL, "refuse our own domains' unknown senders"),
+	P(RAWSTR, rbl_reply, "default_rbl_reply",
+	  "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using "
+	  "$rbl_domain${rbl_reason?; $rbl_reason}",
+	  0, 0, NULL, "what a listed client hears"),
+	P(LIST, rbl_reply_maps, "rbl_reply_maps", "", 0, 0, NULL,
+	  "the same for each list"),
 	P(BOOL, relay_before_recipient,
 	  "smtpd_relay_before_recipient_restrictions", "yes", 0, 0, NULL,
 	  "relay rules before recipient rules"),
@@ -266,6 +322,8 @@ load_lists(struct conf *c, struct err *e)
 	if (c->limit_exceptions == NULL)
 		return err_prefix(e, "smtpd_client_event_limit_exceptions");
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
+	tables_open(&c->rbl_reply_maps, &c->p.rbl_reply_maps);
+	snprintf(c->rbl_code, sizeof(c->rbl_code), "%d", (int)c->p.code_rbl);
 	return 0;
 }
 
@@ -303,6 +361,24 @@ load_tls(struct conf *c, struct server *s, struct err *e)
 	return 0;
 }
 
+/* Access tables name classes, so each is there whether a list has it or
+ * not. */
+static int
+load_classes(struct conf *c, struct server *s, struct config *file,
+	     struct err *e)
+{
+	const struct strs *names = &c->p.restriction_classes;
+
+	c->classes = mem_alloc(names->n + 1, sizeof(*c->classes));
+	for (size_t i = 0; i < names->n; i++) {
+		c->classes[i] = restrict_parse(file, s, &c->p, STAGE_RECIPIENT,
+					       names->v[i], e);
+		if (c->classes[i] == NULL)
+			return err_prefix(e, "smtpd_restriction_classes");
+	}
+	return 0;
+}
+
 static int
 load_one(struct conf *c, struct server *s, struct err *e)
 {
@@ -311,6 +387,7 @@ load_one(struct conf *c, struct server *s, struct err *e)
 		c->p.client_restrictions,    c->p.helo_restrictions,
 		c->p.sender_restrictions,    c->p.relay_restrictions,
 		c->p.recipient_restrictions, c->p.data_restrictions,
+		c->p.end_restrictions,
 	};
 	int r = file == NULL || load_origin(&c->site, e) != 0 ? -1 : 0;
 
@@ -320,8 +397,10 @@ load_one(struct conf *c, struct server *s, struct err *e)
 				     &c->auth, e) != 0 ||
 		       load_lists(c, e) != 0 || load_tls(c, s, e) != 0))
 		r = -1;
+	if (r == 0)
+		r = load_classes(c, s, file, e);
 	for (int i = 0; i < STAGES && r == 0; i++) {
-		c->rules[i] = restrict_parse(file, s, &c->p, text[i], e);
+		c->rules[i] = restrict_parse(file, s, &c->p, i, text[i], e);
 		if (c->rules[i] == NULL)
 			r = err_prefix(e, "smtpd_%s_restrictions",
 				       restrict_stage_name(i));

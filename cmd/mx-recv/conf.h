@@ -14,6 +14,8 @@
 enum { FORBID_LF_NORMALIZE, FORBID_LF_YES, FORBID_LF_REJECT, FORBID_LF_NO };
 enum { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
 
+enum { TEMPFAIL_DEFER_IF_PERMIT, TEMPFAIL_DEFER };
+
 /* The lists of rules, in the order in which they are asked. */
 enum stage {
 	STAGE_CLIENT,
@@ -22,6 +24,7 @@ enum stage {
 	STAGE_RELAY,
 	STAGE_RECIPIENT,
 	STAGE_DATA,
+	STAGE_END,
 	STAGES
 };
 
@@ -33,7 +36,15 @@ struct conf_params {
 	struct strs sender_login_maps, discard_ehlo, forbidden_commands;
 	char *client_restrictions, *helo_restrictions, *sender_restrictions;
 	char *relay_restrictions, *recipient_restrictions, *data_restrictions;
-	struct strs restriction_classes;
+	char *end_restrictions, *null_access_key, *rbl_reply;
+	struct strs restriction_classes, rbl_reply_maps;
+	int tempfail, tempfail_address, tempfail_helo;
+	int64_t code_access_reject, code_access_defer, code_reject, code_defer;
+	int64_t code_invalid_name, code_non_fqdn, code_plaintext, code_rbl;
+	int64_t code_multi_bounce, code_relay, code_unknown_address;
+	int64_t code_unknown_client, code_unknown_helo, code_unknown_local;
+	int64_t code_unknown_relay, code_unknown_alias, code_unknown_mailbox;
+	bool reject_unlisted_sender;
 	bool relay_before_recipient, delay_reject, helo_required;
 	bool disable_vrfy, forbid_unauth_pipe, peername_lookup;
 	bool sasl_enable, tls_auth_only, tls_received_header, tls_ask_ccert;
@@ -59,7 +70,10 @@ struct conf {
 	struct match_list *limit_exceptions;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;
+	struct tables rbl_reply_maps;
+	char rbl_code[16];
 	struct rules *rules[STAGES];
+	struct rules **classes; /* as restriction_classes has them */
 	struct tls_server *tls; /* NULL: no certificate */
 	int delivery;           /* numbers for server_connect */
 	int auth;

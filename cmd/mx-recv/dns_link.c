@@ -1,9 +1,8 @@
 /*
- * dns_link.c - see dns_link.h.  RFC 5782 for block lists.
+ * dns_link.c - see dns_link.h.
  */
 #include "dns_link.h"
 
-#include "escape.h"
 #include "log.h"
 #include "mem.h"
 #include "site.h"
@@ -12,8 +11,18 @@
 
 #define NAME_MS 5000
 #define DOMAIN_MS 10000
+#define MEMO_MAX 200
 
 static struct dns *dns;
+
+/* What this session has asked already. */
+static struct memo {
+	char *name;
+	int type;
+	enum dns_status st;
+	struct dns_answer a;
+} memo[MEMO_MAX];
+static size_t nmemo;
 
 int
 dns_link_start(struct server *s, struct err *e)
@@ -42,6 +51,8 @@ opened(struct session *s)
 void
 dns_link_client_name(struct session *s)
 {
+	enum dns_status st;
+
 	if (!s->conn->has_peer || !s->conf->p.peername_lookup)
 		return;
 	/* Ourselves: no question, as the hosts file would answer. */
@@ -51,69 +62,89 @@ dns_link_client_name(struct session *s)
 		s->reverse_name = mem_strdup("localhost");
 		return;
 	}
-	if (dns_client_name(opened(s), s->conn->addr, &s->name_mem,
-			    &s->reverse_name,
-			    clock_deadline(NAME_MS)) == DNS_OK &&
-	    s->name_mem != NULL)
+	st = dns_client_name(opened(s), s->conn->addr, &s->name_mem,
+			     &s->reverse_name, clock_deadline(NAME_MS));
+	s->name_temp = st == DNS_TEMP;
+	if (st == DNS_OK && s->name_mem != NULL)
 		s->client_name = s->name_mem;
 }
 
+static void
+copy(struct dns_answer *to, const struct dns_answer *from)
+{
+	*to = (struct dns_answer){ .n = from->n, .ad = from->ad };
+	if (from->n == 0)
+		return;
+	to->v = mem_alloc(from->n, sizeof(*to->v));
+	for (size_t i = 0; i < from->n; i++) {
+		to->v[i] = from->v[i];
+		to->v[i].text = mem_spandup(
+		    span_make(from->v[i].text, from->v[i].len > 0
+						   ? from->v[i].len
+						   : strlen(from->v[i].text)));
+	}
+}
+
 enum dns_status
-dns_link_mail_domain(struct session *s, struct span domain)
+dns_link_query(struct session *s, struct span name, int type,
+	       struct dns_answer *ans)
+{
+	struct err e = ERR_INIT;
+	struct memo *m;
+
+	*ans = (struct dns_answer){ 0 };
+	for (size_t i = 0; i < nmemo; i++)
+		if (memo[i].type == type &&
+		    span_ieq(name, span_of(memo[i].name))) {
+			copy(ans, &memo[i].a);
+			return memo[i].st;
+		}
+	/* A session of many recipients may ask without end: the oldest go. */
+	if (nmemo == MEMO_MAX)
+		dns_link_forget();
+	m = &memo[nmemo++];
+	*m = (struct memo){ .name = mem_spandup(name), .type = type };
+	m->st = dns_query(opened(s), m->name, type, &m->a,
+			  clock_deadline(DOMAIN_MS), &e);
+	if (m->st != DNS_OK) {
+		dns_answer_free(&m->a);
+		m->a = (struct dns_answer){ 0 };
+	}
+	if (m->st == DNS_TEMP)
+		log_warn("%s: %s", m->name, e.text);
+	copy(ans, &m->a);
+	return m->st;
+}
+
+void
+dns_link_forget(void)
+{
+	for (size_t i = 0; i < nmemo; i++) {
+		free(memo[i].name);
+		dns_answer_free(&memo[i].a);
+	}
+	nmemo = 0;
+}
+
+enum dns_status
+dns_link_mail_domain(struct session *s, struct span domain, bool *null_mx_r)
 {
 	static const int types[] = { DNS_MX, DNS_A, DNS_AAAA };
-	char *name = mem_spandup(domain);
 	enum dns_status last = DNS_NXDOMAIN;
 	bool temp = false;
 
+	*null_mx_r = false;
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		struct dns_answer a = { 0 };
-		struct err e = ERR_INIT;
-		bool null_mx;
+		struct dns_answer a;
 
-		last = dns_query(opened(s), name, types[i], &a,
-				 clock_deadline(DOMAIN_MS), &e);
-		/* RFC 7505: "MX 0 ." takes no mail. */
-		null_mx = last == DNS_OK && types[i] == DNS_MX && a.n == 1 &&
-			  strcmp(a.v[0].text, ".") == 0;
+		last = dns_link_query(s, domain, types[i], &a);
+		*null_mx_r = last == DNS_OK && types[i] == DNS_MX && a.n == 1 &&
+			     strcmp(a.v[0].text, ".") == 0;
 		dns_answer_free(&a);
-		if (null_mx)
-			last = DNS_NXDOMAIN;
-		if (null_mx || last == DNS_OK || last == DNS_NXDOMAIN ||
+		if (last == DNS_OK || last == DNS_NXDOMAIN ||
 		    last == DNS_BADNAME)
 			break;
 		temp |= last == DNS_TEMP;
 	}
-	free(name);
 	return temp && last != DNS_OK ? DNS_TEMP : last;
-}
-
-bool
-dns_link_listed(struct session *s, const char *zone, struct buf *why)
-{
-	struct dns_answer a = { 0 };
-	struct err e = ERR_INIT;
-	struct buf name = BUF_INIT;
-	deadline_t d = clock_deadline(DOMAIN_MS);
-	bool listed = false;
-
-	if (s->conn->has_peer &&
-	    dns_reverse_name(s->conn->addr, zone, zone, &name)) {
-		enum dns_status st =
-		    dns_query(opened(s), buf_str(&name), DNS_A, &a, d, &e);
-
-		/* RFC 5782 2.1: an answer in 127.0.0.0/8. */
-		for (size_t i = 0; st == DNS_OK && i < a.n; i++)
-			listed |= strncmp(a.v[i].text, "127.", 4) == 0;
-		if (st == DNS_TEMP)
-			log_warn("%s: %s", buf_str(&name), e.text);
-		dns_answer_free(&a);
-	}
-	if (listed && dns_query(opened(s), buf_str(&name), DNS_TXT, &a, d,
-				&e) == DNS_OK) {
-		escape_line(why, span_make(a.v[0].text, a.v[0].len), 200);
-		dns_answer_free(&a);
-	}
-	buf_free(&name);
-	return listed;
 }

@@ -4,11 +4,14 @@
  */
 #include "link.h"
 
+#include "escape.h"
 #include "log.h"
+#include "restrict.h"
 #include "smtp_client.h"
 #include "status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define REPLY_MS 300000 /* RFC 5321 4.5.3.2.2, .3 */
 #define FINAL_MS 600000 /* RFC 5321 4.5.3.2.6 */
@@ -371,6 +374,97 @@ settle(struct session *s)
 	L->refusal = sr;
 	L->in_data = false;
 	return false;
+}
+
+struct reply
+link_verify(struct session *s, struct span addr)
+{
+	struct smtp_reply sr = { 0 };
+	struct err e = ERR_INIT;
+	struct reply r;
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		bool kept = L->open;
+
+		if (link_open(s, &e) != 0)
+			break;
+		if (smtp_client_cmd(&L->c, clock_deadline(REPLY_MS), &sr, &e,
+				    "VRFY <%.*s>", SPAN_ARG(addr)) == 0) {
+			r = pass_on(&sr);
+			smtp_reply_free(&sr);
+			/* Off, or unknown to it: RCPT will tell. */
+			if (r.code >= 500 && r.code < 510) {
+				buf_free(&r.text);
+				r = reply_make(252, "2.0.0", "not told");
+			}
+			return r;
+		}
+		/* A kept link may have died since: then once more. */
+		if (!kept || L->in_mail)
+			break;
+		link_close(false);
+	}
+	return link_fail(s, &e);
+}
+
+/* " NAME=xtext" */
+static void
+add_action(struct buf *b, const char *name, const char *value)
+{
+	buf_addf(b, " %s=", name);
+	escape_xtext(b, span_of(value));
+}
+
+bool
+link_actions(struct session *s, struct reply *r)
+{
+	const struct actions *a = &s->actions;
+	struct smtp_reply sr = { 0 };
+	struct err e = ERR_INIT;
+	struct buf b = BUF_INIT;
+	bool ok = false;
+
+	if (a->hold)
+		buf_adds(&b, " HOLD");
+	if (s->conf->rules[STAGE_END]->n > 0)
+		buf_adds(&b, " LATE");
+	if (a->redirect != NULL)
+		add_action(&b, "REDIRECT", a->redirect);
+	if (a->filter != NULL)
+		add_action(&b, "FILTER", a->filter);
+	for (size_t i = 0; i < a->bcc.n; i++)
+		add_action(&b, "BCC", a->bcc.v[i]);
+	if (b.n == 0 ||
+	    span_is(buf_span(&b), s->told_actions ? s->told_actions : "") ||
+	    s->link_lost || !L->in_mail) {
+		ok = true;
+	} else if (!(L->c.caps & SMTP_XACTION)) {
+		/* LATE alone asks for nothing. */
+		ok = strcmp(buf_str(&b), " LATE") == 0;
+		if (!ok) {
+			log_warn("delivery = %s: it does not know XACTION, "
+				 "which%s needs",
+				 s->conf->p.delivery, buf_str(&b));
+			*r = reply_make(451, "4.3.5",
+					"Server configuration error");
+		}
+	} else if (L->in_data && !settle(s)) {
+		ok = true; /* link_finish tells why */
+	} else if (smtp_client_cmd(&L->c, clock_deadline(REPLY_MS), &sr, &e,
+				   "XACTION%s", buf_str(&b)) != 0) {
+		*r = link_fail(s, &e);
+	} else if (sr.code / 100 != 2) {
+		log_warn("delivery = %s: XACTION%s is refused: %d %s",
+			 s->conf->p.delivery, buf_str(&b), sr.code,
+			 buf_str(&sr.text));
+		*r = reply_make(451, "4.3.5", "Server configuration error");
+	} else {
+		ok = true;
+	}
+	smtp_reply_free(&sr);
+	free(s->told_actions);
+	s->told_actions = buf_steal(&b);
+	return ok;
 }
 
 static bool

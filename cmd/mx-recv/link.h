@@ -10,6 +10,12 @@
 /* Passes s->rcpt_text on (with MAIL before it, the first time) and returns
  * what the other side said, or 451. */
 struct reply link_rcpt(struct session *s, struct span parms);
+/* Would RCPT to this address be accepted?  250, or what the other side says
+ * (252: it does not tell; that counts as yes). */
+struct reply link_verify(struct session *s, struct span addr);
+/* Tells it what s->actions want: HOLD, REDIRECT, FILTER, BCC.  False: it
+ * cannot do that, r is the reply instead. */
+bool link_actions(struct session *s, struct reply *r);
 /* Before the first byte of the message.  False: r is the reply instead. */
 bool link_data(struct session *s, struct reply *r);
 /* Stored (LF) bytes of the message; trouble is told by link_finish. */

@@ -55,7 +55,7 @@ request(struct buf *b, const struct check *c)
 {
 	struct session *s = c->s;
 	struct tls_facts f = { .protocol = "", .cipher = "" };
-	bool data = c->stage == STAGE_DATA;
+	bool data = c->stage == STAGE_DATA || c->stage == STAGE_END;
 
 	(void)tls_facts(&s->s, &f);
 	attr(b, "request", SPAN("smtpd_access_policy"));

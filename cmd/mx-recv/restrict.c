@@ -1,28 +1,40 @@
 /*
- * restrict.c - parses and runs restriction lists; see restrict.h.
+ * restrict.c - runs restriction lists; see restrict.h.
  */
 #include "restrict.h"
 
 #include "log.h"
 #include "mem.h"
-#include "num.h"
 #include "received.h"
-#include "site.h"
-#include "status.h"
 
 #include <stdlib.h>
 
 #define CLASS_DEPTH 20
 
 static const struct {
-	const char *name, *class, *what;
+	const char *name, *what;
+	enum about about;
 } stages[STAGES] = {
-	{ "client", "Client host", "CONNECT" },
-	{ "helo", "Helo command", "HELO" },
-	{ "sender", "Sender address", "MAIL" },
-	{ "relay", "Recipient address", "RCPT" },
-	{ "recipient", "Recipient address", "RCPT" },
-	{ "data", "Data command", "DATA" },
+	{ "client", "CONNECT", ABOUT_CLIENT },
+	{ "helo", "HELO", ABOUT_HELO },
+	{ "sender", "MAIL", ABOUT_SENDER },
+	{ "relay", "RCPT", ABOUT_RECIPIENT },
+	{ "recipient", "RCPT", ABOUT_RECIPIENT },
+	{ "data", "DATA", ABOUT_DATA },
+	{ "end_of_data", "END-OF-MESSAGE", ABOUT_END },
+};
+
+/* Postfix's words for whom a reply is about. */
+static const char *const classes[] = {
+	[ABOUT_CLIENT] = "Client host",
+	[ABOUT_REVERSE] = "Unverified Client host",
+	[ABOUT_HELO] = "Helo command",
+	[ABOUT_SENDER] = "Sender address",
+	[ABOUT_RECIPIENT] = "Recipient address",
+	[ABOUT_DATA] = "Data command",
+	[ABOUT_END] = "End-of-data",
+	[ABOUT_CCERT] = "Client certificate",
+	[ABOUT_LOGIN] = "SASL login name",
 };
 
 const char *
@@ -31,179 +43,152 @@ restrict_stage_name(int stage)
 	return stages[stage].name;
 }
 
-/* ------- parsing */
-
-static const struct restriction *
-find_row(const char *word)
+const char *
+restrict_class(enum about about)
 {
-	for (size_t i = 0; i < restrict_nrows; i++)
-		if (strcmp(restrict_rows[i].name, word) == 0)
-			return &restrict_rows[i];
-	return NULL;
+	return classes[about];
 }
 
-static int parse_into(struct rules *l, struct config *file, struct server *s,
-		      const struct conf_params *p, const struct strs *words,
-		      int depth, struct err *e);
-
-static int
-parse_class(struct rule *r, struct config *file, struct server *s,
-	    const struct conf_params *p, const char *name, int depth,
-	    struct err *e)
+enum about
+restrict_about(enum stage stage)
 {
-	char *text = config_value(file, name);
-	struct strs words = STRS_INIT;
-	int st;
-
-	if (depth >= CLASS_DEPTH)
-		st = err_set(e, ST_CONFIG, "%s: classes name each other", name);
-	else if (text == NULL)
-		st = err_set(e, ST_CONFIG,
-			     "%s is in smtpd_restriction_classes but has no "
-			     "value",
-			     name);
-	else {
-		strs_split_braced(&words, span_of(text));
-		r->list = mem_alloc(1, sizeof(*r->list));
-		st = parse_into(r->list, file, s, p, &words, depth + 1, e);
-		strs_free(&words);
-	}
-	free(text);
-	return st;
+	return stages[stage].about;
 }
-
-static int
-parse_arg(struct rule *r, struct server *s, const char *arg, struct err *e)
-{
-	struct strs one = STRS_INIT;
-	struct endpoint ep;
-
-	if (arg == NULL)
-		return err_set(e, ST_CONFIG, "%s: a word is missing behind it",
-			       r->row->name);
-	r->arg = mem_strdup(arg);
-	if (r->row->arg_table) {
-		strs_add(&one, arg);
-		tables_open(&r->table, &one);
-		strs_free(&one);
-	}
-	if (r->row->arg_server) {
-		if (endpoint_parse(&ep, span_of(arg), site.run_directory, e) !=
-		    0)
-			return err_prefix(e, "%s", r->row->name);
-		r->endpoint = server_endpoint(s, &ep);
-		endpoint_free(&ep);
-	}
-	return 0;
-}
-
-/* Depth is bounded by CLASS_DEPTH; input is the configuration. */
-static int
-parse_into(struct rules *l, struct config *file, struct server *s,
-	   const struct conf_params *p, const struct strs *words, int depth,
-	   struct err *e)
-{
-	for (size_t i = 0; i < words->n; i++) {
-		const char *w = words->v[i];
-		struct rule *r;
-
-		l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
-		r = &l->v[l->n++];
-		*r = (struct rule){ .row = find_row(w) };
-		if (r->row != NULL) {
-			if (r->row->takes_arg &&
-			    parse_arg(r, s,
-				      i + 1 < words->n ? words->v[++i] : NULL,
-				      e) != 0)
-				return -1;
-		} else if (strs_has(&p->restriction_classes, span_of(w))) {
-			if (parse_class(r, file, s, p, w, depth, e) != 0)
-				return -1;
-		} else if (strchr(w, ':') != NULL) {
-			/* Postfix: a bare table is check_STAGE_access. */
-			return err_set(e, ST_CONFIG,
-				       "\"%s\": write check_client_access, "
-				       "check_sender_access or "
-				       "check_recipient_access before it",
-				       w);
-		} else {
-			return err_set(e, ST_CONFIG,
-				       "\"%s\" is no restriction that mx-recv "
-				       "knows, and not in "
-				       "smtpd_restriction_classes",
-				       w);
-		}
-	}
-	return 0;
-}
-
-struct rules *
-restrict_parse(struct config *file, struct server *s,
-	       const struct conf_params *p, const char *text, struct err *e)
-{
-	struct rules *l = mem_alloc(1, sizeof(*l));
-	struct strs words = STRS_INIT;
-	int st;
-
-	strs_split_braced(&words, span_of(text));
-	st = parse_into(l, file, s, p, &words, 0, e);
-	strs_free(&words);
-	return st == 0 ? l : NULL;
-}
-
-/* ------- running */
 
 struct span
-restrict_subject(struct check *c, enum stage about)
+restrict_subject(struct check *c, enum about about)
 {
 	struct session *s = c->s;
 
 	switch (about) {
-	case STAGE_CLIENT:
+	case ABOUT_CLIENT:
 		return span_of(s->who);
-	case STAGE_HELO:
+	case ABOUT_REVERSE:
+		return span_of(s->reverse_name != NULL ? s->reverse_name
+						       : "unknown");
+	case ABOUT_HELO:
 		return span_of(s->helo);
-	case STAGE_SENDER:
+	case ABOUT_SENDER:
 		return buf_span(&s->sender_text);
-	case STAGE_RELAY:
-	case STAGE_RECIPIENT:
+	case ABOUT_RECIPIENT:
 		return buf_span(&s->rcpt_text);
+	case ABOUT_LOGIN:
+		return span_of(s->auth_user);
 	default:
 		return span_of(c->what);
 	}
 }
 
-enum verdict
-restrict_reject_as(struct check *c, int code, const char *esc, enum stage about,
-		   const char *text)
+/* ------- answers */
+
+static void
+set_reply(struct check *c, int64_t code, const char *esc, struct buf *text)
 {
-	struct span subject = restrict_subject(c, about);
+	size_t n = strlen(esc);
 
 	buf_free(&c->reply.text);
-	c->reply = reply_make(code, esc, "<%.*s>: %s rejected: %s",
-			      SPAN_ARG(subject), stages[about].class, text);
+	if (n >= sizeof(c->esc))
+		n = sizeof(c->esc) - 1;
+	memmove(c->esc, esc, n);
+	c->esc[n] = '\0';
+	/* A code that was configured decides; the rest of esc stays. */
+	c->esc[0] = (char)('0' + code / 100);
+	c->reply = (struct reply){ .code = (int)code, .esc = c->esc };
+	c->reply.text = *text;
+	if (code == 421 || code == 521)
+		c->reply.close = true;
+}
+
+enum verdict
+restrict_reject(struct check *c, int64_t code, const char *esc,
+		enum about about, const char *fmt, ...)
+{
+	struct span subject = restrict_subject(c, about);
+	struct buf b = BUF_INIT;
+	va_list ap;
+
+	buf_addf(&b, "<%.*s>: %s rejected: ", SPAN_ARG(subject),
+		 classes[about]);
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	set_reply(c, code, esc, &b);
 	return V_REJECT;
 }
 
 enum verdict
-restrict_reject(struct check *c, int code, const char *esc, const char *text)
-{
-	return restrict_reject_as(c, code, esc, c->stage, text);
-}
-
-void
-restrict_log(struct session *s, const char *verb, const char *what,
-	     const struct reply *r)
+restrict_say(struct check *c, int64_t code, const char *esc, const char *fmt,
+	     ...)
 {
 	struct buf b = BUF_INIT;
-	struct span text = buf_span(&r->text);
+	va_list ap;
 
-	buf_addf(&b, "%s: %s: %s from %s: %d ",
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	set_reply(c, code, esc, &b);
+	return V_REJECT;
+}
+
+/* Keeps the first of its kind; it owns its enhanced code then. */
+static enum verdict
+keep(struct check *c, struct reply *place)
+{
+	if (c->warn) {
+		/* Only to be logged, as the loop does with a refusal. */
+		return V_REJECT;
+	}
+	if (place->code == 0) {
+		*place = c->reply;
+		place->esc = mem_strdup(c->esc);
+	} else {
+		buf_free(&c->reply.text);
+	}
+	c->reply = (struct reply){ 0 };
+	return V_DUNNO;
+}
+
+enum verdict
+restrict_defer_if_permit(struct check *c)
+{
+	return keep(c, &c->defer_if_permit);
+}
+
+enum verdict
+restrict_defer_if_reject(struct check *c)
+{
+	return keep(c, &c->defer_if_reject);
+}
+
+enum verdict
+restrict_tempfail(struct check *c, int action)
+{
+	return action == TEMPFAIL_DEFER ? V_REJECT
+					: restrict_defer_if_permit(c);
+}
+
+enum verdict
+restrict_no_table(struct check *c, enum about about, const struct err *e)
+{
+	struct span t = restrict_subject(c, about);
+
+	log_warn("%s", e->text);
+	return restrict_say(c, 451, "4.3.0", "<%.*s>: Temporary lookup failure",
+			    SPAN_ARG(t));
+}
+
+/* ------- the log */
+
+static void
+log_facts(struct session *s, const char *verb, const char *what,
+	  const char *code, struct span text)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%s: %s: %s from %s: %s",
 		 s->queue_id[0] != '\0' && s->rcpts > 0 ? s->queue_id
 							: "NOQUEUE",
-		 verb, what, s->who, r->code);
-	if (r->esc != NULL && r->esc[0] != '\0')
-		buf_addf(&b, "%s ", r->esc);
+		 verb, what, s->who, code);
 	for (size_t i = 0; i < text.n; i++)
 		buf_addc(&b, text.p[i] == '\n' ? ' ' : text.p[i]);
 	buf_addc(&b, ';');
@@ -213,7 +198,7 @@ restrict_log(struct session *s, const char *verb, const char *what,
 		buf_addf(&b, " to=<%s>", buf_str(&s->rcpt_text));
 	else if (s->rcpts > 0)
 		buf_addf(&b, " to=<%s>", buf_str(&s->first_rcpt));
-	buf_addf(&b, " proto=%s", s->esmtp ? "ESMTP" : "SMTP");
+	buf_addf(&b, " proto=%s", session_proto(s));
 	if (s->helo != NULL)
 		buf_addf(&b, " helo=<%s>", s->helo);
 	if (s->auth_user != NULL)
@@ -222,7 +207,27 @@ restrict_log(struct session *s, const char *verb, const char *what,
 	buf_free(&b);
 }
 
-static enum verdict run_list(struct check *c, const struct rules *l);
+void
+restrict_log(struct session *s, const char *verb, const char *what,
+	     const struct reply *r)
+{
+	struct buf code = BUF_INIT;
+
+	buf_addf(&code, "%d ", r->code);
+	if (r->esc != NULL && r->esc[0] != '\0')
+		buf_addf(&code, "%s ", r->esc);
+	log_facts(s, verb, what, buf_str(&code), buf_span(&r->text));
+	buf_free(&code);
+}
+
+void
+restrict_log_text(struct session *s, const char *verb, const char *what,
+		  const char *text)
+{
+	log_facts(s, verb, what, "", span_of(text));
+}
+
+/* ------- running */
 
 static enum verdict
 run_rule(struct check *c, const struct rule *r)
@@ -234,150 +239,62 @@ run_rule(struct check *c, const struct rule *r)
 	if (c->depth >= CLASS_DEPTH)
 		return V_DUNNO;
 	c->depth++;
-	v = run_list(c, r->list);
+	v = restrict_run(c, r->list);
 	c->depth--;
 	return v;
 }
 
 /* Depth is bounded by CLASS_DEPTH. */
-static enum verdict
-run_list(struct check *c, const struct rules *l)
+enum verdict
+restrict_run(struct check *c, const struct rules *l)
 {
-	bool warn = false;
+	bool outer = c->warn;
 
 	for (size_t i = 0; i < l->n; i++) {
 		enum verdict v;
 
 		if (l->v[i].row != NULL &&
 		    strcmp(l->v[i].row->name, "warn_if_reject") == 0) {
-			warn = true;
+			c->warn = true;
 			continue;
 		}
 		v = run_rule(c, &l->v[i]);
-		if (v == V_REJECT && warn) {
+		if (v == V_REJECT && c->warn) {
 			restrict_log(c->s, "reject_warning", c->what,
 				     &c->reply);
 			buf_free(&c->reply.text);
+			c->reply = (struct reply){ 0 };
 			v = V_DUNNO;
 		}
-		warn = false;
+		c->warn = outer;
 		if (v != V_DUNNO)
 			return v;
 	}
 	return V_DUNNO;
 }
 
-/* What access(5) allows behind a key; rows of words. */
-static enum verdict
-action_refuse(struct check *c, enum stage about, int code, const char *esc,
-	      struct span text, const char *fallback)
+/* The reply outlives the check: its enhanced code must too. */
+static struct reply
+lasting(struct session *s, const struct check *c, struct reply r)
 {
-	static char esc_mem[12];
-	struct span rest = text, word;
-	char *t;
-	enum verdict v;
-
-	/* An enhanced code in front belongs to the reply. */
-	if (span_word(&rest, " \t", &word) && word.n >= 5 && word.n < 12 &&
-	    word.p[0] == '0' + code / 100 && word.p[1] == '.') {
-		memcpy(esc_mem, word.p, word.n);
-		esc_mem[word.n] = '\0';
-		esc = esc_mem;
-		text = span_trim(rest);
+	(void)c;
+	if (r.esc != NULL) {
+		memcpy(s->esc_mem, r.esc, strlen(r.esc) + 1);
+		r.esc = s->esc_mem;
 	}
-	t = text.n > 0 ? mem_spandup(text) : mem_strdup(fallback);
-	v = restrict_reject_as(c, code, esc, about, t);
-	free(t);
-	return v;
-}
-
-static enum verdict
-keep_for_later(struct check *c, enum stage about, struct reply *place,
-	       struct span text)
-{
-	if (place->code == 0) {
-		(void)action_refuse(c, about, 450, "4.7.1", text,
-				    "Service unavailable");
-		*place = c->reply;
-		c->reply = (struct reply){ 0 };
-	}
-	return V_DUNNO;
-}
-
-enum verdict
-restrict_action(struct check *c, enum stage about, struct span action)
-{
-	struct span rest = span_trim(action), word;
-	int code;
-
-	if (!span_word(&rest, " \t", &word))
-		return V_DUNNO;
-	rest = span_trim(rest);
-	if (span_iis(word, "OK") || span_iis(word, "PERMIT"))
-		return V_PERMIT;
-	if (span_iis(word, "DUNNO"))
-		return V_DUNNO;
-	if (span_iis(word, "REJECT"))
-		return action_refuse(c, about, 554, "5.7.1", rest,
-				     "Access denied");
-	if (span_iis(word, "DEFER"))
-		return action_refuse(c, about, 450, "4.7.1", rest,
-				     "Access denied");
-	if (span_iis(word, "DEFER_IF_PERMIT"))
-		return keep_for_later(c, about, &c->defer_if_permit, rest);
-	if (span_iis(word, "DEFER_IF_REJECT"))
-		return keep_for_later(c, about, &c->defer_if_reject, rest);
-	if (span_iis(word, "WARN") || span_iis(word, "INFO")) {
-		log_info("%s: %s: %s from %s: %.*s",
-			 c->s->queue_id[0] ? c->s->queue_id : "NOQUEUE",
-			 span_iis(word, "WARN") ? "warn" : "info", c->what,
-			 c->s->who, SPAN_ARG(rest));
-		return V_DUNNO;
-	}
-	if (word.n == 3 && (word.p[0] == '4' || word.p[0] == '5') &&
-	    num_int(word, 400, 599, &code)) {
-		enum verdict v = action_refuse(c, about, code,
-					       code < 500 ? "4.7.1" : "5.7.1",
-					       rest, "Access denied");
-
-		if (code == 421 || code == 521)
-			c->reply.close = true;
-		return v;
-	}
-	/* All digits: OK, as relay-before-smtp tables have it. */
-	if (span_word(&word, "0123456789", &rest) == false)
-		return V_PERMIT;
-	struct span name = span_trim(action);
-	char *text = mem_spandup(name);
-	const struct restriction *row = find_row(text);
-
-	free(text);
-	if (row != NULL && !row->takes_arg) {
-		struct rule r = { .row = row };
-
-		return row->run(c, &r);
-	}
-	log_warn("access table: \"%.*s\" is no action that mx-recv knows: "
-		 "taken for DUNNO",
-		 SPAN_ARG(name));
-	return V_DUNNO;
-}
-
-/* One stage; true when refused. */
-static bool
-run_stage(struct session *s, enum stage stage, const char *what,
-	  struct check *c)
-{
-	c->stage = stage;
-	c->what = what;
-	return run_list(c, s->conf->rules[stage]) == V_REJECT;
+	return r;
 }
 
 static void
-check_done(struct check *c)
+forget(struct reply *r)
 {
-	buf_free(&c->defer_if_permit.text);
-	buf_free(&c->defer_if_reject.text);
+	union {
+		const char *c;
+		char *p;
+	} esc = { r->esc };
+
+	buf_free(&r->text);
+	free(esc.p);
 }
 
 /* Runs stages in order; on refusal logs and fills r. */
@@ -385,26 +302,29 @@ static bool
 run_stages(struct session *s, const enum stage *v, size_t n, const char *what,
 	   struct reply *r)
 {
-	struct check c = { .s = s };
+	struct check c = { .s = s, .what = what };
 	bool refused = false;
 
-	for (size_t i = 0; i < n && !refused; i++)
-		refused = run_stage(s, v[i], what, &c);
+	for (size_t i = 0; i < n && !refused; i++) {
+		c.stage = v[i];
+		refused = restrict_run(&c, s->conf->rules[v[i]]) == V_REJECT;
+	}
 	if (refused && c.defer_if_reject.code != 0 && c.reply.code >= 500) {
 		buf_free(&c.reply.text);
-		c.reply = c.defer_if_reject;
-		c.defer_if_reject = (struct reply){ 0 };
+		*r = lasting(s, &c, c.defer_if_reject);
+		c.defer_if_reject.text = BUF_INIT;
 	} else if (!refused && c.defer_if_permit.code != 0) {
-		c.reply = c.defer_if_permit;
-		c.defer_if_permit = (struct reply){ 0 };
+		*r = lasting(s, &c, c.defer_if_permit);
+		c.defer_if_permit.text = BUF_INIT;
 		refused = true;
+	} else if (refused) {
+		*r = lasting(s, &c, c.reply);
 	}
-	check_done(&c);
-	if (!refused)
-		return false;
-	restrict_log(s, "reject", what, &c.reply);
-	*r = c.reply;
-	return true;
+	forget(&c.defer_if_permit);
+	forget(&c.defer_if_reject);
+	if (refused)
+		restrict_log(s, "reject", what, r);
+	return refused;
 }
 
 bool
@@ -435,6 +355,20 @@ restrict_mail(struct session *s, struct reply *r)
 	return !s->conf->p.delay_reject && run_stages(s, v, 1, "MAIL", r);
 }
 
+/* smtpd_reject_unlisted_sender: behind all lists. */
+static bool
+unlisted_sender(struct session *s, struct reply *r)
+{
+	struct rule rule = { .row = restrict_row("reject_unlisted_sender") };
+	struct check c = { .s = s, .what = "RCPT", .stage = STAGE_SENDER };
+
+	if (rule.row == NULL || rule.row->run(&c, &rule) != V_REJECT)
+		return false;
+	*r = lasting(s, &c, c.reply);
+	restrict_log(s, "reject", "RCPT", r);
+	return true;
+}
+
 bool
 restrict_rcpt(struct session *s, struct reply *r)
 {
@@ -451,7 +385,9 @@ restrict_rcpt(struct session *s, struct reply *r)
 	v[n++] = STAGE_RECIPIENT;
 	if (!s->conf->p.relay_before_recipient)
 		v[n++] = STAGE_RELAY;
-	return run_stages(s, v, n, "RCPT", r);
+	if (run_stages(s, v, n, "RCPT", r))
+		return true;
+	return s->conf->p.reject_unlisted_sender && unlisted_sender(s, r);
 }
 
 bool
@@ -460,4 +396,12 @@ restrict_data(struct session *s, struct reply *r)
 	static const enum stage v[] = { STAGE_DATA };
 
 	return run_stages(s, v, 1, "DATA", r);
+}
+
+bool
+restrict_end(struct session *s, struct reply *r)
+{
+	static const enum stage v[] = { STAGE_END };
+
+	return run_stages(s, v, 1, "END-OF-MESSAGE", r);
 }

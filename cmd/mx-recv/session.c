@@ -54,10 +54,48 @@ session_in_mynetworks(const struct session *s)
 		   TABLE_FOUND;
 }
 
+const char *
+session_proto(const struct session *s)
+{
+	return s->esmtp ? "ESMTP" : "SMTP";
+}
+
+bool
+session_client_cert(const struct session *s, bool any)
+{
+	struct tls_facts f;
+
+	return any && tls_facts(&s->s, &f) && f.verified;
+}
+
+int64_t
+session_unknown_code(struct session *s, struct span domain)
+{
+	const struct conf *c = s->conf;
+	const struct {
+		const struct match_list *list;
+		int64_t code;
+	} rows[] = {
+		{ c->virtual_alias_domains, c->p.code_unknown_alias },
+		{ c->virtual_mailbox_domains, c->p.code_unknown_mailbox },
+		{ c->mydestination, c->p.code_unknown_local },
+		{ c->relay_domains, c->p.code_unknown_relay },
+	};
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (match_lookup(rows[i].list, domain, &e) == TABLE_FOUND)
+			return rows[i].code;
+	return c->p.code_unknown_local;
+}
+
 void
 session_end_mail(struct session *s)
 {
 	link_abort(s);
+	session_actions_clear(&s->actions);
+	free(s->told_actions);
+	s->told_actions = NULL;
 	s->in_mail = false;
 	addr_free(&s->sender);
 	addr_free(&s->rcpt);
@@ -477,6 +515,8 @@ session_run(struct server *server, struct server_conn *conn)
 	log_info("connect from %s", s.who);
 	greet(&s);
 	session_forget(&s);
+	session_actions_clear(&s.lasting);
+	dns_link_forget();
 	log_disconnect(&s);
 	/* The descriptors go with the stream. */
 	stream_close(&s.s);

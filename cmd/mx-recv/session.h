@@ -44,6 +44,16 @@ struct command {
 extern const struct command session_commands[];
 extern const size_t session_ncommands;
 
+/* What access tables and policy servers want done with a message besides
+ * saying yes or no: restrict_action.c. */
+struct actions {
+	bool hold, discard;
+	char *redirect, *filter;
+	struct strs bcc, prepend;
+};
+void session_actions_clear(struct actions *a);
+void session_actions_copy(struct actions *to, const struct actions *from);
+
 struct session {
 	struct server *server;
 	struct server_conn *conn;
@@ -53,13 +63,18 @@ struct session {
 
 	const char *client_name; /* confirmed, or "unknown" */
 	char *name_mem, *reverse_name;
-	char who[200]; /* "name[addr]" for logs and replies */
+	bool name_temp; /* DNS did not answer about it */
+	char who[200];  /* "name[addr]" for logs and replies */
 
 	char *helo; /* NULL: none yet */
 	bool esmtp, tls;
 	bool unauth_pipelining; /* seen in this session */
 	char *auth_user, *auth_method;
 	bool auth_tried; /* the mechanism list was asked for */
+
+	struct actions lasting; /* said before MAIL */
+	char esc_mem[12];       /* a reply's enhanced code */
+	char *told_actions;     /* what the delivery side knows of them */
 
 	int errors, junk;
 	int *done, *tried; /* by command, for the last log line */
@@ -68,6 +83,7 @@ struct session {
 
 	/* The transaction: cleared by session_end_mail alone. */
 	bool in_mail;
+	struct actions actions;
 	struct addr sender;
 	struct buf sender_text; /* as on the wire, without < > */
 	struct buf sender_parms;
@@ -83,8 +99,9 @@ struct session {
 	struct wire_in wire;
 	struct buf piece;
 	bool bdat; /* a BDAT came in this transaction */
-	enum { DROP_NO, DROP_SIZE, DROP_LINK } drop; /* read and forget */
-	uint64_t claimed;                            /* SIZE= of MAIL */
+	/* read and forget */
+	enum { DROP_NO, DROP_SIZE, DROP_LINK, DROP_DISCARD } drop;
+	uint64_t claimed; /* SIZE= of MAIL */
 	int64_t data_start, data_bytes;
 };
 
@@ -104,5 +121,11 @@ struct reply reply_syntax(const char *syntax);
 /* The client is on this host, on a socket that names no network. */
 bool session_is_local(const struct session *s);
 bool session_in_mynetworks(const struct session *s);
+/* "SMTP", "ESMTP", "LMTP" */
+const char *session_proto(const struct session *s);
+/* A verified client certificate, or (any false) one of relay_clientcerts. */
+bool session_client_cert(const struct session *s, bool any);
+/* unknown_*_recipient_reject_code of the domain's class. */
+int64_t session_unknown_code(struct session *s, struct span domain);
 
 #endif
