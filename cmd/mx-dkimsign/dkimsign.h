@@ -13,12 +13,31 @@ struct sign_options {
 	struct strs selectors, keys;
 	const char *time, *expire; /* numbers: checked in sign_prepare */
 	bool header_only;
+	const char *opendkim_conf;
 	const char *key_table, *signing_table, *trusted_hosts;
 	bool genkey, testkey, arc;
 	const char *authserv_id;
 	const char *bits, *algorithm, *directory;
 };
 extern struct sign_options opts;
+
+/* mx.conf, and over it an opendkim.conf. */
+struct sign_conf {
+	struct strs dkim_domain;
+	char *dkim_selector, *dkim_key_file, *dkim_key_table,
+	    *dkim_signing_table, *dkim_trusted_hosts, *dkim_canonicalization;
+	char *arc_domain, *arc_selector, *arc_key_file, *authserv_id;
+	char *opendkim_conf;
+	/* opendkim.conf alone */
+	bool verify_only;  /* Mode without s */
+	bool exact_domain; /* SubDomains no */
+	int64_t expire;    /* SignatureTTL */
+	struct strs sign_headers, oversign_headers, omit_headers;
+	char *socket; /* as written there, or NULL */
+};
+extern struct sign_conf conf;
+/* opendkim_conf.c: what the file says replaces what c has. */
+int opendkim_read(struct sign_conf *c, const char *path, struct err *e);
 
 /* One signature to make. */
 struct signer {
@@ -31,8 +50,9 @@ struct sign_plan {
 	struct signer *v;
 	size_t n, cap;
 	enum dkim_canon head, body;
-	const char *headers;  /* -H, or NULL: the default list */
-	int64_t time, expire; /* expire 0: none */
+	const char *headers;          /* -H, or NULL: the default list */
+	const struct sign_conf *conf; /* its lists of fields, or NULL */
+	int64_t time, expire;         /* expire 0: none */
 	bool header_only;
 };
 
@@ -50,8 +70,10 @@ bool sign_domain_ok(const char *s);
 bool sign_auid_inside(const char *auid, const char *domain);
 void plan_free(struct sign_plan *plan);
 
-/* The fields that are signed without -H, each once more than it occurs. */
-void sign_default_list(struct buf *out, const struct msg *m);
+/* The fields that are signed without -H, each once more than it occurs; or
+ * what opendkim.conf's lists say (c may be NULL). */
+void sign_default_list(struct buf *out, const struct msg *m,
+		       const struct sign_conf *c);
 
 /* field.c: a field's text, LF folds; *line is where its last line begins. */
 void field_tag(struct buf *b, size_t *line, const char *fmt, ...)

@@ -16,12 +16,7 @@
 
 struct sign_options opts;
 
-static struct {
-	struct strs dkim_domain;
-	char *dkim_selector, *dkim_key_file, *dkim_key_table,
-	    *dkim_signing_table, *dkim_trusted_hosts, *dkim_canonicalization;
-	char *arc_domain, *arc_selector, *arc_key_file, *authserv_id;
-} conf;
+struct sign_conf conf;
 
 #define O(LETTER, NAME, ARG, TYPE, MEMBER, MEANING)                            \
 	{                                                                      \
@@ -48,6 +43,8 @@ static const struct opt options[] = {
 	  "OpenDKIM's SigningTable"),
 	O(0, "trusted-hosts", "FILE", STR, trusted_hosts,
 	  "sign for these clients and for logins only"),
+	O(0, "opendkim-conf", "FILE", STR, opendkim_conf,
+	  "sign as this opendkim.conf says"),
 	O(0, "arc", NULL, FLAG, arc, "seal (ARC) instead of signing"),
 	O(0, "authserv-id", "ID", STR, authserv_id,
 	  "whose Authentication-Results go into the ARC set"),
@@ -59,7 +56,7 @@ static const struct opt options[] = {
 };
 
 #define ROW(TYPE, MEMBER, DEF, MEANING)                                        \
-	PARAM_ROW(__typeof__(conf), TYPE, MEMBER, #MEMBER, DEF, 0, 0, NULL,    \
+	PARAM_ROW(struct sign_conf, TYPE, MEMBER, #MEMBER, DEF, 0, 0, NULL,    \
 		  MEANING)
 
 static const struct param rows[] = {
@@ -73,6 +70,8 @@ static const struct param rows[] = {
 	    "OpenDKIM's TrustedHosts: sign for these and for logins only"),
 	ROW(STR, dkim_canonicalization, "relaxed/relaxed",
 	    "header and body canonicalization"),
+	ROW(STR, opendkim_conf, "",
+	    "an opendkim.conf: what it says of signing counts"),
 	ROW(STR, arc_domain, "",
 	    "domain that --arc seals as; empty: nothing is sealed"),
 	ROW(STR, arc_selector, "", "selector of arc_key_file"),
@@ -103,8 +102,8 @@ plan_conf(struct sign_plan *plan, struct span from, struct err *e)
 		struct span d = span_of(conf.dkim_domain.v[i]);
 
 		if (!span_ieq(from, d) &&
-		    !(from.n > d.n && span_iends(from, d) &&
-		      from.p[from.n - d.n - 1] == '.'))
+		    !(!conf.exact_domain && from.n > d.n &&
+		      span_iends(from, d) && from.p[from.n - d.n - 1] == '.'))
 			continue;
 		if (conf.dkim_selector[0] == '\0' ||
 		    conf.dkim_key_file[0] == '\0')
@@ -126,9 +125,9 @@ may_sign(bool *yes, struct err *e)
 	struct envelope env;
 	int r = 0;
 
-	*yes = true;
+	*yes = !conf.verify_only;
 	envelope_from_env(&env);
-	if (file[0] != '\0' && env.client_addr != NULL &&
+	if (*yes && file[0] != '\0' && env.client_addr != NULL &&
 	    env.client_addr[0] != '\0' &&
 	    (env.auth_user == NULL || env.auth_user[0] == '\0'))
 		r = keytable_trusted(file, env.client_addr, env.client_name,
@@ -197,6 +196,8 @@ check_options(struct sign_plan *plan)
 	const char *canon =
 	    opts.canon ? opts.canon : conf.dkim_canonicalization;
 
+	plan->conf = &conf;
+	plan->expire = conf.expire;
 	plan->time = clock_now();
 	plan->headers = opts.headers;
 	plan->header_only = opts.header_only;
@@ -284,8 +285,13 @@ sign(int argc, char **argv)
 	struct msg_load load;
 	struct msg m;
 	struct err e = ERR_INIT;
-	int r = check_options(&plan);
+	const char *opendkim =
+	    opts.opendkim_conf ? opts.opendkim_conf : conf.opendkim_conf;
+	int r;
 
+	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, &e) != 0)
+		return prog_fail(&e);
+	r = check_options(&plan);
 	if (argc > 0)
 		return prog_usage("%s: unexpected: the message is read from "
 				  "standard input",

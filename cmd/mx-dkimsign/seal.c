@@ -174,7 +174,7 @@ ams_names(struct buf *names, const struct sign_plan *plan, const struct msg *m)
 		buf_adds(names, plan->headers);
 		return;
 	}
-	sign_default_list(names, m);
+	sign_default_list(names, m, NULL);
 	for (size_t k = 0; k < m->n; k++)
 		if (span_iis(m->v[k].name, "DKIM-Signature"))
 			buf_adds(names, ":DKIM-Signature");

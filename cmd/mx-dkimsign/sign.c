@@ -172,22 +172,81 @@ other_names(struct strs *names, const struct msg *m)
 	}
 }
 
+static void
+list_name(struct buf *out, const struct msg *m, const char *name, size_t more)
+{
+	size_t n = more;
+
+	for (size_t k = 0; k < m->n; k++)
+		n += span_iis(m->v[k].name, name);
+	for (; n > 0; n--)
+		buf_addf(out, "%s%s", out->n ? ":" : "", name);
+}
+
+/* opendkim.conf's SignHeaders: "+NAME" and "-NAME" change the default list,
+ * plain names replace it. */
+static bool
+replaces(const struct strs *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i][0] != '+' && l->v[i][0] != '-')
+			return true;
+	return false;
+}
+
+static bool
+omitted(const struct sign_conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->sign_headers.n; i++)
+		if (c->sign_headers.v[i][0] == '-' &&
+		    strcasecmp(c->sign_headers.v[i] + 1, name) == 0)
+			return true;
+	return strs_ihas(&c->omit_headers, span_of(name));
+}
+
+/* Plain names are signed as often as they occur, oversigned ones once more;
+ * From always (RFC 6376 5.4). */
+static void
+opendkim_list(struct buf *out, const struct msg *m, const struct sign_conf *c)
+{
+	const struct strs *sign = &c->sign_headers,
+			  *over = &c->oversign_headers;
+
+	if (!strs_ihas(sign, SPAN("From")) && !strs_ihas(over, SPAN("From")))
+		list_name(out, m, "From", 0);
+	for (size_t i = 0; i < sign->n; i++) {
+		const char *name = sign->v[i];
+
+		if (name[0] == '-' || omitted(c, name) ||
+		    strs_ihas(over, span_of(name)))
+			continue;
+		list_name(out, m, name + (name[0] == '+'), 0);
+	}
+	for (size_t i = 0; i < over->n; i++)
+		list_name(out, m, over->v[i], 1);
+}
+
 void
-sign_default_list(struct buf *out, const struct msg *m)
+sign_default_list(struct buf *out, const struct msg *m,
+		  const struct sign_conf *c)
 {
 	struct strs names = STRS_INIT;
 
+	if (c != NULL && replaces(&c->sign_headers)) {
+		opendkim_list(out, m, c);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(default_names); i++)
 		strs_add(&names, default_names[i]);
 	other_names(&names, m);
-	for (size_t i = 0; i < names.n; i++) {
-		size_t n = 1;
-
-		for (size_t k = 0; k < m->n; k++)
-			n += span_iis(m->v[k].name, names.v[i]);
-		for (; n > 0; n--)
-			buf_addf(out, "%s%s", out->n ? ":" : "", names.v[i]);
-	}
+	for (size_t i = 0; c != NULL && i < c->sign_headers.n; i++)
+		if (c->sign_headers.v[i][0] == '+' &&
+		    !strs_ihas(&names, span_of(c->sign_headers.v[i] + 1)))
+			strs_add(&names, c->sign_headers.v[i] + 1);
+	for (size_t i = 0; i < names.n; i++)
+		if (c == NULL || strcasecmp(names.v[i], "From") == 0 ||
+		    !omitted(c, names.v[i]))
+			list_name(out, m, names.v[i], 1);
 	strs_free(&names);
 }
 
@@ -264,7 +323,7 @@ sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
 	if (plan->headers != NULL)
 		buf_adds(&names, plan->headers);
 	else
-		sign_default_list(&names, m);
+		sign_default_list(&names, m, plan->conf);
 	dkim_body_init(&body, plan->body, -1);
 	dkim_body_add(&body, m->body);
 	dkim_body_done(&body, hash);
