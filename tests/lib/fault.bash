@@ -5,6 +5,8 @@
 fault() {
   local spec=$1 path=$2; shift 2
   rm -f "$T/fault.state"
+  # whoever the programs become writes it, too
+  : > "$T/fault.state"; chmod 666 "$T/fault.state"
   LD_PRELOAD="$MX_BUILD/lib/shim_fault.so${LD_PRELOAD:+:$LD_PRELOAD}" \
     MX_FAULT=$spec MX_FAULT_PATH=$path MX_FAULT_STATE=$T/fault.state "$@"
 }
