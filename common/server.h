@@ -62,6 +62,9 @@ struct server_spec {
 	int (*before_drop)(struct server *s, bool reload, struct err *e);
 	int (*after_drop)(struct server *s, struct err *e);
 	void (*session)(struct server *s, struct server_conn *c);
+	/* May be NULL: in the monitor, every two seconds or so; true: workers
+	 * are replaced, behind their present session. */
+	bool (*tick)(struct server *s);
 	/* May be NULL: in the worker while it waits, every second or so. */
 	void (*idle)(struct server *s);
 };

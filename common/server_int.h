@@ -1,5 +1,5 @@
 /*
- * server_int.h - what the three files of the server skeleton share; nobody
+ * server_int.h - what the four files of the server skeleton share; nobody
  * else includes it.
  * Layer: sys.
  */

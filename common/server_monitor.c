@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define WORKERS_QUICK 12 /* so many are started at once when all are busy */
-#define STOP_MS 18000    /* SIGTERM: sessions may end until then */
+#define TICK_MS 2000
+#define STOP_MS 18000 /* SIGTERM: sessions may end until then */
 
 int
 server_offer(struct server *s, server_offer_fn *fn, void *ctx)
@@ -345,6 +346,17 @@ monitor_wait(struct server *s, int ms)
 	free(who);
 }
 
+/* Idle workers wake up and end, busy ones behind their session. */
+static void
+monitor_replace(struct server *s)
+{
+	atomic_fetch_add(&s->shared->generation, 1);
+	for (size_t i = 0; i < s->max; i++) {
+		if (s->worker[i].pid != 0)
+			(void)kill(s->worker[i].pid, SIGHUP);
+	}
+}
+
 static void
 monitor_reload(struct server *s)
 {
@@ -357,12 +369,17 @@ monitor_reload(struct server *s)
 		return;
 	}
 	log_info("reload: new sessions use the new configuration");
-	atomic_fetch_add(&s->shared->generation, 1);
-	/* Idle workers wake up and end, busy ones behind their session. */
-	for (size_t i = 0; i < s->max; i++) {
-		if (s->worker[i].pid != 0)
-			(void)kill(s->worker[i].pid, SIGHUP);
-	}
+	monitor_replace(s);
+}
+
+static void
+monitor_tick(struct server *s, int64_t *next)
+{
+	if (s->spec->tick == NULL || clock_mono() < *next)
+		return;
+	if (s->spec->tick(s))
+		monitor_replace(s);
+	*next = clock_mono() + TICK_MS;
 }
 
 /* SIGTERM: no new sessions; those that run may end at a safe point. */
@@ -420,6 +437,7 @@ int
 server_monitor(struct server *s)
 {
 	struct growth g = { .backoff = 1000, .last_client = clock_mono() };
+	int64_t tick = clock_mono() + TICK_MS;
 	struct err e = ERR_INIT;
 	int status = 0;
 
@@ -448,7 +466,10 @@ server_monitor(struct server *s)
 		} else if (clock_mono() > g.not_before + 60000) {
 			g.backoff = 1000;
 		}
+		monitor_tick(s, &tick);
 		ms = monitor_grow(s, &g);
+		if (s->spec->tick != NULL && ms > TICK_MS)
+			ms = TICK_MS;
 		if (s->wait_mode && s->o->max_idle > 0 &&
 		    clock_mono() - g.last_client > s->o->max_idle)
 			break;

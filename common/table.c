@@ -17,7 +17,16 @@ struct table {
 	void *state;
 	char *spec, *type, *name;
 	struct err why; /* of the surrogate */
+	int number;     /* index in table_all */
 };
+
+/* All that are open; the number of a closed one may be given again. */
+static struct {
+	struct table **v;
+	size_t n, cap;
+	table_remote_fn *fn; /* who asks for TABLE_NET tables, or NULL */
+	void *ctx;
+} table_all;
 
 static const struct table_driver *
 table_driver_named(struct span type)
@@ -71,6 +80,10 @@ table_open(const char *spec, struct err *e)
 		    colon < 0 ? SPAN("") : span_from(s, (size_t)colon + 1));
 	}
 	table_load(t);
+	table_all.v = mem_grow(table_all.v, &table_all.cap, table_all.n + 1,
+			       sizeof(struct table *));
+	t->number = (int)table_all.n;
+	table_all.v[table_all.n++] = t;
 	if (t->driver == NULL && e != NULL)
 		*e = t->why;
 	return t;
@@ -81,6 +94,10 @@ table_close(struct table *t)
 {
 	if (t == NULL)
 		return;
+	table_all.v[t->number] = NULL;
+	while (table_all.n > 0 && table_all.v[table_all.n - 1] == NULL &&
+	       table_all.fn == NULL)
+		table_all.n--;
 	if (t->driver != NULL)
 		t->driver->close(t->state);
 	free(t->spec);
@@ -101,7 +118,7 @@ table_flags(const struct table *t)
 	return t->driver != NULL ? t->driver->flags : 0;
 }
 
-void
+bool
 table_refresh(struct table *t)
 {
 	struct table anew = { .spec = t->spec,
@@ -110,19 +127,53 @@ table_refresh(struct table *t)
 
 	if (t->driver != NULL &&
 	    (t->driver->changed == NULL || !t->driver->changed(t->state)))
-		return;
+		return false;
 	table_load(&anew);
 	if (anew.driver == NULL) {
 		if (t->driver == NULL)
 			t->why = anew.why;
 		else
 			log_warn("%s: the old table stays", anew.why.text);
-		return;
+		return false;
 	}
 	if (t->driver != NULL)
 		t->driver->close(t->state);
 	t->driver = anew.driver;
 	t->state = anew.state;
+	return true;
+}
+
+bool
+table_refresh_all(void)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < table_all.n; i++)
+		if (table_all.v[i] != NULL)
+			any |= table_refresh(table_all.v[i]);
+	return any;
+}
+
+void
+table_remote(table_remote_fn *fn, void *ctx)
+{
+	table_all.fn = fn;
+	table_all.ctx = ctx;
+}
+
+enum table_result
+table_lookup_number(int number, struct span key, struct buf *value,
+		    struct err *e)
+{
+	struct table *t = number >= 0 && (size_t)number < table_all.n
+			      ? table_all.v[number]
+			      : NULL;
+
+	if (t == NULL || !(table_flags(t) & TABLE_NET)) {
+		err_set(e, ST_SOFTWARE, "no table has number %d", number);
+		return TABLE_TRY_AGAIN;
+	}
+	return table_lookup(t, key, value, e);
 }
 
 enum table_result
@@ -141,7 +192,16 @@ table_lookup(struct table *t, struct span key, struct buf *value, struct err *e)
 			buf_addc(&folded, ascii_tolower(key.p[i]));
 		key = buf_span(&folded);
 	}
-	r = t->driver->lookup(t->state, key, value, e);
+	if ((t->driver->flags & TABLE_NET) && table_all.fn != NULL) {
+		struct err why = ERR_INIT;
+
+		r = table_all.fn(table_all.ctx, t->number, key, value, &why);
+		if (r == TABLE_TRY_AGAIN && e != NULL)
+			err_set(e, why.status ? why.status : ST_TEMPFAIL,
+				"%s: %s", t->spec, why.text);
+	} else {
+		r = t->driver->lookup(t->state, key, value, e);
+	}
 	buf_free(&folded);
 	return r;
 }

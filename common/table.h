@@ -41,8 +41,23 @@ unsigned table_flags(const struct table *t);
 /* Replaces value's content on FOUND; e says why on TRY_AGAIN. */
 enum table_result table_lookup(struct table *t, struct span key,
 			       struct buf *value, struct err *e) MX_MUST_CHECK;
-/* Reopens it when its file changed (called between sessions). */
-void table_refresh(struct table *t);
+/* Reopens it when its file changed (called between sessions); true: it has
+ * another content now. */
+bool table_refresh(struct table *t);
+/* The same for all that are open. */
+bool table_refresh_all(void);
+/*
+ * Tables that ask somebody else have a number.  In a worker's sandbox they are
+ * looked up by `fn`, wherever they stand (server_table.c); at its other end
+ * table_lookup_number does it.
+ */
+typedef enum table_result table_remote_fn(void *ctx, int number,
+					  struct span key, struct buf *value,
+					  struct err *e);
+void table_remote(table_remote_fn *fn, void *ctx);
+enum table_result table_lookup_number(int number, struct span key,
+				      struct buf *value,
+				      struct err *e) MX_MUST_CHECK;
 
 /* Many maps per parameter, first match wins. */
 struct tables {

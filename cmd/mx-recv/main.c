@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "opt.h"
 #include "sandbox.h"
+#include "server_table.h"
 #include "session.h"
 #include "site.h"
 
@@ -40,7 +41,10 @@ before_drop(struct server *s, bool reload, struct err *e)
 	(void)reload;
 	/* What localtime reads is read before the sandbox closes. */
 	tzset();
-	return dns_link_start(s, e) == 0 ? conf_load(s, e) : -1;
+	if (dns_link_start(s, e) != 0 || conf_load(s, e) != 0)
+		return -1;
+	server_tables(s);
+	return 0;
 }
 
 static int
@@ -48,6 +52,7 @@ after_drop(struct server *s, struct err *e)
 {
 	(void)e;
 	conf_worker(s);
+	server_tables_worker(s);
 	return 0;
 }
 
@@ -63,6 +68,7 @@ main(int argc, char **argv)
 		.before_drop = before_drop,
 		.after_drop = after_drop,
 		.session = session_run,
+		.tick = server_tables_changed,
 	};
 	const struct conf_params *p = conf_params_shown.base;
 	int at;
