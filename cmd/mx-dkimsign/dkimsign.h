@@ -15,7 +15,8 @@ struct sign_options {
 	bool header_only;
 	const char *opendkim_conf;
 	const char *key_table, *signing_table, *trusted_hosts;
-	bool genkey, testkey, arc;
+	bool genkey, testkey, arc, rotate, force;
+	const char *dns_port;
 	const char *authserv_id;
 	const char *bits, *algorithm, *directory;
 };
@@ -28,6 +29,7 @@ struct sign_conf {
 	    *dkim_signing_table, *dkim_trusted_hosts, *dkim_canonicalization;
 	char *arc_domain, *arc_selector, *arc_key_file, *authserv_id;
 	char *opendkim_conf;
+	int64_t dkim_rotate_after, dkim_retire_after;
 	/* opendkim.conf alone */
 	bool verify_only;  /* Mode without s */
 	bool exact_domain; /* SubDomains no */
@@ -97,8 +99,12 @@ int keytable_plan(struct sign_plan *plan, const char *signing_table,
 int keytable_trusted(const char *file, const char *addr, const char *name,
 		     bool *yes, struct err *e);
 
-/* genkey.c, testkey.c: status of the program. */
+/* genkey.c, rotate.c: status of the program. */
 int genkey(void);
 int testkey(void);
+int rotate(void);
+/* SELECTOR.private and SELECTOR.txt in dir, and the record on stdout. */
+int genkey_make(const char *dir, const char *selector, const char *domain,
+		struct err *e);
 
 #endif

@@ -49,11 +49,11 @@ zone_record(struct buf *out, const char *selector, const char *domain,
 }
 
 static int
-save(EVP_PKEY *key, const char *kind, struct err *e)
+save(EVP_PKEY *key, const char *kind, const char *dir, const char *selector,
+     const char *domain, struct err *e)
 {
-	const char *dir = opts.directory ? opts.directory : ".";
-	char *priv = mem_printf("%s/%s.private", dir, opts.selectors.v[0]);
-	char *txt = mem_printf("%s/%s.txt", dir, opts.selectors.v[0]);
+	char *priv = mem_printf("%s/%s.private", dir, selector);
+	char *txt = mem_printf("%s/%s.txt", dir, selector);
 	struct buf p = BUF_INIT, record = BUF_INIT;
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *pem = NULL;
@@ -67,8 +67,7 @@ save(EVP_PKEY *key, const char *kind, struct err *e)
 	if (r == 0)
 		r = write_new(priv, 0600, span_make(pem, (size_t)n), e);
 	if (r == 0) {
-		zone_record(&record, opts.selectors.v[0], opts.domain, kind,
-			    buf_span(&p));
+		zone_record(&record, selector, domain, kind, buf_span(&p));
 		r = write_new(txt, 0644, buf_span(&record), e);
 		if (r != 0)
 			(void)unlink(priv);
@@ -85,14 +84,37 @@ save(EVP_PKEY *key, const char *kind, struct err *e)
 }
 
 int
-genkey(void)
+genkey_make(const char *dir, const char *selector, const char *domain,
+	    struct err *e)
 {
-	struct err e = ERR_INIT;
 	bool ed = opts.algorithm != NULL &&
 		  (strcmp(opts.algorithm, "ed25519") == 0 ||
 		   strcmp(opts.algorithm, "ed25519-sha256") == 0);
 	int bits = 2048, r;
 	EVP_PKEY *key;
+
+	if (opts.algorithm != NULL && !ed &&
+	    strcmp(opts.algorithm, "rsa") != 0 &&
+	    strcmp(opts.algorithm, "rsa-sha256") != 0)
+		return err_set(e, ST_USAGE, "-a %s: expected rsa or ed25519",
+			       opts.algorithm);
+	if (opts.bits != NULL &&
+	    !num_int(span_of(opts.bits), 1024, 8192, &bits))
+		return err_set(e, ST_USAGE, "-b %s: expected 1024 to 8192 bits",
+			       opts.bits);
+	key = ed ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+		 : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits);
+	if (key == NULL)
+		return err_set(e, ST_SOFTWARE, "the key cannot be made");
+	r = save(key, ed ? "ed25519" : "rsa", dir, selector, domain, e);
+	EVP_PKEY_free(key);
+	return r;
+}
+
+int
+genkey(void)
+{
+	struct err e = ERR_INIT;
 
 	if (opts.domain == NULL || opts.selectors.n != 1)
 		return prog_usage(
@@ -102,24 +124,10 @@ genkey(void)
 		return prog_usage("--genkey: -d %s -s %s: expected a domain "
 				  "and a selector",
 				  opts.domain, opts.selectors.v[0]);
-	if (opts.algorithm != NULL && !ed &&
-	    strcmp(opts.algorithm, "rsa") != 0 &&
-	    strcmp(opts.algorithm, "rsa-sha256") != 0)
-		return prog_usage("-a %s: expected rsa or ed25519",
-				  opts.algorithm);
-	if (opts.bits != NULL &&
-	    !num_int(span_of(opts.bits), 1024, 8192, &bits))
-		return prog_usage("-b %s: expected 1024 to 8192 bits",
-				  opts.bits);
-	key = ed ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-		 : EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits);
-	if (key == NULL) {
-		err_set(&e, ST_SOFTWARE, "the key cannot be made");
+	if (genkey_make(opts.directory ? opts.directory : ".",
+			opts.selectors.v[0], opts.domain, &e) != 0)
 		return prog_fail(&e);
-	}
-	r = save(key, ed ? "ed25519" : "rsa", &e);
-	EVP_PKEY_free(key);
-	return r == 0 ? ST_OK : prog_fail(&e);
+	return ST_OK;
 }
 
 /*

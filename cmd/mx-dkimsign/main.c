@@ -52,6 +52,11 @@ static const struct opt options[] = {
 	O('b', "bits", "BITS", STR, bits, "size of an RSA key (2048)"),
 	O('a', "algorithm", "ALG", STR, algorithm, "rsa or ed25519"),
 	O('D', "directory", "DIR", STR, directory, "where keys are put"),
+	O(0, "rotate", NULL, FLAG, rotate,
+	  "the next key: made, waited for, switched to"),
+	O(0, "force", NULL, FLAG, force, "rotate before it is due"),
+	O(0, "dns-port", "PORT", STR, dns_port,
+	  "of the name servers that --rotate asks, in the place of 53"),
 	O(0, "testkey", NULL, FLAG, testkey, "does DNS hold this key?"),
 };
 
@@ -72,6 +77,9 @@ static const struct param rows[] = {
 	    "header and body canonicalization"),
 	ROW(STR, opendkim_conf, "",
 	    "an opendkim.conf: what it says of signing counts"),
+	ROW(TIME, dkim_rotate_after, "90d", "--rotate makes the next key then"),
+	ROW(TIME, dkim_retire_after, "7d",
+	    "--rotate gives up a key so long after its last signature"),
 	ROW(STR, arc_domain, "",
 	    "domain that --arc seals as; empty: nothing is sealed"),
 	ROW(STR, arc_selector, "", "selector of arc_key_file"),
@@ -331,6 +339,7 @@ main(int argc, char **argv)
 		    "-s SELECTOR -k KEYFILE < msg > msg\n"
 		    "       mx-dkimsign --genkey -d DOMAIN -s SELECTOR "
 		    "[-b BITS] [-a ALG] [-D DIR]\n"
+		    "       mx-dkimsign --rotate -d DOMAIN [-D DIR]\n"
 		    "       mx-dkimsign --testkey -d DOMAIN -s SELECTOR "
 		    "-k KEYFILE",
 		.meaning = "sign a message, make and test keys",
@@ -345,6 +354,8 @@ main(int argc, char **argv)
 
 	if (opts.genkey)
 		return genkey();
+	if (opts.rotate)
+		return rotate();
 	if (opts.testkey)
 		return testkey();
 	return prog.serve ? serve_loop(sign, argc - at, argv + at)

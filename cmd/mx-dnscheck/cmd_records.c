@@ -2,7 +2,6 @@
  * cmd_records.c - the commands mx, ptr and dkimkey: single questions to DNS.
  */
 #include "dnscheck.h"
-#include "dkim.h"
 #include "escape.h"
 #include "status.h"
 
@@ -140,47 +139,4 @@ cmd_ptr(int argc, char **argv)
 		free(name);
 	free(reverse);
 	return check_print(&out, status);
-}
-
-/* NAME is SELECTOR._domainkey.DOMAIN, PUBLIC the p= value that it should
- * hold. */
-int
-cmd_dkimkey(int argc, char **argv)
-{
-	struct dns *d = check_dns();
-	struct dns_answer ans;
-	struct dkim_record rec;
-	struct err e = ERR_INIT;
-	struct buf have = BUF_INIT;
-	const char *why = "no key in DNS";
-	enum dns_status st;
-	int status = ST_NO;
-
-	if (argc != 2)
-		return prog_usage("dkimkey needs NAME and PUBLIC");
-	st = dns_query(d, argv[0], DNS_TXT, &ans, clock_deadline(20000), &e);
-	if (st != DNS_OK)
-		return trouble(&e, argv[0], st);
-	for (size_t i = 0; i < ans.n && status != ST_OK; i++) {
-		struct span txt = span_make(ans.v[i].text, ans.v[i].len);
-
-		if (!dkim_record_parse(&rec, txt, &why))
-			continue;
-		buf_clear(&have);
-		why = "DNS holds another key";
-		if (rec.revoked)
-			why = "the key is revoked";
-		else if (dkim_public(rec.key, &have, &e) == 0 &&
-			 strcmp(buf_str(&have), argv[1]) == 0)
-			status = ST_OK;
-		dkim_record_free(&rec);
-	}
-	dns_answer_free(&ans);
-	buf_free(&have);
-	if (status == ST_OK) {
-		printf("%s: key OK\n", argv[0]);
-		return fflush(stdout) == 0 ? ST_OK : ST_IOERR;
-	}
-	err_set(&e, ST_NO, "%s: %s", argv[0], why);
-	return prog_fail(&e);
 }

@@ -21,7 +21,8 @@ struct check_options {
 	/* audit, rbl, tlsa, mta-sts */
 	const char *ca_file, *smtp_port, *https_port;
 	struct strs selectors, rbl;
-	bool lint, offline;
+	bool lint, offline, authoritative;
+	const char *dns_port;
 };
 struct check_params {
 	char *authserv_id;

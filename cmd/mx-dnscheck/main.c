@@ -59,6 +59,12 @@ static const struct opt audit_options[] = {
 	O("smtp-port", "PORT", smtp_port, "in the place of 25"),
 	O("https-port", "PORT", https_port, "in the place of 443"),
 };
+static const struct opt dkimkey_options[] = {
+	{ 0, "authoritative", NULL, OPT_FLAG,
+	  offsetof(struct check_options, authoritative),
+	  "ask every name server of the zone" },
+	O("dns-port", "PORT", dns_port, "of those servers, in the place of 53"),
+};
 static const struct opt rbl_options[] = { L("rbl", "ZONE", rbl,
 					    "ask this list (repeatable)") };
 static const struct opt tlsa_options[] = { O("smtp-port", "PORT", smtp_port,
@@ -120,8 +126,8 @@ static const struct subcommand subs[] = {
 	{ "tlsrpt", "tlsrpt DOMAIN", "where TLS reports go", NULL, 0,
 	  cmd_tlsrpt },
 	{ "dkimkey", "dkimkey NAME PUBLIC",
-	  "does DNS hold this key? (mx-dkimsign --testkey)", NULL, 0,
-	  cmd_dkimkey },
+	  "does DNS hold this key? (mx-dkimsign --testkey)", dkimkey_options,
+	  ARRAY_LEN(dkimkey_options), cmd_dkimkey },
 };
 
 static const struct param rows[] = {
