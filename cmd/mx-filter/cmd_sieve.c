@@ -1,80 +1,22 @@
 /*
- * cmd_sieve.c - the commands sieve and check.  What --actions prints is
- * mx-filter(1)'s: one action a line, fields separated by tabs.
+ * cmd_sieve.c - the commands sieve, check and remember.  What --actions prints
+ * is mx-filter(1)'s: one action a line, fields separated by tabs.
  */
 #include "envelope.h"
 #include "escape.h"
 #include "filter.h"
 #include "io.h"
 #include "mem.h"
+#include "memory.h"
 #include "sieve.h"
+#include "sieve_out.h"
 #include "site.h"
 #include "status.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* No byte of a script may begin a line of its own.  Text for people may have
- * several lines; folders and addresses stay as they are. */
-static void
-add_field(struct buf *b, const char *text, bool for_people)
-{
-	buf_addc(b, '\t');
-	for (; *text != '\0'; text++) {
-		if (for_people && *text == '\n')
-			buf_adds(b, "\\n");
-		else if (for_people && *text == '\\')
-			buf_adds(b, "\\\\");
-		else
-			buf_addc(b, (unsigned char)*text < 32 ? ' ' : *text);
-	}
-}
-
-static void
-add_action(struct buf *b, const struct sieve_action *a)
-{
-	buf_adds(b, a->verb);
-	if (a->what != NULL)
-		add_field(b, a->what,
-			  strcmp(a->verb, "fileinto") != 0 &&
-			      strcmp(a->verb, "redirect") != 0);
-	if (a->has_flags) {
-		buf_adds(b, "\tflags=");
-		for (size_t i = 0; i < a->flags.n; i++)
-			buf_addf(b, "%s%s", i ? " " : "", a->flags.v[i]);
-	}
-	if (a->copy)
-		buf_adds(b, "\tcopy");
-	if (a->create)
-		buf_adds(b, "\tcreate");
-	buf_addc(b, '\n');
-}
-
-/* The same for people. */
-static void
-say_action(struct buf *b, const struct sieve_action *a)
-{
-	buf_adds(b, a->verb);
-	if (a->what != NULL) {
-		buf_addc(b, ' ');
-		escape_word(b, span_of(a->what));
-	}
-	for (size_t i = 0; i < a->flags.n; i++)
-		buf_addf(b, " %s", a->flags.v[i]);
-	buf_addf(b, "%s%s\n", a->copy ? " (copy)" : "",
-		 a->create ? " (create)" : "");
-}
-
-static uint64_t
-wire_size(struct span s)
-{
-	uint64_t n = s.n;
-
-	for (size_t i = 0; i < s.n; i++)
-		n += s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r');
-	return n;
-}
 
 static int
 write_edited(struct span s, struct err *e)
@@ -88,45 +30,132 @@ write_edited(struct span s, struct err *e)
 	return 0;
 }
 
-static int
-run(struct sieve_script *s, const struct msg *m, const struct envelope *env)
+static bool
+remembers(const struct sieve_script *s)
 {
+	bool yes =
+	    sieve_required(s, "vacation") || sieve_required(s, "duplicate");
+
+	for (size_t i = 0; i < s->nincludes; i++)
+		yes |= remembers(s->includes[i]);
+	return yes;
+}
+
+static int
+fail(struct sieve_run *r)
+{
+	const struct sieve_script *s = r->script;
+
+	fprintf(stderr, "mx-filter: %s:%d: %s: kept\n", s->file, r->err_line,
+		r->err.text);
+	sieve_forget_actions(r);
+	strs_clear(&r->marks);
+	return sieve_act(r, NULL, "keep", NULL);
+}
+
+/* Programs run, replies are recorded before anybody sends them (THREATS 43);
+ * what fails means keep. */
+static void
+carry_out(struct sieve_run *r, bool no_memory)
+{
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < r->nactions; i++) {
+		struct sieve_action *a = &r->actions[i];
+
+		if (strcmp(a->verb, "pipe") == 0 && sieve_run_pipe(r, a) != 0 &&
+		    !a->try) {
+			r->err_line = a->line;
+			(void)fail(r);
+			return;
+		}
+		if (a->mark == NULL || a->withheld != NULL)
+			continue;
+		if (no_memory || sieve_mark(r->memory, a->mark, &e) != 0) {
+			fprintf(stderr, "mx-filter: %s: no reply is sent\n",
+				no_memory ? "the memory is out of reach"
+					  : e.text);
+			a->withheld = mem_strdup("it cannot be remembered");
+		}
+	}
+}
+
+static bool
+to_fd3(void)
+{
+	const char *where = getenv("MX_ACTIONS");
+
+	return where != NULL && strcmp(where, "3") == 0 &&
+	       fcntl(3, F_GETFD) >= 0;
+}
+
+static int
+print(struct sieve_run *r)
+{
+	bool fd3 = opts.actions && to_fd3();
+	struct sieve_out o = { .fd = fd3 ? STDOUT_FILENO : -1 };
+	struct buf out = BUF_INIT;
+	int rc = fflush(stdout);
+
+	for (size_t i = 0; rc == 0 && i < r->nactions; i++) {
+		if (opts.actions)
+			rc = sieve_out_action(&o, &r->actions[i], &out);
+		else
+			sieve_say_action(&r->actions[i], &out);
+	}
+	for (size_t i = 0; opts.actions && i < r->marks.n; i++)
+		buf_addf(&out, "remember\t%s\n", r->marks.v[i]);
+	if (rc == 0 && io_write(fd3 ? 3 : STDOUT_FILENO, out.p, out.n,
+				DEADLINE_NEVER) != IO_OK)
+		rc = -1;
+	sieve_out_done(&o);
+	buf_free(&out);
+	return rc == 0 ? ST_OK : ST_IOERR;
+}
+
+static int
+run(struct sieve_script *s, struct span bytes, const struct envelope *env)
+{
+	struct sieve_store store = { NULL, 0, 0 };
 	struct sieve_run r = {
 		.script = s,
-		.m = m,
-		.size = wire_size(m->whole),
+		.store = &store,
 		.sender = opts.sender ? opts.sender : env->sender,
 		.recipient = opts.recipient          ? opts.recipient
 			     : env->recipients.n > 0 ? env->recipients.v[0]
 						     : NULL,
+		.orig_recipient = getenv("ORIGINAL_RECIPIENT"),
+		.auth_user = env->auth_user,
+		.client_addr = env->client_addr,
+		.client_name = env->client_name,
 		.delims = site.recipient_delimiter[0] ? site.recipient_delimiter
 						      : "+",
 		.maildir = opts.maildir,
-		.max_actions = filter_params.sieve_max_actions,
-		.max_redirects = filter_params.sieve_max_redirects,
 		.explain = opts.explain ? stdout : NULL,
 		.err = ERR_INIT,
 	};
-	struct buf out = BUF_INIT;
-	int status = ST_OK;
+	struct err e = ERR_INIT;
+	bool memory = opts.actions && remembers(s);
+	int status;
 
-	if (sieve_execute(&r) != 0) {
-		/* A run-time error means keep: said, and done. */
-		fprintf(stderr, "mx-filter: %s:%d: %s: kept\n", s->file,
-			r.err_line, r.err.text);
-		(void)sieve_act(&r, NULL, "keep", NULL);
+	if (memory) {
+		r.memory = memory_open(sieve_conf.memory, &e);
+		if (r.memory == NULL)
+			fprintf(stderr, "mx-filter: %s\n", e.text);
 	}
-	for (size_t i = 0; i < r.nactions; i++) {
-		if (opts.actions)
-			add_action(&out, &r.actions[i]);
-		else
-			say_action(&out, &r.actions[i]);
-	}
-	if (fflush(stdout) != 0 ||
-	    io_write(STDOUT_FILENO, out.p, out.n, DEADLINE_NEVER) != IO_OK)
-		status = ST_IOERR;
-	buf_free(&out);
+	sieve_message_first(&r, bytes);
+	/* A run-time error means keep: said, and done. */
+	if (sieve_execute(&r) != 0)
+		(void)fail(&r);
+	if (opts.actions)
+		carry_out(&r, memory && r.memory == NULL);
+	status = print(&r);
+	if (status == ST_OK && opts.edited != NULL &&
+	    write_edited(r.message->m.whole, &e) != 0)
+		status = prog_fail(&e);
 	sieve_run_done(&r);
+	sieve_store_free(&store);
+	memory_close(r.memory);
 	return status;
 }
 
@@ -135,7 +164,6 @@ cmd_sieve(int argc, char **argv)
 {
 	struct envelope env;
 	struct msg_load load;
-	struct msg m;
 	struct err e = ERR_INIT;
 	struct sieve_script *s;
 	const char *file;
@@ -157,14 +185,9 @@ cmd_sieve(int argc, char **argv)
 		sieve_close(s);
 		return prog_fail(&e);
 	}
-	msg_index(&m, load.bytes, 0);
 	envelope_from_env(&env);
-	status = run(s, &m, &env);
-	if (status == ST_OK && opts.edited != NULL &&
-	    write_edited(m.whole, &e) != 0)
-		status = prog_fail(&e);
+	status = run(s, load.bytes, &env);
 	envelope_free(&env);
-	msg_done(&m);
 	msg_unload(&load);
 	sieve_close(s);
 	return status;
@@ -188,4 +211,23 @@ cmd_check(int argc, char **argv)
 		sieve_close(s);
 	}
 	return status;
+}
+
+/* After the delivery: what the lines "remember" said. */
+int
+cmd_remember(int argc, char **argv)
+{
+	struct err e = ERR_INIT;
+	struct memory *m;
+	int r = 0;
+
+	if (argc == 0)
+		return prog_usage("remember needs \"SECONDS ID\"");
+	m = memory_open(sieve_conf.memory, &e);
+	if (m == NULL)
+		return prog_fail(&e);
+	for (int i = 0; r == 0 && i < argc; i++)
+		r = sieve_mark(m, argv[i], &e);
+	memory_close(m);
+	return r == 0 ? ST_OK : prog_fail(&e);
 }

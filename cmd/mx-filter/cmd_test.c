@@ -32,8 +32,11 @@ done(struct svtest *t)
 {
 	svtest_forget_mail(t, false);
 	free(t->mail);
-	msg_done(&t->m);
-	buf_free(&t->text);
+	sieve_store_free(&t->store);
+	free(t->orig_to);
+	free(t->auth);
+	free(t->source);
+	map_free(t->annotations, free);
 	free(t->sender);
 	free(t->recipient);
 	free(t->reason);
@@ -52,16 +55,18 @@ run(struct sieve_script *s, const char *dir)
 	struct svtest t = { .dir = dir };
 	struct sieve_run r = {
 		.script = s,
-		.max_actions = filter_params.sieve_max_actions,
-		.max_redirects = filter_params.sieve_max_redirects,
+		.store = &t.store,
 		.has_mailbox = svtest_has_mailbox,
+		.annotation = svtest_annotation,
 		.implicit_keep = true,
 		.test = &t,
 		.err = ERR_INIT,
 	};
 	int status = ST_OK;
 
+	t.top = &r;
 	t.saved = map_new();
+	t.annotations = map_new();
 	t.delims = mem_strdup("+");
 	svtest_message(&t, &r, SPAN(first_message));
 	if (sieve_run_block(&r, &s->root) != 0 || t.fatal) {
@@ -81,6 +86,21 @@ run(struct sieve_script *s, const char *dir)
 	return status;
 }
 
+/* Where a test script finds others, and who answers. */
+static void
+prepare(const char *dir)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%sincluded", dir);
+	(void)sieve_conf_set(SPAN("sieve_dir"), buf_span(&b));
+	buf_adds(&b, "-global");
+	(void)sieve_conf_set(SPAN("sieve_global"), buf_span(&b));
+	(void)sieve_conf_set(SPAN("postmaster_address"),
+			     SPAN("postmaster@example.com"));
+	buf_free(&b);
+}
+
 int
 cmd_test(int argc, char **argv)
 {
@@ -93,13 +113,16 @@ cmd_test(int argc, char **argv)
 
 	if (argc != 1)
 		return prog_usage("test needs one FILE");
-	s = sieve_load(argv[0], stderr, NULL, true, &e);
-	if (s == NULL)
-		return prog_fail(&e);
 	slash = span_rchr(span_of(argv[0]), '/');
 	dir = slash < 0 ? SPAN("./")
 			: span_sub(span_of(argv[0]), 0, (size_t)slash + 1);
 	path = mem_spandup(dir);
+	prepare(path);
+	s = sieve_load(argv[0], stderr, NULL, true, &e);
+	if (s == NULL) {
+		free(path);
+		return prog_fail(&e);
+	}
 	if (s->errors > 0)
 		printf("Bail out! %s does not compile\n", argv[0]);
 	else

@@ -19,12 +19,12 @@ struct filter_params {
 	int64_t header_size_limit, line_length_limit, body_checks_size_limit;
 	struct strs header_checks, mime_header_checks, nested_header_checks;
 	struct strs body_checks;
-	int64_t sieve_max_actions, sieve_max_redirects;
 };
 extern struct filter_params filter_params;
 
 int cmd_sieve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_remember(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_headers(int argc, char **argv);
 

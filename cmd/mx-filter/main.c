@@ -2,6 +2,7 @@
  * main.c - mx-filter: one message through a filter.  A subcommand is a row.
  */
 #include "filter.h"
+#include "sieve_conf.h"
 #include "site.h"
 
 struct filter_options opts;
@@ -25,10 +26,6 @@ static const struct param rows[] = {
 	    "longer body lines are looked up in pieces of so many bytes"),
 	ROW(INT, body_checks_size_limit, "body_checks_size_limit", "51200", 0,
 	    INT64_MAX, "bytes of each body part that are looked up"),
-	ROW(INT, sieve_max_actions, "sieve_max_actions", "32", 0, 10000,
-	    "actions that a script may take; 0: no limit"),
-	ROW(INT, sieve_max_redirects, "sieve_max_redirects", "4", 0, 10000,
-	    "redirects that a script may take; 0: no limit"),
 };
 
 #define O(TYPE, NAME, ARG, MEMBER, MEANING)                                    \
@@ -62,6 +59,8 @@ static const struct subcommand subs[] = {
 	  0, cmd_check },
 	{ "test", "test FILE.svtest", "run a test script, print TAP", NULL, 0,
 	  cmd_test },
+	{ "remember", "remember MARK...",
+	  "record what the action lines of sieve said", NULL, 0, cmd_remember },
 	{ "headers", "headers [TABLE...] < msg > msg",
 	  "Postfix header_checks and body_checks", headers_options,
 	  ARRAY_LEN(headers_options), cmd_headers },
@@ -73,6 +72,7 @@ main(int argc, char **argv)
 	const struct param_rows sets[] = {
 		site_params,
 		{ rows, ARRAY_LEN(rows), &filter_params },
+		sieve_rows,
 	};
 	const struct program p = {
 		.name = "mx-filter",

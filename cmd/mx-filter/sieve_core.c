@@ -3,6 +3,7 @@
  * require, fileinto, envelope and encoded-character.
  */
 #include "sieve.h"
+#include "escape.h"
 #include "mem.h"
 #include "status.h"
 
@@ -75,18 +76,29 @@ run_discard(struct sieve_run *r, const struct sieve_node *n)
 static bool
 mailbox_ok(const char *name)
 {
-	return name[0] != '\0' && !span_has_ctl(span_of(name));
+	return name[0] != '\0' && !span_has_ctl(span_of(name)) &&
+	       utf8_valid(span_of(name));
 }
 
 static int
 run_fileinto(struct sieve_run *r, const struct sieve_node *n)
 {
 	const char *name = sieve_pos(n, 0)->strings.v[0];
+	const struct sieve_arg *use = sieve_value(n, ":specialuse");
+	const struct sieve_arg *id = sieve_value(n, ":mailboxid");
+	struct sieve_action *a;
 
 	if (!mailbox_ok(name))
 		return err_set(&r->err, ST_DATA,
 			       "invalid folder name \"%.100s\"", name);
-	return sieve_act(r, n, "fileinto", mem_strdup(name));
+	a = sieve_act_more(r, n, "fileinto", mem_strdup(name), NULL);
+	if (a == NULL)
+		return -1;
+	if (use != NULL && a->special_use == NULL)
+		a->special_use = mem_strdup(use->strings.v[0]);
+	if (id != NULL && a->mailbox_id == NULL)
+		a->mailbox_id = mem_strdup(id->strings.v[0]);
+	return 0;
 }
 
 static void
@@ -94,71 +106,38 @@ check_fileinto(struct sieve_script *s, struct sieve_node *n)
 {
 	const struct sieve_arg *a = sieve_pos(n, 0);
 
-	if (a != NULL && a->kind == SIEVE_STRING &&
-	    !mailbox_ok(a->strings.v[0]))
-		sieve_error(s, a->line, a->col, "\"%s\" is no mailbox name",
+	if (sieve_constant(s, a->strings.v[0]) && !mailbox_ok(a->strings.v[0]))
+		sieve_error(s, a->line, a->col, "invalid folder name '%s'",
 			    a->strings.v[0]);
-}
-
-/* "user@domain", with or without a display name; what is printed then is the
- * bare address.  NULL: it is none. */
-static char *
-address_of(const char *text)
-{
-	struct addr_list l;
-	struct buf b = BUF_INIT;
-	struct addr a;
-	bool ok = false;
-
-	if (addr_parse(&a, span_trim(span_of(text)), NULL) == 0) {
-		ok = a.domain.n > 0 && a.local.n > 0;
-		addr_print(&b, &a);
-		addr_free(&a);
-	} else {
-		addr_list_parse(&l, span_of(text), 0);
-		if (l.n == 1 && !l.v[0].bad && l.v[0].kind == ADDR_MAILBOX &&
-		    l.v[0].domain.n > 0) {
-			addr_quote_local(&b, l.v[0].local);
-			buf_addc(&b, '@');
-			buf_addspan(&b, l.v[0].domain);
-			ok = addr_parse(&a, buf_span(&b), NULL) == 0;
-			if (ok)
-				addr_free(&a);
-		}
-		addr_list_free(&l);
-	}
-	if (ok && !span_has_ctl(buf_span(&b)))
-		return buf_steal(&b);
-	buf_free(&b);
-	return NULL;
 }
 
 static int
 run_redirect(struct sieve_run *r, const struct sieve_node *n)
 {
 	const char *text = sieve_pos(n, 0)->strings.v[0];
-	char *to = address_of(text);
+	char *to = sieve_address(text);
+	struct buf from = BUF_INIT;
+	struct sieve_action *a;
 
 	if (to == NULL)
 		return err_set(&r->err, ST_DATA,
-			       "redirect: \"%.100s\" is not an address", text);
-	return sieve_act(r, n, "redirect", to);
+			       "redirect: invalid address \"%.100s\"", text);
+	a = sieve_act_more(r, n, "redirect", to, NULL);
+	if (a == NULL)
+		return -1;
+	/* the null sender stays null */
+	if (strcmp(sieve_conf.redirect_from, "sender") != 0 &&
+	    r->sender != NULL && r->sender[0] != '\0' && a->from == NULL)
+		a->from = mem_strdup(
+		    sieve_envelope_from(r, sieve_conf.redirect_from, &from));
+	buf_free(&from);
+	return 0;
 }
 
 static void
 check_redirect(struct sieve_script *s, struct sieve_node *n)
 {
-	const struct sieve_arg *a = sieve_pos(n, 0);
-	char *to;
-
-	if (a == NULL || a->kind != SIEVE_STRING ||
-	    !sieve_constant(s, a->strings.v[0]))
-		return;
-	to = address_of(a->strings.v[0]);
-	if (to == NULL)
-		sieve_error(s, a->line, a->col, "\"%s\" is not an address",
-			    a->strings.v[0]);
-	free(to);
+	sieve_check_address(s, sieve_pos(n, 0));
 }
 
 /* --- tests (5) --- */
@@ -212,12 +191,26 @@ run_anyof(struct sieve_run *r, const struct sieve_node *n)
 }
 
 static int
+any_value(void *ctx, struct span value)
+{
+	(void)ctx;
+	(void)value;
+	return 1;
+}
+
+static int
 run_exists(struct sieve_run *r, const struct sieve_node *n)
 {
 	const struct sieve_arg *names = sieve_pos(n, 0);
 
 	for (size_t i = 0; i < names->strings.n; i++) {
-		if (msg_find(r->m, names->strings.v[i], 0) == NULL)
+		struct sieve_arg one = { .kind = SIEVE_STRING };
+		int there;
+
+		strs_add(&one.strings, names->strings.v[i]);
+		there = sieve_each_value(r, n, &one, true, any_value, NULL);
+		strs_free(&one.strings);
+		if (!there)
 			return 0;
 	}
 	return 1;
@@ -280,7 +273,7 @@ run_header(struct sieve_run *r, const struct sieve_node *n)
 {
 	struct match_ctx c = { r, n, sieve_pos(n, 1) };
 
-	return sieve_each_value(r, sieve_pos(n, 0), header_value, &c);
+	return sieve_each_value(r, n, sieve_pos(n, 0), false, header_value, &c);
 }
 
 static int
@@ -315,19 +308,9 @@ address_value(void *ctx, struct span value)
 static int
 run_address(struct sieve_run *r, const struct sieve_node *n)
 {
-	const struct sieve_arg *names = sieve_pos(n, 0);
 	struct match_ctx c = { r, n, sieve_pos(n, 1) };
-	const struct msg_field *f;
-	int yes = 0;
 
-	for (size_t i = 0; yes == 0 && i < names->strings.n; i++) {
-		for (size_t k = 0;
-		     yes == 0 &&
-		     (f = msg_find(r->m, names->strings.v[i], k)) != NULL;
-		     k++)
-			yes = address_value(&c, f->value);
-	}
-	return yes;
+	return sieve_each_value(r, n, sieve_pos(n, 0), true, address_value, &c);
 }
 
 /* 5.1: only fields that hold addresses. */
@@ -409,9 +392,32 @@ run_envelope(struct sieve_run *r, const struct sieve_node *n)
 
 		yes = match_envelope(&c, span_iis(p, "from") ? r->sender
 					 : span_iis(p, "to") ? r->recipient
-							     : NULL);
+					 : span_iis(p, "orig_to")
+					     ? r->orig_recipient
+					 : span_iis(p, "auth") ? r->auth_user
+							       : NULL);
 	}
 	return yes;
+}
+
+/* RFC 6009's parts are known where it is required; they never match here. */
+static bool
+envelope_part(const struct sieve_script *s, struct span p)
+{
+	static const char *const own[] = { "from", "to", "orig_to", "auth" };
+	static const char *const dsn[] = { "notify", "orcpt", "ret", "envid" };
+	static const char *const by[] = { "bytimeabsolute", "bytimerelative",
+					  "bymode", "bytrace" };
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+		if (span_iis(p, own[i]) ||
+		    (sieve_required(s, "envelope-dsn") &&
+		     span_iis(p, dsn[i])) ||
+		    (sieve_required(s, "envelope-deliverby") &&
+		     span_iis(p, by[i])))
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -422,11 +428,10 @@ check_envelope(struct sieve_script *s, struct sieve_node *n)
 	for (size_t i = 0; a != NULL && i < a->strings.n; i++) {
 		struct span p = span_of(a->strings.v[i]);
 
-		if (!span_iis(p, "from") && !span_iis(p, "to") &&
-		    sieve_constant(s, a->strings.v[i]))
+		if (!envelope_part(s, p) && sieve_constant(s, a->strings.v[i]))
 			sieve_error(s, a->line, a->col,
-				    "envelope: \"%s\": expected \"from\" or "
-				    "\"to\"",
+				    "specified envelope part '%s' is not "
+				    "supported by the envelope test",
 				    a->strings.v[i]);
 	}
 }
@@ -511,6 +516,14 @@ static const struct sieve_extension envelope = {
 	.words = envelope_words,
 	.nwords = ARRAY_LEN(envelope_words),
 };
+static const struct sieve_extension envelope_dsn = {
+	.name = "envelope-dsn",
+};
+static const struct sieve_extension envelope_deliverby = {
+	.name = "envelope-deliverby",
+};
+SIEVE_EXTENSION(envelope_dsn);
+SIEVE_EXTENSION(envelope_deliverby);
 static const struct sieve_extension encoded = {
 	.name = "encoded-character",
 };

@@ -34,7 +34,7 @@ numeric_cmp(struct span a, struct span b)
 }
 
 static const struct sieve_comparator comparators[] = {
-	{ "i;ascii-numeric", false, ascii_toupper, numeric_cmp },
+	{ "i;ascii-numeric", false, ascii_toupper, numeric_cmp, NULL },
 };
 
 static const struct {

@@ -34,6 +34,17 @@ mod_upperfirst(struct buf *to, struct span s)
 	buf_addspan(to, span_from(s, s.n > 0));
 }
 
+/* draft-ietf-sieve-regex 5 */
+static void
+mod_quoteregex(struct buf *to, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (strchr(".^$*+?()[]{}|\\", s.p[i]) != NULL)
+			buf_addc(to, '\\');
+		buf_addc(to, s.p[i]);
+	}
+}
+
 static void
 mod_quotewildcard(struct buf *to, struct span s)
 {
@@ -41,6 +52,18 @@ mod_quotewildcard(struct buf *to, struct span s)
 		if (strchr("*?\\", s.p[i]) != NULL)
 			buf_addc(to, '\\');
 		buf_addc(to, s.p[i]);
+	}
+}
+
+/* RFC 5435 6: all but unreserved characters as %XX. */
+static void
+mod_encodeurl(struct buf *to, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (ascii_isalnum(s.p[i]) || strchr("-._~", s.p[i]) != NULL)
+			buf_addc(to, s.p[i]);
+		else
+			buf_addf(to, "%%%02X", (unsigned char)s.p[i]);
 	}
 }
 
@@ -65,16 +88,19 @@ static const struct {
 	{ ":lowerfirst", mod_lowerfirst },
 	{ ":upperfirst", mod_upperfirst },
 	{ ":quotewildcard", mod_quotewildcard },
+	{ ":quoteregex", mod_quoteregex },
+	{ ":encodeurl", mod_encodeurl },
 	{ ":length", mod_length },
 };
 
-static int
-run_set(struct sieve_run *r, const struct sieve_node *n)
+int
+sieve_set_modified(struct sieve_run *r, const struct sieve_node *n,
+		   const char *name, struct span text)
 {
 	struct buf value = BUF_INIT, next = BUF_INIT;
 	int rc;
 
-	buf_adds(&value, sieve_pos(n, 1)->strings.v[0]);
+	buf_addspan(&value, text);
 	for (size_t i = 0; i < ARRAY_LEN(modifiers); i++) {
 		struct buf was = value;
 
@@ -85,11 +111,17 @@ run_set(struct sieve_run *r, const struct sieve_node *n)
 		next = was;
 		buf_clear(&next);
 	}
-	rc = sieve_var_set(r, span_of(sieve_pos(n, 0)->strings.v[0]),
-			   buf_span(&value));
+	rc = sieve_var_set(r, span_of(name), buf_span(&value));
 	buf_free(&value);
 	buf_free(&next);
 	return rc;
+}
+
+static int
+run_set(struct sieve_run *r, const struct sieve_node *n)
+{
+	return sieve_set_modified(r, n, sieve_pos(n, 0)->strings.v[0],
+				  span_of(sieve_pos(n, 1)->strings.v[0]));
 }
 
 static void
@@ -98,7 +130,7 @@ check_set(struct sieve_script *s, struct sieve_node *n)
 	const struct sieve_arg *a = sieve_pos(n, 0);
 
 	if (a != NULL && a->kind == SIEVE_STRING &&
-	    !sieve_identifier(span_of(a->strings.v[0])))
+	    !sieve_settable(s, a->strings.v[0]))
 		sieve_error(s, a->line, a->col,
 			    "\"%s\" is not a variable's name", a->strings.v[0]);
 }
@@ -124,7 +156,9 @@ static const struct sieve_tag set_tags[] = {
 	{ ":upper", 0, "case modifier", NULL },
 	{ ":lowerfirst", 0, "first letter modifier", NULL },
 	{ ":upperfirst", 0, "first letter modifier", NULL },
-	{ ":quotewildcard", 0, NULL, NULL },
+	{ ":quotewildcard", 0, "quoting modifier", NULL },
+	{ ":quoteregex", 0, "quoting modifier", "regex" },
+	{ ":encodeurl", 0, "encoding modifier", "enotify" },
 	{ ":length", 0, NULL, NULL },
 };
 static const struct sieve_word words[] = {
@@ -142,9 +176,21 @@ static const struct sieve_word words[] = {
 	  .with_match = true,
 	  .run = run_string },
 };
+static const struct sieve_added added[] = {
+	{ "extracttext", { ":lower", 0, "case modifier", NULL } },
+	{ "extracttext", { ":upper", 0, "case modifier", NULL } },
+	{ "extracttext", { ":lowerfirst", 0, "first letter modifier", NULL } },
+	{ "extracttext", { ":upperfirst", 0, "first letter modifier", NULL } },
+	{ "extracttext", { ":quotewildcard", 0, "quoting modifier", NULL } },
+	{ "extracttext", { ":quoteregex", 0, "quoting modifier", "regex" } },
+	{ "extracttext", { ":encodeurl", 0, "encoding modifier", "enotify" } },
+	{ "extracttext", { ":length", 0, NULL, NULL } },
+};
 static const struct sieve_extension variables = {
 	.name = "variables",
 	.words = words,
 	.nwords = ARRAY_LEN(words),
+	.added = added,
+	.nadded = ARRAY_LEN(added),
 };
 SIEVE_EXTENSION(variables);

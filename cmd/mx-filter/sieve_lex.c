@@ -62,9 +62,21 @@ skip_blanks(struct sieve_lex *l)
 }
 
 static void
+check_string(struct sieve_lex *l)
+{
+	if (l->text.n > SIEVE_STRING_MAX)
+		bad(l, "a string is longer than 1 MB");
+	else if (!utf8_valid(buf_span(&l->text)))
+		bad(l, "a string is not UTF-8");
+	else if (memchr(buf_str(&l->text), 0, l->text.n) != NULL)
+		bad(l, "a NUL in a string");
+}
+
+static void
 quoted(struct sieve_lex *l)
 {
 	size_t i = 1;
+	bool nul = false;
 
 	l->token = T_STRING;
 	while (i < l->s.n && l->s.p[i] != '"') {
@@ -73,20 +85,19 @@ quoted(struct sieve_lex *l)
 		/* 2.4.2: \" and \\; another \x is x. */
 		if (c == '\\' && i + 1 < l->s.n)
 			c = l->s.p[++i];
-		if (c == '\0') {
-			bad(l, "a NUL in a string");
-			return;
-		}
+		nul |= c == '\0';
 		if (c != '\r' || i + 1 >= l->s.n || l->s.p[i + 1] != '\n')
 			buf_addc(&l->text, c);
 		i++;
 	}
 	if (i >= l->s.n) {
 		bad(l, "a string is not closed");
+		advance(l, l->s.n);
 		return;
 	}
-	if (!utf8_valid(buf_span(&l->text)))
-		bad(l, "a string is not UTF-8");
+	check_string(l);
+	if (nul)
+		bad(l, "a NUL in a string");
 	advance(l, i + 1);
 }
 
@@ -104,6 +115,7 @@ multiline(struct sieve_lex *l)
 	head = span_trim(span_from(head, 5)); /* behind "text:" */
 	if (lf < 0 || (head.n > 0 && head.p[0] != '#')) {
 		bad(l, "\"text:\" needs a line end behind it");
+		advance(l, 5);
 		return;
 	}
 	used = (size_t)lf + 1;
@@ -114,8 +126,7 @@ multiline(struct sieve_lex *l)
 			line.n--;
 		if (span_is(line, ".")) {
 			advance(l, used);
-			if (!utf8_valid(buf_span(&l->text)))
-				bad(l, "a text is not UTF-8");
+			check_string(l);
 			return;
 		}
 		if (line.n > 0 && line.p[0] == '.')
@@ -124,28 +135,40 @@ multiline(struct sieve_lex *l)
 		buf_addc(&l->text, '\n');
 	}
 	bad(l, "a text: is not ended by a line with a dot");
+	advance(l, l->s.n);
 }
 
-/* 8.1: digits and K, M, G. */
+/* 8.1: digits and K, M, G; up to 2^64-1, of which no comparison here can tell
+ * more than 2^63-1. */
 static void
 number(struct sieve_lex *l)
 {
-	uint64_t v;
-	size_t used;
+	uint64_t v = 0;
+	size_t used = 0;
 	int shift = 0;
+	bool ok;
 
-	if (!num_prefix(l->s, INT32_MAX, &v, &used)) {
-		bad(l, "a number is too large");
-		return;
-	}
+	while (used < l->s.n && ascii_isdigit(l->s.p[used]))
+		used++;
+	ok = num_u64(span_sub(l->s, 0, used), UINT64_MAX, &v);
 	if (used < l->s.n) {
 		char c = ascii_tolower(l->s.p[used]);
 
 		shift = c == 'k' ? 10 : c == 'm' ? 20 : c == 'g' ? 30 : 0;
 	}
-	l->token = T_NUMBER;
-	l->number = (int64_t)(v << shift);
+	ok = ok && v <= UINT64_MAX >> shift;
 	advance(l, used + (shift > 0));
+	if (!ok) {
+		bad(l, "number exceeds the limit of 2^64-1");
+		return;
+	}
+	if (l->s.n > 0 && (ascii_isalnum(l->s.p[0]) || l->s.p[0] == '_')) {
+		bad(l, "a number is not followed by a blank or delimiter");
+		return;
+	}
+	v <<= shift;
+	l->token = T_NUMBER;
+	l->number = v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
 /* The length of an identifier at s. */
@@ -168,12 +191,15 @@ word(struct sieve_lex *l, bool tag)
 
 	if (n == 0) {
 		bad(l, tag ? "\":\" needs a name" : "an unexpected byte");
+		advance(l, 1);
 		return;
 	}
 	for (size_t i = 0; i < n + tag; i++)
 		buf_addc(&l->text, ascii_tolower(l->s.p[i]));
 	advance(l, n + tag);
 	l->token = tag ? T_TAG : T_WORD;
+	if (n > SIEVE_NAME_MAX)
+		bad(l, "an identifier is longer than 32 bytes");
 }
 
 void
@@ -202,6 +228,4 @@ sieve_lex_next(struct sieve_lex *l)
 	} else {
 		word(l, l->s.p[0] == ':');
 	}
-	if (l->token == T_BAD)
-		advance(l, l->s.n); /* no sense in going on */
 }

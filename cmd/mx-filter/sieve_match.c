@@ -33,8 +33,8 @@ casemap_cmp(struct span a, struct span b)
 }
 
 static const struct sieve_comparator core_comparators[] = {
-	{ "i;ascii-casemap", true, ascii_toupper, casemap_cmp },
-	{ "i;octet", true, fold_none, span_cmp },
+	{ "i;ascii-casemap", true, ascii_toupper, casemap_cmp, NULL },
+	{ "i;octet", true, fold_none, span_cmp, NULL },
 };
 
 /* --- match types (2.7.1) --- */
@@ -53,7 +53,7 @@ character(struct span s, size_t i)
 /* What the wildcards stand for, by their place in the pattern. */
 #define GROUPS_MAX 32
 struct groups {
-	struct span v[GROUPS_MAX];
+	struct span v[GROUPS_MAX + 1]; /* one more for the whole */
 	size_t n;
 };
 
@@ -135,12 +135,10 @@ match_matches(struct sieve_run *r, const struct sieve_node *n,
 
 	if (!wildcard(key, value, n->cmp->fold, &g))
 		return 0;
-	if (sieve_required(r->script, "variables")) {
-		strs_clear(&r->groups);
-		strs_addspan(&r->groups, value);
-		for (size_t i = 0; i < g.n; i++)
-			strs_addspan(&r->groups, g.v[i]);
-	}
+	for (size_t i = g.n; i > 0; i--)
+		g.v[i] = g.v[i - 1];
+	g.v[0] = value;
+	sieve_set_groups(r, g.v, g.n + 1);
 	return 1;
 }
 
@@ -221,6 +219,32 @@ sieve_check_match(struct sieve_script *s, struct sieve_node *n)
 		n->match->check(s, n);
 }
 
+static int
+match_keys(struct sieve_run *r, const struct sieve_node *n, struct span value,
+	   const struct sieve_arg *keys)
+{
+	struct buf key = BUF_INIT, norm = BUF_INIT;
+	int yes = 0;
+
+	if (n->cmp->norm != NULL) {
+		n->cmp->norm(&norm, value);
+		value = buf_span(&norm);
+	}
+	for (size_t i = 0; yes == 0 && i < keys->strings.n; i++) {
+		struct span k = span_of(keys->strings.v[i]);
+
+		if (n->cmp->norm != NULL) {
+			buf_clear(&key);
+			n->cmp->norm(&key, k);
+			k = buf_span(&key);
+		}
+		yes = n->match->match(r, n, value, k);
+	}
+	buf_free(&key);
+	buf_free(&norm);
+	return yes;
+}
+
 int
 sieve_match(struct sieve_run *r, const struct sieve_node *n, struct span value,
 	    const struct sieve_arg *keys)
@@ -231,14 +255,9 @@ sieve_match(struct sieve_run *r, const struct sieve_node *n, struct span value,
 		buf_addspan(&r->saw, span_sub(value, 0, 80));
 		buf_addc(&r->saw, '"');
 	}
-	for (size_t i = 0; n->match->match && i < keys->strings.n; i++) {
-		int yes =
-		    n->match->match(r, n, value, span_of(keys->strings.v[i]));
-
-		if (yes != 0)
-			return yes;
-	}
-	return 0;
+	if (n->match->match == NULL)
+		return 0;
+	return match_keys(r, n, value, keys);
 }
 
 int
@@ -257,29 +276,57 @@ sieve_match_finish(struct sieve_run *r, const struct sieve_node *n)
 }
 
 int
-sieve_each_value(struct sieve_run *r, const struct sieve_arg *names,
-		 int (*fn)(void *ctx, struct span value), void *ctx)
+sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
+		    const struct msg *m, const char *name, bool raw,
+		    int (*fn)(void *ctx, struct span value), void *ctx)
 {
-	struct buf raw = BUF_INIT, text = BUF_INIT;
+	struct buf one = BUF_INIT, text = BUF_INIT;
+	const struct sieve_arg *index = sieve_value(n, ":index");
+	const struct msg_field *f;
+	size_t from = 0, to = SIZE_MAX;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < names->strings.n; i++) {
-		const struct msg_field *f;
+	(void)r;
+	if (index != NULL) { /* RFC 5260 6 */
+		size_t count = 0, i = (size_t)index->number;
 
-		for (size_t k = 0;
-		     rc == 0 &&
-		     (f = msg_find(r->m, names->strings.v[i], k)) != NULL;
-		     k++) {
-			buf_clear(&raw);
-			buf_clear(&text);
-			/* 2.7.2, 5.7: unfolded, trimmed, decoded. */
-			msg_unfold(&raw, f->value);
-			encword_decode(&text, buf_span(&raw));
-			rc = fn(ctx, buf_span(&text));
-		}
+		while (msg_find(m, name, count) != NULL)
+			count++;
+		if (index->number < 1 || i > count)
+			return 0;
+		from = sieve_has(n, ":last") != NULL ? count - i : i - 1;
+		to = from + 1;
 	}
-	buf_free(&raw);
+	for (size_t k = from;
+	     rc == 0 && k < to && (f = msg_find(m, name, k)) != NULL; k++) {
+		buf_clear(&one);
+		buf_clear(&text);
+		if (raw) {
+			rc = fn(ctx, f->value);
+			continue;
+		}
+		/* 2.7.2, 5.7: unfolded, trimmed, decoded. */
+		msg_unfold(&one, f->value);
+		encword_decode(&text, buf_span(&one));
+		rc = fn(ctx, buf_span(&text));
+	}
+	buf_free(&one);
 	buf_free(&text);
+	return rc;
+}
+
+int
+sieve_each_value(struct sieve_run *r, const struct sieve_node *n,
+		 const struct sieve_arg *names, bool raw,
+		 int (*fn)(void *ctx, struct span value), void *ctx)
+{
+	int rc = 0;
+
+	if (sieve_has(n, ":mime") != NULL)
+		return sieve_mime_values(r, n, names, raw, fn, ctx);
+	for (size_t i = 0; rc == 0 && i < names->strings.n; i++)
+		rc = sieve_header_values(r, n, &r->message->m,
+					 names->strings.v[i], raw, fn, ctx);
 	return rc;
 }
 

@@ -13,8 +13,8 @@
 struct parser {
 	struct sieve_script *s;
 	struct sieve_lex l;
-	int depth;
-	bool lost; /* nothing more can be made of it */
+	int depth, test_depth;
+	bool lost; /* nothing more can be made of this command */
 };
 
 static void parse_commands(struct parser *p, struct sieve_node *parent);
@@ -36,6 +36,22 @@ sieve_error(struct sieve_script *s, int line, int col, const char *fmt, ...)
 			buf_str(&text));
 	if (s->told != NULL)
 		strs_addspan(s->told, buf_span(&text));
+	buf_free(&text);
+}
+
+void
+sieve_warn(struct sieve_script *s, int line, int col, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT;
+	va_list ap;
+
+	if (s->say == NULL)
+		return;
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	fprintf(s->say, "%s:%d:%d: warning: %s\n", s->file, line, col,
+		buf_str(&text));
 	buf_free(&text);
 }
 
@@ -74,6 +90,11 @@ add_arg(struct parser *p, struct sieve_node *n, enum sieve_arg_kind kind)
 {
 	struct sieve_arg *a;
 
+	if (n->nargs == SIEVE_ARGUMENTS) {
+		sieve_error(p->s, p->l.tline, p->l.tcol,
+			    "more than %d arguments", SIEVE_ARGUMENTS);
+		p->lost = true;
+	}
 	n->args =
 	    mem_grow(n->args, &n->args_cap, n->nargs + 1, sizeof(*n->args));
 	a = &n->args[n->nargs++];
@@ -135,16 +156,17 @@ parse_test(struct parser *p, struct sieve_node *parent)
 		p->lost = true;
 		return;
 	}
-	if (++p->depth > SIEVE_NESTING) {
+	if (++p->test_depth > SIEVE_NESTING) {
 		sieve_error(p->s, p->l.tline, p->l.tcol,
-			    "nested more than %d deep", SIEVE_NESTING);
+			    "tests are nested more than %d deep",
+			    SIEVE_NESTING);
 		p->lost = true;
 		return;
 	}
 	t = add_node(p, &parent->tests, &parent->ntests, &parent->tests_cap);
 	sieve_lex_next(&p->l);
 	parse_arguments(p, t);
-	p->depth--;
+	p->test_depth--;
 }
 
 /* "(" test *("," test) ")" */
@@ -224,18 +246,18 @@ parse_command(struct parser *p, struct sieve_node *parent)
 		p->lost = true;
 		return;
 	}
-	if (++p->depth > SIEVE_NESTING) {
+	if (p->depth >= SIEVE_NESTING) {
 		sieve_error(p->s, p->l.tline, p->l.tcol,
-			    "nested more than %d deep", SIEVE_NESTING);
+			    "blocks are nested more than %d deep",
+			    SIEVE_NESTING);
 		p->lost = true;
 		return;
 	}
+	p->depth++;
 	n->has_block = true;
 	sieve_lex_next(&p->l);
 	parse_commands(p, n);
 	p->depth--;
-	if (p->lost)
-		return;
 	if (!at_punct(p, '}')) {
 		complain(p, "\"}\"");
 		p->lost = true;
@@ -244,32 +266,49 @@ parse_command(struct parser *p, struct sieve_node *parent)
 	sieve_lex_next(&p->l);
 }
 
-/* After an error: to behind the next ";" or to a brace, and on from there, so
- * that one run tells of several errors. */
+/* After an error: to behind the next ";" or the next block, and on from there,
+ * so that one run tells of several errors. */
 static void
-recover(struct parser *p, bool top)
+recover(struct parser *p)
 {
-	while (p->l.token != T_END && p->l.token != T_BAD &&
-	       !at_punct(p, ';') && !at_punct(p, '}'))
-		sieve_lex_next(&p->l);
-	if (p->l.token == T_END || p->l.token == T_BAD)
-		return;
-	if (at_punct(p, ';') || top)
-		sieve_lex_next(&p->l);
+	int braces = 0;
+
 	p->lost = false;
+	p->test_depth = 0;
+	while (p->l.token != T_END) {
+		if (at_punct(p, '{')) {
+			braces++;
+		} else if (at_punct(p, '}')) {
+			if (braces == 0)
+				return; /* that of the block around it */
+			if (--braces == 0)
+				break;
+		} else if (at_punct(p, ';') && braces == 0) {
+			break;
+		}
+		sieve_lex_next(&p->l);
+	}
+	sieve_lex_next(&p->l);
 }
 
 static void
 parse_commands(struct parser *p, struct sieve_node *parent)
 {
-	int depth = p->depth;
+	bool top = parent == &p->s->root;
 
-	while (p->l.token == T_WORD && !p->lost) {
-		parse_command(p, parent);
-		if (p->lost && p->s->errors < SIEVE_ERRORS) {
-			p->depth = depth;
-			recover(p, parent == &p->s->root);
+	while (p->l.token != T_END && (top || !at_punct(p, '}'))) {
+		if (p->l.token == T_WORD) {
+			parse_command(p, parent);
+		} else {
+			complain(p, top ? "a command" : "a command or \"}\"");
+			if (at_punct(p, '}')) { /* one too many */
+				sieve_lex_next(&p->l);
+				continue;
+			}
+			p->lost = true;
 		}
+		if (p->lost)
+			recover(p);
 	}
 }
 
@@ -284,8 +323,6 @@ sieve_parse(struct sieve_script *s, struct span text)
 	sieve_lex_next(&p.l);
 	s->root.has_block = true;
 	parse_commands(&p, &s->root);
-	if (!p.lost && p.l.token != T_END)
-		complain(&p, "a command");
 	sieve_lex_done(&p.l);
 }
 
@@ -295,25 +332,75 @@ sieve_open(const char *file, FILE *say, struct err *e)
 	return sieve_load(file, say, NULL, false, e);
 }
 
+/* One more error ends the list, as those who count them expect. */
+static void
+tell_end(struct sieve_script *s, const char *what)
+{
+	if (s->told != NULL)
+		strs_add(s->told, what);
+}
+
+static int
+compile(struct sieve_script *s, struct err *e)
+{
+	struct buf text = BUF_INIT;
+	size_t max = (size_t)sieve_conf.max_script_size;
+
+	if (max == 0)
+		max = SIEVE_SCRIPT_MAX;
+	if (io_read_file(s->file, &text, max, e) != 0)
+		return -1;
+	sieve_parse(s, buf_span(&text));
+	buf_free(&text);
+	if (s->errors > 0) {
+		tell_end(s, "parse failed");
+		return 0;
+	}
+	sieve_check(s);
+	if (s->errors > 0)
+		tell_end(s, "validation failed");
+	return 0;
+}
+
 struct sieve_script *
 sieve_load(const char *file, FILE *say, struct strs *told, bool testing,
 	   struct err *e)
 {
-	struct sieve_script *s;
-	struct buf text = BUF_INIT;
+	struct sieve_script *s = mem_alloc(1, sizeof(*s));
 
-	if (io_read_file(file, &text, SIEVE_SCRIPT_MAX, e) != 0)
-		return NULL;
-	s = mem_alloc(1, sizeof(*s));
 	s->file = mem_strdup(file);
 	s->say = say;
 	s->max_errors = SIEVE_ERRORS;
 	s->told = told;
 	s->testing = testing;
-	sieve_parse(s, buf_span(&text));
-	sieve_check(s);
-	buf_free(&text);
+	if (compile(s, e) != 0) {
+		sieve_close(s);
+		return NULL;
+	}
 	return s;
+}
+
+struct sieve_script *
+sieve_load_included(struct sieve_script *parent, const char *file,
+		    const char *place, const char *name, struct err *e)
+{
+	struct sieve_script *s = mem_alloc(1, sizeof(*s)), *top = parent;
+
+	while (top->parent != NULL)
+		top = top->parent;
+	s->file = mem_strdup(file);
+	s->say = parent->say;
+	s->max_errors = SIEVE_ERRORS;
+	s->told = parent->told;
+	s->testing = parent->testing;
+	s->parent = parent;
+	s->place = place;
+	s->name = mem_strdup(name);
+	top->includes =
+	    mem_grow(top->includes, &top->includes_cap, top->nincludes + 1,
+		     sizeof(struct sieve_script *));
+	top->includes[top->nincludes++] = s;
+	return compile(s, e) != 0 ? NULL : s;
 }
 
 /* The depth of the tree is bounded by SIEVE_NESTING. */
@@ -339,8 +426,14 @@ sieve_close(struct sieve_script *s)
 {
 	if (s == NULL)
 		return;
+	for (size_t i = 0; i < s->nincludes; i++)
+		sieve_close(s->includes[i]);
+	free(s->includes);
 	node_free(&s->root);
 	strs_free(&s->required);
+	strs_free(&s->globals);
+	strs_free(&s->unknown);
+	free(s->name);
 	free(s->file);
 	free(s);
 }

@@ -47,14 +47,32 @@ sieve_run_test(struct sieve_run *r, const struct sieve_node *n)
 	return yes;
 }
 
+static int
+check_time(struct sieve_run *r)
+{
+	if (r->cpu == 0)
+		r->cpu = clock();
+	if (sieve_conf.max_cpu_time > 0 &&
+	    (clock() - r->cpu) / (CLOCKS_PER_SEC / 1000) >
+		sieve_conf.max_cpu_time)
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "execution exceeded CPU time limit "
+			       "(sieve_max_cpu_time)");
+	if (++r->steps > STEPS_MAX)
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "the script runs too long");
+	return 0;
+}
+
 /* The recursion (if inside if) is bounded by SIEVE_NESTING. */
 int
 sieve_run_block(struct sieve_run *r, const struct sieve_node *n)
 {
-	for (size_t i = 0; i < n->nblock && !r->stopped; i++) {
-		if (++r->steps > STEPS_MAX)
-			return err_set(&r->err, ST_SOFTWARE,
-				       "the script runs too long");
+	for (size_t i = 0;
+	     i < n->nblock && !r->stopped && !r->returned && r->broken == NULL;
+	     i++) {
+		if (check_time(r) != 0)
+			return -1;
 		if (run_word(r, &n->block[i]) != 0) {
 			if (r->err_line == 0) /* not those around it */
 				r->err_line = n->block[i].line;
@@ -99,6 +117,28 @@ action_flags(struct sieve_run *r, const struct sieve_node *n,
 	}
 }
 
+/* A keep is a fileinto INBOX. */
+static const char *
+place_verb(const struct sieve_action *a)
+{
+	bool inbox = strcmp(a->verb, "fileinto") == 0 &&
+		     span_iis(span_of(a->what), "INBOX");
+
+	return inbox ? "keep" : a->verb;
+}
+
+static bool
+same_place(const struct sieve_action *a, const struct sieve_action *b)
+{
+	/* Notifications and programs are each one of their own. */
+	if (a->text != NULL || b->text != NULL || a->args.n + b->args.n > 0 ||
+	    strcmp(a->verb, "pipe") == 0)
+		return false;
+	if (strcmp(place_verb(a), "keep") == 0)
+		return true;
+	return strcmp(a->what ? a->what : "", b->what ? b->what : "") == 0;
+}
+
 /* 2.10.3: the same action on the same place is done once. */
 static struct sieve_action *
 same_action(const struct sieve_run *r, const struct sieve_action *a)
@@ -106,8 +146,8 @@ same_action(const struct sieve_run *r, const struct sieve_action *a)
 	for (size_t i = 0; i < r->nactions; i++) {
 		struct sieve_action *b = &r->actions[i];
 
-		if (strcmp(a->verb, b->verb) == 0 &&
-		    strcmp(a->what ? a->what : "", b->what ? b->what : "") == 0)
+		if (strcmp(place_verb(a), place_verb(b)) == 0 &&
+		    same_place(a, b))
 			return b;
 	}
 	return NULL;
@@ -129,50 +169,93 @@ check_limits(struct sieve_run *r, const char *verb)
 {
 	if (strcmp(verb, "keep") == 0)
 		return 0;
-	if (r->max_actions > 0 && r->nactions >= (size_t)r->max_actions)
+	if (sieve_conf.max_actions > 0 &&
+	    r->nactions >= (size_t)sieve_conf.max_actions)
 		return err_set(&r->err, ST_UNAVAILABLE,
 			       "total number of actions exceeds policy limit");
-	if (strcmp(verb, "redirect") == 0 && r->max_redirects > 0 &&
-	    count_verb(r, verb) >= (size_t)r->max_redirects)
+	if (strcmp(verb, "redirect") == 0 && sieve_conf.max_redirects > 0 &&
+	    count_verb(r, verb) >= (size_t)sieve_conf.max_redirects)
 		return err_set(&r->err, ST_UNAVAILABLE,
 			       "number of redirect actions exceeds policy "
 			       "limit");
+	if (strcmp(verb, "notify") == 0 && sieve_conf.max_notifications > 0 &&
+	    count_verb(r, verb) >= (size_t)sieve_conf.max_notifications)
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "number of notify actions exceeds policy limit");
 	return 0;
+}
+
+static void
+free_action(struct sieve_action *a)
+{
+	free(a->what);
+	free(a->from);
+	free(a->text);
+	free(a->special_use);
+	free(a->mailbox_id);
+	free(a->withheld);
+	free(a->mark);
+	free(a->fcc);
+	strs_free(&a->fcc_flags);
+	strs_free(&a->args);
+	strs_free(&a->flags);
+}
+
+/* The last one's flags count. */
+static void
+merge_action(struct sieve_action *was, struct sieve_action *a)
+{
+	strs_free(&was->flags);
+	was->flags = a->flags;
+	a->flags = STRS_INIT;
+	was->has_flags = a->has_flags;
+	was->create |= a->create;
+}
+
+struct sieve_action *
+sieve_act_more(struct sieve_run *r, const struct sieve_node *n,
+	       const char *verb, char *what, char *text)
+{
+	struct sieve_action a = { .verb = verb, .what = what, .text = text },
+			    *was;
+	bool keeps =
+	    strcmp(verb, "vacation") == 0 || strcmp(verb, "notify") == 0;
+
+	if (n != NULL) {
+		a.copy = sieve_has(n, ":copy") != NULL;
+		a.create = sieve_has(n, ":create") != NULL;
+		a.try = sieve_has(n, ":try") != NULL;
+		a.line = n->line;
+	}
+	/* RFC 3894: :copy leaves the implicit keep alone. */
+	if (!a.copy && !keeps)
+		r->implicit_keep = false;
+	if (strcmp(verb, "keep") == 0 || strcmp(verb, "fileinto") == 0)
+		action_flags(r, n, &a);
+	a.message = r->message;
+	if (r->message != NULL)
+		r->message->pinned = true;
+	was = same_action(r, &a);
+	if (was != NULL) {
+		merge_action(was, &a);
+		free_action(&a);
+		return was;
+	}
+	if (check_limits(r, verb) != 0) {
+		free_action(&a);
+		return NULL;
+	}
+	r->actions = mem_grow(r->actions, &r->actions_cap, r->nactions + 1,
+			      sizeof(*r->actions));
+	r->actions[r->nactions++] = a;
+	return &r->actions[r->nactions - 1];
 }
 
 int
 sieve_act(struct sieve_run *r, const struct sieve_node *n, const char *verb,
 	  char *what)
 {
-	struct sieve_action a = { .verb = verb, .what = what }, *was;
-
-	if (n != NULL) {
-		a.copy = sieve_has(n, ":copy") != NULL;
-		a.create = sieve_has(n, ":create") != NULL;
-	}
-	/* RFC 3894: :copy leaves the implicit keep alone. */
-	if (!a.copy)
-		r->implicit_keep = false;
-	if (strcmp(verb, "keep") == 0 || strcmp(verb, "fileinto") == 0)
-		action_flags(r, n, &a);
-	was = same_action(r, &a);
-	if (was != NULL) { /* the last one's flags count */
-		strs_free(&was->flags);
-		was->flags = a.flags;
-		was->has_flags = a.has_flags;
-		was->create |= a.create;
-		free(what);
-		return 0;
-	}
-	if (check_limits(r, verb) != 0) {
-		strs_free(&a.flags);
-		free(what);
-		return -1;
-	}
-	r->actions = mem_grow(r->actions, &r->actions_cap, r->nactions + 1,
-			      sizeof(*r->actions));
-	r->actions[r->nactions++] = a;
-	return 0;
+	return sieve_act_more(r, n, verb, what, NULL) != NULL ? 0 : -1;
 }
 
 /* A message that is kept in full and refused at once makes no sense
@@ -182,32 +265,44 @@ check_together(struct sieve_run *r)
 {
 	size_t refused = count_verb(r, "reject") + count_verb(r, "ereject");
 
-	if (refused > 1 ||
-	    (refused == 1 && r->nactions > 1 + count_verb(r, "discard")))
+	if (refused > 1)
 		return err_set(&r->err, ST_UNAVAILABLE,
-			       "reject together with another action");
+			       "duplicate reject action not allowed");
+	if (refused == 1 && r->nactions > 1 + count_verb(r, "discard") +
+					      count_verb(r, "notify") +
+					      count_verb(r, "pipe"))
+		return err_set(&r->err, ST_UNAVAILABLE,
+			       "reject conflicts with another action");
 	return 0;
 }
 
 void
 sieve_forget_actions(struct sieve_run *r)
 {
-	for (size_t i = 0; i < r->nactions; i++) {
-		free(r->actions[i].what);
-		strs_free(&r->actions[i].flags);
-	}
+	for (size_t i = 0; i < r->nactions; i++)
+		free_action(&r->actions[i]);
 	r->nactions = 0;
 }
 
 int
 sieve_evaluate(struct sieve_run *r)
 {
+	struct sieve_message *came = r->message;
+
+	if (came != NULL)
+		came->pinned = true;
 	r->implicit_keep = true;
 	if (sieve_run_block(r, &r->script->root) != 0 ||
 	    check_together(r) != 0) {
 		/* 2.10.6: nothing half done; the message is kept. */
 		sieve_forget_actions(r);
+		strs_clear(&r->marks);
 		r->implicit_keep = true;
+		if (came != NULL) {
+			r->message = came;
+			r->m = &came->m;
+			r->size = came->size;
+		}
 		return -1;
 	}
 	return 0;
@@ -232,6 +327,10 @@ sieve_run_done(struct sieve_run *r)
 	strs_free(&r->groups);
 	if (r->vars != NULL)
 		map_free(r->vars, free);
-	r->vars = NULL;
+	if (r->globals != NULL)
+		map_free(r->globals, free);
+	r->vars = r->globals = NULL;
+	strs_free(&r->once);
+	strs_free(&r->marks);
 	buf_free(&r->saw);
 }

@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VALUE_MAX 4096 /* sieve_variables_max_value_size */
-#define VARS_MAX 255   /* sieve_variables_max_scope_size */
-
 bool
 sieve_identifier(struct span name)
 {
@@ -91,6 +88,42 @@ sieve_constant(const struct sieve_script *s, const char *text)
 	       next_reference(span_of(text), &n, &name, &space) < 0;
 }
 
+/* The extension whose namespace "SPACE.name" is; *name_r is what stands behind
+ * it. */
+static const struct sieve_extension *
+find_space(const struct sieve_script *s, struct span *name_r)
+{
+	const struct sieve_extension *x;
+	struct span rest = *name_r, space;
+	size_t i = 0;
+
+	(void)span_split(&rest, '.', &space);
+	while (sieve_each_extension(&i, &x)) {
+		size_t n = x->space != NULL ? strlen(x->space) : 0;
+
+		/* a space of several words: vnd.dovecot.environment */
+		if (n > 0 && span_istarts(*name_r, span_of(x->space)) &&
+		    name_r->n > n && name_r->p[n] == '.' &&
+		    sieve_required(s, x->name)) {
+			*name_r = span_from(*name_r, n + 1);
+			return x;
+		}
+	}
+	return NULL;
+}
+
+bool
+sieve_settable(const struct sieve_script *s, const char *name)
+{
+	struct span n = span_of(name);
+	const struct sieve_extension *x;
+
+	if (span_chr(n, '.') < 0)
+		return sieve_identifier(n);
+	x = find_space(s, &n);
+	return x != NULL && x->space_set != NULL && sieve_identifier(n);
+}
+
 static void
 check_text(struct sieve_script *s, struct sieve_node *n,
 	   const struct sieve_arg *a, const char *text)
@@ -102,9 +135,10 @@ check_text(struct sieve_script *s, struct sieve_node *n,
 
 	while ((at = next_reference(rest, &len, &name, &space)) >= 0) {
 		n->has_vars = true;
-		if (space)
+		if (space && find_space(s, &name) == NULL)
 			sieve_error(s, a->line, a->col,
-				    "${%.*s}: nobody has this namespace",
+				    "${%.*s}: referring to an unknown "
+				    "namespace",
 				    SPAN_ARG(name));
 		rest = span_from(rest, (size_t)at + len);
 	}
@@ -141,23 +175,49 @@ group(const struct sieve_run *r, struct span digits)
 	return k < r->groups.n ? r->groups.v[k] : "";
 }
 
-const char *
-sieve_var(const struct sieve_run *r, struct span name)
+static const char *
+get(const struct map *m, struct span name)
 {
 	struct buf b = BUF_INIT;
 	const char *v = NULL;
 
-	if (all_digits(name))
-		return group(r, name);
-	if (r->vars != NULL)
-		v = map_get(r->vars, lower(&b, name));
+	if (m != NULL)
+		v = map_get(m, lower(&b, name));
 	buf_free(&b);
 	return v != NULL ? v : "";
 }
 
-/* At most max bytes, not inside a character. */
-static struct span
-cut(struct span s, size_t max)
+const char *
+sieve_global(const struct sieve_run *r, struct span name)
+{
+	return get(r->globals, name);
+}
+
+const char *
+sieve_var(const struct sieve_run *r, struct span name)
+{
+	if (all_digits(name))
+		return group(r, name);
+	if (strs_ihas(&r->script->globals, name))
+		return sieve_global(r, name);
+	return get(r->vars, name);
+}
+
+void
+sieve_set_groups(struct sieve_run *r, const struct span *v, size_t n)
+{
+	struct strs next = STRS_INIT;
+
+	if (!sieve_required(r->script, "variables"))
+		return;
+	for (size_t i = 0; i < n; i++)
+		strs_addspan(&next, v[i]); /* they may lie in the old ones */
+	strs_free(&r->groups);
+	r->groups = next;
+}
+
+struct span
+sieve_cut(struct span s, size_t max)
 {
 	if (s.n <= max)
 		return s;
@@ -166,42 +226,88 @@ cut(struct span s, size_t max)
 	return span_sub(s, 0, max);
 }
 
-int
-sieve_var_set(struct sieve_run *r, struct span name, struct span value)
+static int
+put(struct sieve_run *r, struct map **m, struct span name, struct span value)
 {
+	size_t max = sieve_conf.max_value_size > 0
+			 ? (size_t)sieve_conf.max_value_size
+			 : SIEVE_STRING_MAX;
 	struct buf b = BUF_INIT;
 
-	if (r->vars == NULL)
-		r->vars = map_new();
+	if (*m == NULL)
+		*m = map_new();
 	lower(&b, name);
-	if (map_count(r->vars) >= VARS_MAX &&
-	    map_get(r->vars, buf_span(&b)) == NULL) {
+	if (map_count(*m) >= (size_t)sieve_conf.max_scope_size &&
+	    map_get(*m, buf_span(&b)) == NULL) {
 		buf_free(&b);
 		return err_set(&r->err, ST_UNAVAILABLE,
-			       "more than %d variables", VARS_MAX);
+			       "more than %lld variables",
+			       (long long)sieve_conf.max_scope_size);
 	}
-	free(
-	    map_put(r->vars, buf_span(&b), mem_spandup(cut(value, VALUE_MAX))));
+	free(map_put(*m, buf_span(&b), mem_spandup(sieve_cut(value, max))));
 	buf_free(&b);
 	return 0;
 }
 
+int
+sieve_global_set(struct sieve_run *r, struct span name, struct span value)
+{
+	return put(r, &r->globals, name, value);
+}
+
+int
+sieve_var_set(struct sieve_run *r, struct span name, struct span value)
+{
+	const struct sieve_extension *x;
+
+	if (span_chr(name, '.') >= 0) {
+		x = find_space(r->script, &name);
+		return x != NULL && x->space_set != NULL
+			   ? x->space_set(r, name, value)
+			   : 0;
+	}
+	if (strs_ihas(&r->script->globals, name))
+		return sieve_global_set(r, name, value);
+	return put(r, &r->vars, name, value);
+}
+
 static void
-expand_text(const struct sieve_run *r, const char *text, struct strs *to)
+add_value(struct sieve_run *r, struct span name, bool space, struct buf *out)
+{
+	const struct sieve_extension *x;
+
+	if (!space) {
+		buf_adds(out, sieve_var(r, name));
+		return;
+	}
+	x = find_space(r->script, &name);
+	if (x != NULL)
+		(void)x->space_get(r, name, out);
+}
+
+void
+sieve_expand_text(struct sieve_run *r, const char *text, struct buf *out)
 {
 	struct span rest = span_of(text), name;
-	struct buf out = BUF_INIT;
 	bool space;
 	size_t len;
 	ssize_t at;
 
-	while (out.n < SIEVE_SCRIPT_MAX &&
+	while (out->n < SIEVE_STRING_MAX &&
 	       (at = next_reference(rest, &len, &name, &space)) >= 0) {
-		buf_addspan(&out, span_sub(rest, 0, (size_t)at));
-		buf_adds(&out, sieve_var(r, name));
+		buf_addspan(out, span_sub(rest, 0, (size_t)at));
+		add_value(r, name, space, out);
 		rest = span_from(rest, (size_t)at + len);
 	}
-	buf_addspan(&out, rest);
+	buf_addspan(out, rest);
+}
+
+static void
+expand_text(struct sieve_run *r, const char *text, struct strs *to)
+{
+	struct buf out = BUF_INIT;
+
+	sieve_expand_text(r, text, &out);
 	strs_addspan(to, buf_span(&out));
 	buf_free(&out);
 }

@@ -22,9 +22,13 @@ struct svtest {
 	char *reason;
 	bool fatal; /* a test_fail outside of blocks */
 	/* the current message */
-	struct buf text;
-	struct msg m;
-	char *sender, *recipient;
+	struct sieve_run *top; /* the test script's run: has the message */
+	struct sieve_store store;
+	char *sender, *recipient, *orig_to, *auth;
+	char *source; /* the folder that the message is from, or NULL */
+	const struct sieve_message *source_message;
+	/* what the implicit keep of the last run would store */
+	struct sieve_message *to_keep;
 	/* the current script, and the named ones */
 	struct sieve_script *script;
 	struct map *saved;
@@ -34,6 +38,7 @@ struct svtest {
 	struct svtest_mail *mail;
 	size_t nmail, mail_cap;
 	struct strs folders;
+	struct map *annotations; /* "MAILBOX NAME" */
 	char *delims;
 	struct strs errors;
 	bool kept; /* the implicit keep was carried out */
@@ -47,6 +52,8 @@ void svtest_message(struct svtest *t, struct sieve_run *r, struct span text);
 void svtest_look(struct svtest *t, struct sieve_run *r);
 void svtest_fail(struct svtest *t, struct sieve_run *r, const char *reason);
 /* svtest_result.c */
+bool svtest_annotation(struct sieve_run *r, const char *mailbox,
+		       const char *name, struct buf *value);
 bool svtest_has_mailbox(struct sieve_run *r, const char *name);
 void svtest_forget_mail(struct svtest *t, bool sent_only);
 

@@ -3,6 +3,7 @@
  * vnd.dovecot.testsuite, second half.  Folders and outgoing mail are lists in
  * memory; nothing leaves the process.
  */
+#include "mailbox_name.h"
 #include "mem.h"
 #include "status.h"
 #include "svtest.h"
@@ -55,19 +56,29 @@ svtest_forget_mail(struct svtest *t, bool sent_only)
 }
 
 static struct svtest_mail *
-add_mail(struct svtest *t, struct span head)
+add_mail(struct svtest *t, struct span head, struct span body)
 {
 	struct buf b = BUF_INIT;
 	struct svtest_mail *m;
 
 	buf_addspan(&b, head);
-	buf_addspan(&b, buf_span(&t->text));
+	buf_addspan(&b, body);
 	t->mail =
 	    mem_grow(t->mail, &t->mail_cap, t->nmail + 1, sizeof(*t->mail));
 	m = &t->mail[t->nmail++];
 	memset(m, 0, sizeof(*m));
 	m->text = buf_steal(&b);
 	return m;
+}
+
+static void
+add_sent(struct svtest *t, struct span head, struct span body, const char *from,
+	 const char *to)
+{
+	struct svtest_mail *m = add_mail(t, head, body);
+
+	m->from = mem_strdup(from);
+	m->to = mem_strdup(to);
 }
 
 static struct svtest_mail *
@@ -88,66 +99,105 @@ find_mail(struct svtest *t, const char *folder, int64_t index)
 /* --- carrying out --- */
 
 static bool
-store(struct sieve_run *r, struct sieve_action *a, const char *folder)
+store(struct sieve_run *r, const char *folder, bool create,
+      const struct strs *flags, struct span text)
 {
 	struct svtest *t = svtest_of(r);
 	struct svtest_mail *m;
 
 	folder = canonical(folder);
 	if (!svtest_has_mailbox(r, folder)) {
-		if (a == NULL || !a->create) {
+		if (!mailbox_name_ok(span_of(folder)) || !create) {
 			strs_addf(&t->errors,
 				  "failed to store into mailbox '%s': "
-				  "mailbox doesn't exist",
-				  folder);
+				  "mailbox %s",
+				  folder,
+				  mailbox_name_ok(span_of(folder))
+				      ? "doesn't exist"
+				      : "name is invalid: Invalid mailbox "
+					"name");
 			return false;
 		}
 		strs_add(&t->folders, folder);
 	}
-	m = add_mail(t, SPAN(""));
+	m = add_mail(t, SPAN(""), text);
 	m->folder = mem_strdup(folder);
-	for (size_t i = 0; a != NULL && i < a->flags.n; i++)
-		strs_add(&m->flags, a->flags.v[i]);
-	for (size_t i = 0; a == NULL && i < r->flags.n; i++)
-		strs_add(&m->flags, r->flags.v[i]);
+	for (size_t i = 0; i < flags->n; i++)
+		strs_add(&m->flags, flags->v[i]);
 	return true;
 }
 
 static bool
+store_action(struct sieve_run *r, const struct sieve_action *a,
+	     const char *folder)
+{
+	const struct svtest *t = svtest_of(r);
+
+	/* into the folder that it comes from: it is there */
+	if (t->source != NULL && a->message == t->source_message &&
+	    strcmp(canonical(folder), t->source) == 0)
+		return true;
+	return store(r, folder, a->create, &a->flags, a->message->m.whole);
+}
+
+static void
 send_on(struct svtest *t, const struct sieve_action *a)
 {
 	struct buf head = BUF_INIT;
-	struct svtest_mail *m;
 
 	msg_make_field(&head, "X-Sieve-Redirected-From", span_of(t->recipient));
 	buf_addc(&head, '\n');
-	m = add_mail(t, buf_span(&head));
-	m->from = mem_strdup(t->sender);
-	m->to = mem_strdup(a->what);
+	add_sent(t, buf_span(&head), a->message->m.whole,
+		 a->from ? a->from : t->sender, a->what);
 	buf_free(&head);
-	return true;
 }
 
-/* RFC 5429 2.1.1: nothing goes to the null sender. */
-static bool
+/* RFC 5429 2.1.1: a disposition notification; none to the null sender. */
+static void
 refuse(struct svtest *t, const struct sieve_action *a)
 {
-	struct buf text = BUF_INIT;
-	struct svtest_mail *m;
+	struct buf b = BUF_INIT, v = BUF_INIT;
 
 	if (t->sender[0] == '\0')
+		return;
+	buf_addf(&v, "Mail Delivery Subsystem <%s>",
+		 sieve_conf.postmaster_address);
+	sieve_mail_head(&b, buf_str(&v), t->sender,
+			"Automatically rejected mail",
+			"auto-replied (rejected)");
+	buf_addf(&b,
+		 "MIME-Version: 1.0\n"
+		 "Content-Type: multipart/report; "
+		 "report-type=disposition-notification;\n"
+		 "\tboundary=\"mx=reject\"\n\n"
+		 "--mx=reject\nContent-Type: text/plain; charset=utf-8\n\n"
+		 "%s\n--mx=reject\n"
+		 "Content-Type: message/disposition-notification\n\n"
+		 "Final-Recipient: rfc822;%s\n"
+		 "Disposition: automatic-action/MDN-sent-automatically; "
+		 "deleted\n\n"
+		 "--mx=reject\nContent-Type: message/rfc822\n\n",
+		 a->what, t->recipient);
+	buf_addspan(&b, a->message->m.header);
+	buf_adds(&b, "\n--mx=reject--\n");
+	add_sent(t, SPAN(""), buf_span(&b), "", t->sender);
+	buf_free(&b);
+	buf_free(&v);
+}
+
+/* vacation, notify, report */
+static bool
+send_own(struct sieve_run *r, const struct sieve_action *a)
+{
+	struct svtest *t = svtest_of(r);
+
+	if (a->withheld != NULL)
 		return true;
-	msg_make_field(&text, "To", span_of(t->sender));
-	buf_addc(&text, '\n');
-	msg_make_field(&text, "Subject", SPAN("Automatically rejected mail"));
-	buf_addf(&text, "\nAuto-Submitted: auto-replied (rejected)\n\n%s\n",
-		 a->what);
-	m = add_mail(t, SPAN(""));
-	free(m->text);
-	m->text = buf_steal(&text);
-	m->from = mem_strdup("");
-	m->to = mem_strdup(t->sender);
-	return true;
+	for (size_t i = 0; i <= a->args.n; i++)
+		add_sent(t, SPAN(""), span_of(a->text), a->from ? a->from : "",
+			 i == 0 ? a->what : a->args.v[i - 1]);
+	return a->fcc == NULL ||
+	       store(r, a->fcc, a->fcc_create, &a->fcc_flags, span_of(a->text));
 }
 
 static bool
@@ -157,14 +207,67 @@ carry_out(struct sieve_run *r, struct sieve_action *a)
 	struct span verb = span_of(a->verb);
 
 	if (span_is(verb, "keep"))
-		return store(r, a, "INBOX");
+		return store_action(r, a, "INBOX");
 	if (span_is(verb, "fileinto"))
-		return store(r, a, a->what);
+		return store_action(r, a, a->what);
+	if (a->text != NULL)
+		return send_own(r, a);
+	if (span_is(verb, "pipe")) {
+		if (sieve_run_pipe(r, a) == 0 || a->try)
+			return true;
+		strs_add(&t->errors, r->err.text);
+		return false;
+	}
 	if (span_is(verb, "redirect"))
-		return send_on(t, a);
-	if (span_is(verb, "reject") || span_is(verb, "ereject"))
-		return refuse(t, a);
+		send_on(t, a);
+	else if (span_is(verb, "reject") || span_is(verb, "ereject"))
+		refuse(t, a);
 	return true;
+}
+
+static bool
+implicit_keep(struct sieve_run *r)
+{
+	const struct svtest *t = svtest_of(r);
+	const struct sieve_message *m = t->to_keep ? t->to_keep : r->message;
+	struct sieve_action a = { .verb = "keep",
+				  .flags = r->flags,
+				  .message = m };
+
+	if (t->to_keep != NULL)
+		a.flags = STRS_INIT;
+	return store_action(r, &a, "INBOX");
+}
+
+bool
+svtest_annotation(struct sieve_run *r, const char *mailbox, const char *name,
+		  struct buf *value)
+{
+	const struct svtest *t = svtest_of(r);
+	struct buf key = BUF_INIT;
+	const char *v;
+
+	buf_addf(&key, "%s %s", mailbox ? canonical(mailbox) : "", name);
+	v = map_get(t->annotations, buf_span(&key));
+	buf_free(&key);
+	if (v == NULL)
+		return false;
+	buf_adds(value, v);
+	return true;
+}
+
+static int
+run_metadata_set(struct sieve_run *r, const struct sieve_node *n)
+{
+	const struct sieve_arg *mailbox = sieve_value(n, ":mailbox");
+	struct buf key = BUF_INIT;
+
+	buf_addf(&key, "%s %s", mailbox ? canonical(mailbox->strings.v[0]) : "",
+		 sieve_pos(n, 0)->strings.v[0]);
+	free(map_put(svtest_of(r)->annotations, buf_span(&key),
+		     mem_strdup(sieve_pos(n, 1)->strings.v[0])));
+	buf_free(&key);
+	return 0;
 }
 
 static int
@@ -182,7 +285,7 @@ run_execute(struct sieve_run *r, const struct sieve_node *n)
 		r->actions[i].done = ok;
 	}
 	if (ok && r->implicit_keep && !t->kept) {
-		ok = store(r, NULL, "INBOX");
+		ok = implicit_keep(r);
 		t->kept = ok;
 	}
 	return ok;
@@ -197,6 +300,7 @@ run_reset(struct sieve_run *r, const struct sieve_node *n)
 	sieve_forget_actions(r);
 	r->implicit_keep = true;
 	t->kept = false;
+	t->to_keep = NULL;
 	svtest_forget_mail(t, true);
 	return 0;
 }
@@ -261,9 +365,9 @@ check_octet(struct sieve_script *s, struct sieve_node *n)
 }
 
 static void
-print_lines(const char *text)
+print_lines(struct span rest)
 {
-	struct span rest = span_of(text), line;
+	struct span line;
 
 	while (span_split(&rest, '\n', &line))
 		printf("# %.*s\n", SPAN_ARG(line));
@@ -285,7 +389,7 @@ static int
 run_message_print(struct sieve_run *r, const struct sieve_node *n)
 {
 	(void)n;
-	print_lines(buf_str(&svtest_of(r)->text));
+	print_lines(r->message->m.whole);
 	return 0;
 }
 
@@ -302,7 +406,10 @@ run_message_test(struct sieve_run *r, const struct sieve_node *n)
 	if (m == NULL)
 		return 0;
 	svtest_message(t, r, span_of(m->text));
-	if (m->folder == NULL) {
+	if (m->folder != NULL) {
+		t->source = mem_strdup(m->folder);
+		t->source_message = r->message;
+	} else {
 		free(t->sender);
 		free(t->recipient);
 		t->sender = mem_strdup(m->from);
@@ -368,6 +475,8 @@ run_mailbox_delete(struct sieve_run *r, const struct sieve_node *n)
 	return 0;
 }
 
+static const struct sieve_tag mailbox_tags[] = { { ":mailbox", 's', NULL,
+						   NULL } };
 static const struct sieve_tag index_tags[] = { { ":index", 'n', NULL, NULL } };
 static const struct sieve_tag message_tags[] = {
 	{ ":smtp", 0, "source", NULL },
@@ -419,6 +528,12 @@ static const struct sieve_word words[] = {
 	  .check = check_message,
 	  .run = run_message_test },
 	COMMAND("test_message_print", NULL, run_message_print),
+	{ .name = "test_imap_metadata_set",
+	  .ext = EXT,
+	  .positional = "ss",
+	  .tags = mailbox_tags,
+	  .ntags = ARRAY_LEN(mailbox_tags),
+	  .run = run_metadata_set },
 	COMMAND("test_mailbox_create", "s", run_mailbox_create),
 	COMMAND("test_mailbox_delete", "s", run_mailbox_delete),
 };

@@ -2,8 +2,8 @@
  * svtest_words.c - test blocks, the message, settings, other scripts: the
  * extension vnd.dovecot.testsuite, first half.
  */
+#include "date.h"
 #include "mem.h"
-#include "num.h"
 #include "status.h"
 #include "svtest.h"
 
@@ -91,13 +91,15 @@ run_fail(struct sieve_run *r, const struct sieve_node *n)
 void
 svtest_look(struct svtest *t, struct sieve_run *r)
 {
-	r->m = &t->m;
-	r->size = t->text.n;
-	for (size_t i = 0; i < t->text.n; i++)
-		r->size += t->text.p[i] == '\n' &&
-			   (i == 0 || t->text.p[i - 1] != '\r');
+	if (r != t->top) {
+		r->message = t->top->message;
+		r->m = t->top->m;
+		r->size = t->top->size;
+	}
 	r->sender = t->sender;
 	r->recipient = t->recipient;
+	r->orig_recipient = t->orig_to;
+	r->auth_user = t->auth;
 	r->delims = t->delims;
 }
 
@@ -138,14 +140,18 @@ svtest_message(struct svtest *t, struct sieve_run *r, struct span text)
 	struct buf copy = BUF_INIT;
 
 	buf_addspan(&copy, text);
-	msg_done(&t->m);
-	buf_free(&t->text);
-	t->text = copy;
-	msg_index(&t->m, buf_span(&t->text), 0);
+	if (t->top->message != NULL)
+		t->top->message->pinned = true;
+	sieve_message_edit(t->top, &copy);
 	free(t->sender);
 	free(t->recipient);
-	t->sender = first_address(&t->m, from, "sender@example.com");
-	t->recipient = first_address(&t->m, to, "recipient@example.com");
+	free(t->orig_to);
+	free(t->source);
+	t->source = NULL;
+	t->to_keep = NULL;
+	t->sender = first_address(t->top->m, from, "sender@example.com");
+	t->recipient = first_address(t->top->m, to, "recipient@example.com");
+	t->orig_to = mem_strdup(t->recipient);
 	svtest_look(t, r);
 }
 
@@ -174,6 +180,26 @@ set_address(struct sieve_run *r, char **where, const char *text)
 	return 0;
 }
 
+static void
+set_text(char **where, const char *text)
+{
+	free(*where);
+	*where = mem_strdup(text);
+}
+
+static int
+set_date(struct sieve_run *r, const char *text)
+{
+	struct date d;
+
+	if (!date_parse(span_of(text), &d))
+		return err_set(&r->err, ST_DATA,
+			       "test_set: \"%.80s\" is not a date", text);
+	r->now = d.unix_s;
+	r->zone = d.zone_min;
+	return 0;
+}
+
 static int
 run_set(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -185,8 +211,16 @@ run_set(struct sieve_run *r, const struct sieve_node *n)
 		svtest_message(t, r, span_of(text_of(n, 1)));
 	else if (span_is(what, "envelope.from"))
 		rc = set_address(r, &t->sender, text_of(n, 1));
-	else if (span_is(what, "envelope.to"))
+	else if (span_is(what, "envelope.to")) {
 		rc = set_address(r, &t->recipient, text_of(n, 1));
+		free(t->orig_to);
+		t->orig_to = mem_strdup(t->recipient);
+	} else if (span_is(what, "envelope.orig_to"))
+		rc = set_address(r, &t->orig_to, text_of(n, 1));
+	else if (span_is(what, "envelope.auth"))
+		set_text(&t->auth, text_of(n, 1));
+	else if (span_is(what, "currentdate"))
+		rc = set_date(r, text_of(n, 1));
 	svtest_look(t, r);
 	return rc;
 }
@@ -212,49 +246,34 @@ check_set(struct sieve_script *s, struct sieve_node *n)
 
 /* --- settings --- */
 
-static int
+static void
 set_config(struct sieve_run *r, struct span name, struct span value)
 {
 	struct svtest *t = svtest_of(r);
-	uint64_t v;
 
-	value = span_trim(value);
 	if (span_is(name, "recipient_delimiter")) {
 		free(t->delims);
-		t->delims = mem_spandup(value);
+		t->delims = mem_spandup(value.p ? span_trim(value) : SPAN("+"));
 		svtest_look(t, r);
-	} else if (span_is(name, "sieve_max_actions") &&
-		   num_u64(value, 10000, &v)) {
-		r->max_actions = (int64_t)v;
-	} else if (span_is(name, "sieve_max_redirects") &&
-		   num_u64(value, 10000, &v)) {
-		r->max_redirects = (int64_t)v;
+		return;
 	}
-	return 0;
+	if (value.p == NULL && span_is(name, "postmaster_address"))
+		value = SPAN("postmaster@example.com");
+	/* an unknown setting is no error */
+	(void)sieve_conf_set(name, value);
 }
 
 static int
 run_config_set(struct sieve_run *r, const struct sieve_node *n)
 {
-	return set_config(r, span_of(text_of(n, 0)), span_of(text_of(n, 1)));
+	set_config(r, span_of(text_of(n, 0)), span_of(text_of(n, 1)));
+	return 0;
 }
 
 static int
 run_config_unset(struct sieve_run *r, const struct sieve_node *n)
 {
-	static const struct {
-		const char *name, *value;
-	} rows[] = {
-		{ "recipient_delimiter", "+" },
-		{ "sieve_max_actions", "32" },
-		{ "sieve_max_redirects", "4" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (strcmp(rows[i].name, text_of(n, 0)) == 0)
-			(void)set_config(r, span_of(rows[i].name),
-					 span_of(rows[i].value));
-	}
+	set_config(r, span_of(text_of(n, 0)), span_of(NULL));
 	return 0;
 }
 
@@ -289,7 +308,6 @@ compile(struct svtest *t, const char *path)
 	}
 	s->told = NULL;
 	if (s->errors > 0) {
-		strs_add(&t->errors, "validation failed");
 		sieve_close(s);
 		return NULL;
 	}
@@ -318,8 +336,10 @@ run_script(struct sieve_run *r, const struct sieve_script *s)
 	struct svtest *t = svtest_of(r);
 	struct sieve_run in = {
 		.script = s,
-		.max_actions = r->max_actions,
-		.max_redirects = r->max_redirects,
+		.store = &t->store,
+		.annotation = r->annotation,
+		.now = r->now,
+		.zone = r->zone,
 		.has_mailbox = r->has_mailbox,
 		.test = t,
 		.actions = r->actions,
@@ -340,6 +360,8 @@ run_script(struct sieve_run *r, const struct sieve_script *s)
 	r->nactions = in.nactions;
 	r->actions_cap = in.actions_cap;
 	r->implicit_keep = in.implicit_keep;
+	t->to_keep = in.message;
+	in.message->pinned = true;
 	in.actions = NULL;
 	in.nactions = 0;
 	sieve_run_done(&in);
@@ -379,19 +401,30 @@ run_multiscript(struct sieve_run *r, const struct sieve_node *n)
 	struct svtest *t = svtest_of(r);
 	const struct sieve_arg *paths = sieve_pos(n, 0);
 
+	struct sieve_message *came = r->message;
+	bool ok = true;
+
 	sieve_forget_actions(r);
 	t->kept = false;
+	came->pinned = true;
 	for (size_t i = 0; i < paths->strings.n; i++) {
 		struct sieve_script *s = compile(t, paths->strings.v[i]);
-		int ok = s != NULL && run_script(r, s);
 
+		ok = s != NULL && run_script(r, s);
 		sieve_close(s);
 		if (!ok)
-			return 0;
+			break;
+		/* the next one sees the message as this one left it */
+		r->message = t->to_keep;
+		r->m = &r->message->m;
+		r->size = r->message->size;
 		if (!r->implicit_keep && !explicit_keep(r))
 			break;
 	}
-	return 1;
+	r->message = came;
+	r->m = &came->m;
+	r->size = came->size;
+	return ok;
 }
 
 static int
@@ -417,14 +450,6 @@ run_load(struct sieve_run *r, const struct sieve_node *n)
 			       "test_binary_load: nothing saved as \"%s\"",
 			       text_of(n, 0));
 	t->script = s;
-	return 0;
-}
-
-static int
-run_debug_log(struct sieve_run *r, const struct sieve_node *n)
-{
-	fprintf(stderr, "%s:%d: debug: %s\n", r->script->file, n->line,
-		text_of(n, 0));
 	return 0;
 }
 
@@ -483,17 +508,3 @@ static const struct sieve_extension testsuite = {
 	.nwords = ARRAY_LEN(words),
 };
 SIEVE_EXTENSION(testsuite);
-
-static const struct sieve_word debug_words[] = {
-	{ .name = "debug_log",
-	  .ext = "vnd.dovecot.debug",
-	  .positional = "s",
-	  .run = run_debug_log },
-};
-static const struct sieve_extension debug = {
-	.name = "vnd.dovecot.debug",
-	.testing = true,
-	.words = debug_words,
-	.nwords = ARRAY_LEN(debug_words),
-};
-SIEVE_EXTENSION(debug);
