@@ -103,7 +103,7 @@ local_abort(struct local *l)
 void
 local_finish(struct local *l, struct outcome *out)
 {
-	struct verdict v = { .keep = true };
+	struct verdict v = VERDICT_INIT;
 	struct err e = ERR_INIT;
 	int r = 0;
 
@@ -118,9 +118,10 @@ local_finish(struct local *l, struct outcome *out)
 		r = err_esc(&e, ST_UNAVAILABLE, "5.7.1", "%s", v.reject);
 		local_abort(l);
 	} else if (r == 0 && v.places.n == 0) {
-		outcome_done(out, v.redirected ? "redirected by sieve"
-					       : "discarded by sieve");
 		local_abort(l);
+		outcome_done(out, v.words[0]     ? v.words
+				  : v.redirected ? "redirected by sieve"
+						 : "discarded by sieve");
 	} else if (r == 0) {
 		r = temporary(hand_commit(l->hand, &v.places, &e), &e);
 		l->out = NULL;
@@ -128,6 +129,10 @@ local_finish(struct local *l, struct outcome *out)
 			outcome_done(out, v.words[0] ? v.words
 						     : "delivered to maildir");
 	}
+	if (r == 0)
+		r = temporary(verdict_copies(&v, l, &e), &e);
+	if (r == 0)
+		verdict_remember(&v, l);
 	if (r != 0) {
 		local_abort(l);
 		verdict_undo(&v);

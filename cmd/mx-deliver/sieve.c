@@ -12,10 +12,13 @@
 #include "log.h"
 #include "mem.h"
 #include "msg.h"
+#include "num.h"
 #include "status.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SIEVE_MS 60000
@@ -24,6 +27,21 @@ void
 verdict_free(struct verdict *v)
 {
 	places_free(&v->places);
+	for (size_t i = 0; i < v->nmails; i++) {
+		free(v->mails[i].to);
+		free(v->mails[i].from);
+	}
+	for (size_t i = 0; i < v->ncopies; i++)
+		places_free(&v->copies[i].places);
+	free(v->mails);
+	free(v->copies);
+	v->mails = NULL;
+	v->copies = NULL;
+	v->nmails = v->ncopies = 0;
+	strs_free(&v->marks);
+	if (v->fd >= 0)
+		close(v->fd);
+	v->fd = -1;
 	free(v->reject);
 	free(v->queued);
 	v->reject = NULL;
@@ -70,9 +88,10 @@ flag_letters(struct span flags)
 
 /* One line's words: the action, its argument, and the trailing ones. */
 struct action {
-	struct span word, arg;
+	struct span word, arg, from;
 	char *flags;
 	bool copy, create;
+	struct piece text;
 };
 
 static void
@@ -91,20 +110,70 @@ parse_action(struct action *a, struct span line)
 			a->copy = true;
 		} else if (span_is(piece, "create")) {
 			a->create = true;
+		} else if (span_starts(piece, SPAN("from="))) {
+			a->from = span_from(piece, 5);
+		} else if (span_starts(piece, SPAN("at="))) {
+			a->text.set = num_u64(span_from(piece, 3), INT64_MAX,
+					      &a->text.at);
+		} else if (span_starts(piece, SPAN("size="))) {
+			a->text.set &= num_u64(span_from(piece, 5), INT64_MAX,
+					       &a->text.size);
 		} else if (a->arg.p == NULL) {
 			a->arg = piece;
 		}
 	}
 }
 
+/* The places of the message that came, or of that piece. */
+static struct places *
+places_of(struct verdict *v, const struct piece *text)
+{
+	if (!text->set)
+		return &v->places;
+	for (size_t i = 0; i < v->ncopies; i++)
+		if (v->copies[i].text.at == text->at)
+			return &v->copies[i].places;
+	v->copies = mem_grow(v->copies, &v->copies_cap, v->ncopies + 1,
+			     sizeof(*v->copies));
+	v->copies[v->ncopies] = (struct sieve_copy){ .text = *text };
+	return &v->copies[v->ncopies++].places;
+}
+
 static void
 add_place(struct verdict *v, struct span folder, const struct action *a)
 {
-	for (size_t i = 0; i < v->places.n; i++)
-		if (span_is(folder, v->places.v[i].folder))
+	struct places *p = places_of(v, &a->text);
+
+	for (size_t i = 0; i < p->n; i++)
+		if (span_is(folder, p->v[i].folder))
 			return;
-	places_add(&v->places, folder, a->flags, a->create || conf.autocreate,
+	places_add(p, folder, a->flags, a->create || conf.autocreate,
 		   a->create || conf.autosubscribe);
+}
+
+static void
+add_mail(struct verdict *v, const struct action *a, bool own)
+{
+	struct sieve_mail *m;
+
+	v->mails =
+	    mem_grow(v->mails, &v->mails_cap, v->nmails + 1, sizeof(*v->mails));
+	m = &v->mails[v->nmails++];
+	*m = (struct sieve_mail){ .to = mem_spandup(a->arg),
+				  .own = own,
+				  .text = a->text };
+	if (a->from.p != NULL)
+		m->from = mem_spandup(a->from);
+}
+
+static size_t
+count_redirects(const struct verdict *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->nmails; i++)
+		n += !v->mails[i].own;
+	return n;
 }
 
 /* The text is one line in a reply; in an action line a backslash stands
@@ -127,7 +196,7 @@ set_reject(struct verdict *v, struct span text)
 }
 
 void
-sieve_actions(struct span lines, struct verdict *v, struct strs *redirects)
+sieve_actions(struct span lines, struct verdict *v)
 {
 	struct span line;
 	struct action a;
@@ -145,10 +214,21 @@ sieve_actions(struct span lines, struct verdict *v, struct strs *redirects)
 			add_place(
 			    v, span_iis(a.arg, "INBOX") ? SPAN("") : a.arg, &a);
 		} else if (span_is(a.word, "redirect") && a.arg.n > 0) {
-			if (redirects->n < (size_t)conf.sieve_max_redirects)
-				strs_addspan(redirects, a.arg);
+			if (count_redirects(v) <
+			    (size_t)conf.sieve_max_redirects)
+				add_mail(v, &a, false);
 			else
 				add_place(v, SPAN(""), &a);
+		} else if ((span_is(a.word, "vacation") ||
+			    span_is(a.word, "notify")) &&
+			   a.arg.n > 0 && a.text.set) {
+			add_mail(v, &a, true);
+		} else if (span_is(a.word, "fcc") && a.arg.n > 0 &&
+			   a.text.set) {
+			add_place(
+			    v, span_iis(a.arg, "INBOX") ? SPAN("") : a.arg, &a);
+		} else if (span_is(a.word, "remember")) {
+			strs_addspan(&v->marks, a.arg);
 		} else if (span_is(a.word, "reject") ||
 			   span_is(a.word, "ereject")) {
 			set_reject(v, a.arg);
@@ -173,27 +253,32 @@ implicit_keep(struct verdict *v, const struct local *l, const char *why)
 
 /* A redirected message is a new queue entry: same sender, null stays null. */
 static int
-queue_redirect(struct local *l, struct verdict *v, const char *to,
-	       struct err *e)
+queue_mail(struct local *l, struct verdict *v, const struct sieve_mail *m,
+	   struct err *e)
 {
+	bool null = l->facts->sender[0] == '\0' && !m->own;
 	struct queuefile_env env = { .flags = QUEUEFILE_FILTERED };
 	struct buf head = BUF_INIT;
 	struct queuefile_writer w;
 	int r;
 
-	env.sender = mem_strdup(l->facts->sender);
+	env.sender = mem_strdup(m->from && !null ? m->from : l->facts->sender);
 	env.id = mem_strdup(l->facts->id);
-	(void)queuefile_env_add(&env, to);
-	msg_make_field(&head, "X-Sieve-Redirected-From",
-		       span_of(l->facts->addr));
-	buf_addc(&head, '\n');
-	r = deliver_queue_copy(&w, &env, buf_span(&head), l->out->fd, 0,
-			       l->out->size, e);
+	(void)queuefile_env_add(&env, m->to);
+	if (!m->own) {
+		msg_make_field(&head, "X-Sieve-Redirected-From",
+			       span_of(l->facts->addr));
+		buf_addc(&head, '\n');
+	}
+	r = deliver_queue_copy(&w, &env, buf_span(&head),
+			       m->text.set ? v->fd : l->out->fd,
+			       m->text.set ? m->text.at : 0,
+			       m->text.set ? m->text.size : l->out->size, e);
 	if (r == 0) {
 		v->queued = mem_grow(v->queued, &v->cap, v->nqueued + 1,
 				     sizeof(*v->queued));
 		v->queued[v->nqueued++] = w;
-		v->redirected = true;
+		v->redirected |= !m->own;
 	}
 	queuefile_env_free(&env);
 	buf_free(&head);
@@ -205,10 +290,13 @@ say_where(struct verdict *v)
 {
 	struct buf b = BUF_INIT;
 
-	for (size_t i = 0; i < v->places.n; i++)
-		buf_addf(&b, "%s%s", i > 0 ? ", " : "",
-			 v->places.v[i].folder[0] ? v->places.v[i].folder
-						  : "INBOX");
+	for (size_t i = 0; i <= v->ncopies; i++) {
+		const struct places *p =
+		    i == 0 ? &v->places : &v->copies[i - 1].places;
+		for (size_t k = 0; k < p->n; k++)
+			buf_addf(&b, "%s%s", b.n > 0 ? ", " : "",
+				 p->v[k].folder[0] ? p->v[k].folder : "INBOX");
+	}
 	if (b.n > 0)
 		snprintf(v->words, sizeof(v->words),
 			 "delivered to maildir: %.120s", buf_str(&b));
@@ -216,54 +304,151 @@ say_where(struct verdict *v)
 }
 
 static int
-run_script(struct local *l, struct command_result *res, struct err *e)
+run_script(struct local *l, struct pipeline_result *res, struct err *e)
 {
-	struct command c = { .argv = STRS_INIT,
-			     .env = STRS_INIT,
-			     .dir = l->dest->home,
-			     .limit_ms = SIEVE_MS };
+	struct strs argv = STRS_INIT;
+	struct pipeline p = { .argv = &argv, .n = 1, .limit_ms = SIEVE_MS };
 	int r = -1;
 
-	strs_take(&c.argv, command_own("mx-filter"));
-	strs_add(&c.argv, "sieve");
-	strs_add(&c.argv, "--actions");
-	command_env(&c.env, l->dest, l->facts);
+	strs_take(&argv, command_own("mx-filter"));
+	strs_add(&argv, "sieve");
+	strs_add(&argv, "--actions");
+	command_env(&p.env, l->dest, l->facts);
 	/* not an option: the filter is kept for all scripts of its uid */
-	strs_addf(&c.env, "MX_SIEVE_SCRIPT=%s", l->dest->sieve);
+	strs_addf(&p.env, "MX_SIEVE_SCRIPT=%s", l->dest->sieve);
+	strs_add(&p.env, "MX_ACTIONS=3");
 	if (lseek(l->out->fd, 0, SEEK_SET) != 0)
 		err_sys(e, "rewinding the message");
 	else
-		r = hand_run(l->hand, &c, l->out->fd, res, e);
-	strs_free(&c.argv);
-	strs_free(&c.env);
+		r = hand_pipe(l->hand, &p, l->out->fd, res, e);
+	strs_free(&argv);
+	strs_free(&p.env);
 	return r;
+}
+
+/* Pieces are inside of what was written: nothing else is believed. */
+static bool
+pieces_ok(const struct verdict *v)
+{
+	struct stat st = { .st_size = 0 };
+	bool ok = true;
+
+	if (v->fd >= 0 && fstat(v->fd, &st) != 0)
+		return false;
+	for (size_t i = 0; i < v->nmails; i++) {
+		const struct piece *p = &v->mails[i].text;
+		ok &= !p->set || (p->at <= (uint64_t)st.st_size &&
+				  p->size <= (uint64_t)st.st_size - p->at);
+	}
+	for (size_t i = 0; i < v->ncopies; i++) {
+		const struct piece *p = &v->copies[i].text;
+		ok &= p->at <= (uint64_t)st.st_size &&
+		      p->size <= (uint64_t)st.st_size - p->at;
+	}
+	return ok;
 }
 
 int
 sieve_run(struct local *l, struct verdict *v, struct err *e)
 {
-	struct command_result res = { .out = BUF_INIT, .errs = BUF_INIT };
-	struct strs redirects = STRS_INIT;
+	struct pipeline_result res = { .bad = -1, .fd_out = -1 };
 	struct buf line = BUF_INIT;
 	int r = 0;
 
 	if (run_script(l, &res, e) != 0) {
 		implicit_keep(v, l, e->text);
-	} else if (res.status != 0) {
+	} else if (res.bad >= 0) {
 		escape_line(&line, span_trim(buf_span(&res.errs)), 200);
 		implicit_keep(v, l,
 			      line.n > 0 ? buf_str(&line)
 					 : status_words(res.status));
 	} else {
-		sieve_actions(buf_span(&res.out), v, &redirects);
+		v->fd = res.fd_out;
+		res.fd_out = -1;
+		sieve_actions(buf_span(&res.actions), v);
+		if (!pieces_ok(v)) {
+			verdict_free(v);
+			implicit_keep(v, l, "its answer makes no sense");
+		}
 	}
-	for (size_t i = 0; r == 0 && i < redirects.n; i++)
-		r = queue_redirect(l, v, redirects.v[i], e);
+	for (size_t i = 0; r == 0 && i < v->nmails; i++)
+		r = queue_mail(l, v, &v->mails[i], e);
 	if (r == 0)
 		say_where(v);
 	buf_free(&line);
+	buf_free(&res.actions);
+	buf_free(&res.errs);
+	if (res.fd_out >= 0)
+		close(res.fd_out);
+	return r;
+}
+
+/* One copy, into its folders. */
+static int
+store_copy(const struct sieve_copy *c, int fd, struct local *l, struct err *e)
+{
+	uint64_t at = c->text.at, left = c->text.size;
+	struct deposit *out;
+	bool script;
+	char b[65536];
+	int r;
+
+	if (hand_open(l->hand, l->dest, &out, &script, e) != 0)
+		return -1;
+	for (r = 0; r == 0 && left > 0;) {
+		size_t want = left < sizeof(b) ? (size_t)left : sizeof(b);
+		ssize_t got = pread(fd, b, want, (off_t)at);
+		if (got <= 0)
+			r = err_set(e, ST_TEMPFAIL,
+				    "the edited message cannot be read");
+		else
+			r = deposit_write(out, b, (size_t)got, e);
+		at += got > 0 ? (uint64_t)got : 0;
+		left -= got > 0 ? (uint64_t)got : 0;
+	}
+	if (r == 0)
+		return hand_commit(l->hand, &c->places, e);
+	hand_abort(l->hand);
+	return r;
+}
+
+int
+verdict_copies(struct verdict *v, struct local *l, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < v->ncopies; i++)
+		r = store_copy(&v->copies[i], v->fd, l, e);
+	return r;
+}
+
+void
+verdict_remember(const struct verdict *v, struct local *l)
+{
+	struct command c = { .dir = l->dest->home, .limit_ms = SIEVE_MS };
+	struct command_result res = { .status = ST_TEMPFAIL };
+	struct strs argv = STRS_INIT;
+	struct err e = ERR_INIT;
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (v->marks.n == 0) {
+		if (null >= 0)
+			close(null);
+		return;
+	}
+	strs_take(&argv, command_own("mx-filter"));
+	strs_add(&argv, "remember");
+	for (size_t i = 0; i < v->marks.n; i++)
+		strs_add(&argv, v->marks.v[i]);
+	c.argv = argv;
+	command_env(&c.env, l->dest, l->facts);
+	if (hand_run(l->hand, &c, null, &res, &e) != 0 || res.status != ST_OK)
+		log_warn("%s: sieve: what the script saw is not remembered",
+			 l->facts->id);
+	strs_free(&c.argv);
+	strs_free(&c.env);
 	buf_free(&res.out);
 	buf_free(&res.errs);
-	strs_free(&redirects);
-	return r;
+	if (null >= 0)
+		close(null);
 }

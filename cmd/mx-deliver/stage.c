@@ -27,7 +27,9 @@ stage_kept(const struct strs *argv)
 					       "mx-dkimsign" };
 	const char *slash;
 
-	if (argv->n == 0)
+	/* what only notes something is no filter */
+	if (argv->n == 0 ||
+	    (argv->n > 1 && strcmp(argv->v[1], "remember") == 0))
 		return false;
 	slash = strrchr(argv->v[0], '/');
 	for (size_t i = 0; i < ARRAY_LEN(filters); i++)

@@ -15,5 +15,8 @@ while True:
     e.update(kv.split(b"=", 1) for kv in env.split(b"\0") if kv)
     p = subprocess.run(["sh", script] + args[1:], input=message, env=e, capture_output=True)
     o = p.stdout if p.returncode == 0 else b""
-    out.write(b"STATUS %d %d 0 %d\n" % (p.returncode & 255, len(o), len(p.stderr)) + o + p.stderr)
+    a = b""
+    if args[1:2] == ["sieve"]: # its answer is action lines
+        o, a = a, o
+    out.write(b"STATUS %d %d %d %d\n" % (p.returncode & 255, len(o), len(a), len(p.stderr)) + o + a + p.stderr)
     out.flush()
