@@ -201,53 +201,97 @@ take_actions(struct trans *t, struct span lines, struct err *e)
 	return 0;
 }
 
-/* Who filters: filter_user where we can become it, else ourselves. */
-static struct hand *
-filter_hand(struct err *e)
+/* DESIGN 2: the stage that reads keys has a user of its own. */
+static bool
+signs(const struct strs *argv)
 {
+	const char *slash = strrchr(argv->v[0], '/');
+
+	return strcmp(slash != NULL ? slash + 1 : argv->v[0], "mx-dkimsign") ==
+	       0;
+}
+
+/* Who filters: filter_user or sign_user where we can become it, else
+ * ourselves. */
+static struct hand *
+filter_hand(bool sign, struct err *e)
+{
+	const char *user = sign ? site.sign_user : site.filter_user;
 	struct dest d = { .has_ids = false };
 
-	if (geteuid() != 0 && site.filter_user[0] != '\0') {
+	if (geteuid() != 0 && user[0] != '\0') {
 		struct err none = ERR_INIT;
-		d.has_ids =
-		    users_ids(site.filter_user, &d.uid, &d.gid, &none) == 0;
+		d.has_ids = users_ids(user, &d.uid, &d.gid, &none) == 0;
 	}
 	return hand_get(&d, e);
+}
+
+/* Stages next to each other that one user runs: from `in` to res->fd_out. */
+static int
+run_some(struct pipeline *all, size_t from, size_t n, int in,
+	 struct pipeline_result *res, struct err *e)
+{
+	struct pipeline p = *all;
+	struct hand *h = filter_hand(signs(&all->argv[from]), e);
+
+	p.argv = all->argv + from;
+	p.n = n;
+	return h != NULL && hand_pipe(h, &p, in, res, e) == 0 ? 0 : -1;
+}
+
+static int
+run_all(struct trans *t, struct pipeline *p, int in, int *out_r, struct err *e)
+{
+	deadline_t d = clock_deadline(conf.filter_time_limit);
+	int r = 0;
+
+	*out_r = -1;
+	for (size_t i = 0, to; r == 0 && i < p->n; i = to) {
+		struct pipeline_result res = { .bad = -1, .fd_out = -1 };
+
+		for (to = i + 1;
+		     to < p->n && signs(&p->argv[to]) == signs(&p->argv[i]);)
+			to++;
+		p->limit_ms = clock_left(d);
+		if (run_some(p, i, to - i, in, &res, e) != 0) {
+			r = -1;
+			e->status = ST_TEMPFAIL;
+		} else if (res.bad >= 0) {
+			r = refuse(&res, p->argv[i + (size_t)res.bad].v[0], e);
+		} else {
+			r = take_actions(t, buf_span(&res.actions), e);
+		}
+		if (*out_r >= 0)
+			close(*out_r);
+		*out_r = in = res.fd_out;
+		buf_free(&res.errs);
+		buf_free(&res.actions);
+	}
+	return r;
 }
 
 int
 filters_run(struct trans *t, struct spool *s, struct err *e)
 {
-	struct pipeline p = { .limit_ms = conf.filter_time_limit };
-	struct pipeline_result res = { .fd_out = -1 };
-	struct hand *h;
-	int r;
+	struct pipeline p = { .argv = NULL };
+	int out = -1, r;
 
 	if (!filters_wanted(t->client))
 		return 0;
 	r = filters_stages(filter_of(t->client), &p.argv, &p.n, e);
 	make_env(&p.env, t);
-	h = r == 0 ? filter_hand(e) : NULL;
-	if (h == NULL || hand_pipe(h, &p, s->fd, &res, e) != 0) {
-		r = -1;
-		e->status = ST_TEMPFAIL;
-	} else if (res.bad >= 0) {
-		r = refuse(&res, p.argv[res.bad].v[0], e);
-	} else {
-		r = take_actions(t, buf_span(&res.actions), e);
-	}
+	if (r == 0)
+		r = run_all(t, &p, s->fd, &out, e);
 	if (r == 0) {
-		r = spool_adopt(s, res.fd_out, e);
-		res.fd_out = -1;
+		r = spool_adopt(s, out, e);
+		out = -1;
 		/* the last stage ended well and wrote nothing */
 		if (r == 0 && s->size == 0)
 			r = err_esc(e, ST_DATA, "5.6.0",
 				    "Message content rejected");
 	}
-	if (res.fd_out >= 0)
-		close(res.fd_out);
-	buf_free(&res.errs);
-	buf_free(&res.actions);
+	if (out >= 0)
+		close(out);
 	stages_free(p.argv, p.n);
 	strs_free(&p.env);
 	return r;

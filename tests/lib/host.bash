@@ -83,7 +83,7 @@ sieve = $d/sieve/%u.sieve
 CONF
   if [ "$(id -u)" -eq 0 ]; then
     chown -R mx:mx "$d/mail" "$d/spool" "$d/lib"
-    chown "${KEY_OWNER:-mxfilter}": "$d/keys/mx.private"
+    chown mxsign: "$d/keys/mx.private"
     chown mxauth: "$d/users"
     chmod 640 "$d/users"
   fi

@@ -127,3 +127,16 @@ EOF
   # 0 1 2 3 and the one that ls opened
   [ "$(sed 1d "$T/o.who" | wc -l)" -le 5 ]
 }
+
+@test "mx-dkimsign runs as sign_user, its neighbours as filter_user" {
+  need_root
+  conf 'filter_user = daemon' 'sign_user = games'
+  for s in a b; do stage $s "id -un >> $T/o.who; cat"; done
+  echo "id -un >> $T/o.who; cat" > "$T/signer"
+  printf '#!/bin/sh\nexec python3 "%s" "%s" "$@"\n' "$ROOT/tests/lib/kept.py" "$T/signer" > "$T/mx-dkimsign"
+  chmod 755 "$T/mx-dkimsign"
+  : > "$T/o.who"; chmod 666 "$T/o.who"
+  conf "inbound_filter = $T/a | $T/mx-dkimsign | $T/b | $T/a"
+  [[ $(from 192.0.2.1) == *delivered* ]]
+  [ "$(tr '\n' ' ' < "$T/o.who")" = "daemon games daemon daemon " ]
+}
