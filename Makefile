@@ -158,4 +158,4 @@ help: ## this list
 
 .PHONY: all unit shims check check-long asan demo bench fuzz lint metrics deps \
         test-deps install clean help
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/peers -prune -o -name '*.d' -type f -print 2>/dev/null)
