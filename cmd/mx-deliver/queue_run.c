@@ -24,8 +24,9 @@
 #include <unistd.h>
 
 #define NAMES_MAX                                                              \
-	20000         /* names in memory; the rest is found by a later look    \
-		       */
+	20000 /* names in memory; the rest is found by a later look            \
+	       */
+#define LOCK_MS 10000
 #define ROUNDS_MAX 10 /* of one pass: reports of reports end before that */
 
 /* Names that wait for a worker, in order, each once. */
@@ -213,16 +214,22 @@ give_out(struct runner *r)
 		names_drop(&r->due);
 }
 
-/* Only one runner; the lock goes with the process. */
+/* Only one runner; the lock goes with the process.  Its children let go of it
+ * when they start: one that was killed meanwhile may hold it for a moment. */
 static int
-take_lock(int dirfd, struct err *e)
+take_lock(int dirfd, int64_t wait_ms, struct err *e)
 {
 	int fd = openat(dirfd, "runner.lock",
 			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	deadline_t d = clock_deadline(wait_ms);
+	int r;
 
 	if (fd < 0)
 		return err_sys(e, "%s/runner.lock", site.queue_directory);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	while ((r = flock(fd, LOCK_EX | LOCK_NB)) != 0 && clock_left(d) > 0 &&
+	       !runner_stop)
+		usleep(50000);
+	if (r != 0) {
 		close(fd);
 		return err_set(e, ST_TEMPFAIL, "%s: another runner is at work",
 			       site.queue_directory);
@@ -232,7 +239,7 @@ take_lock(int dirfd, struct err *e)
 
 /* As root the queue's folders are made as mail_owner's. */
 static int
-open_queue(struct runner *r, struct err *e)
+open_queue(struct runner *r, bool watch, struct err *e)
 {
 	struct passwd *pw = NULL;
 
@@ -249,7 +256,8 @@ open_queue(struct runner *r, struct err *e)
 			return err_sys(e, "cannot become %s", site.mail_owner);
 	}
 	r->dirfd = queuefile_dir(site.queue_directory, e);
-	r->lock = r->dirfd < 0 ? -1 : take_lock(r->dirfd, e);
+	r->lock =
+	    r->dirfd < 0 ? -1 : take_lock(r->dirfd, watch ? LOCK_MS : 0, e);
 	if (pw != NULL && (seteuid(0) != 0 || setegid(0) != 0))
 		return err_sys(e, "cannot become root again");
 	return r->lock < 0 ? -1 : 0;
@@ -394,7 +402,7 @@ queue_run(const struct program *p, bool watch)
 	struct err e = ERR_INIT;
 
 	log_role("qmgr");
-	if (open_queue(&r, &e) != 0)
+	if (open_queue(&r, watch, &e) != 0)
 		return prog_fail(&e);
 	for (size_t i = 0; i < ARRAY_LEN(sigs); i++)
 		(void)sigaction(sigs[i], &sa, NULL);

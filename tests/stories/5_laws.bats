@@ -79,7 +79,7 @@ kill_workers() { # MONITOR TIMES: kill -9 of its children, again and again
   [ "$(sort -u "$T/acked" | wc -l)" -eq 40 ]
   # a new runner finds what the old one left
   host_spawn "$H" mx-deliver -c "$H/mx.conf" --queue-run --watch
-  wait_for 40 all_there alice bob || { mx-deliver -c "$H/mx.conf" --list >&2; cat "$H/log" | tail -20 >&2; false; }
+  wait_for 40 all_there alice bob || { mx-deliver -c "$H/mx.conf" --list >&2; tail -n 3 "$H"/err.mx-deliver.* "$H/log" >&2; false; }
 }
 
 @test "kill -9 of the servers themselves: the next start goes on" {
