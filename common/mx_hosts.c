@@ -20,11 +20,19 @@
 /* MX records beyond this are not looked at: nobody means them. */
 #define MX_RECORDS_MAX 50
 
+static void
+drop_last(struct mx_hosts *h)
+{
+	h->n--;
+	free(h->v[h->n].host);
+	free(h->v[h->n].owner);
+}
+
 void
 mx_hosts_free(struct mx_hosts *h)
 {
-	for (size_t i = 0; i < h->n; i++)
-		free(h->v[i].host);
+	while (h->n > 0)
+		drop_last(h);
 	free(h->v);
 	free(h->domain);
 	*h = (struct mx_hosts){ .v = NULL };
@@ -117,11 +125,14 @@ dns_addresses(struct mx_hosts *h, const struct mx_conf *c, const char *name,
 			verdict = ANSWER_TEMP;
 		if (st != DNS_OK)
 			continue;
-		h->secure = h->secure && ans.ad;
-		for (size_t k = 0; k < ans.n; k++)
-			if (add_address(h, c, name, ans.v[k].text, port,
-					preference))
-				verdict = ANSWER_SOME;
+		for (size_t k = 0; k < ans.n; k++) {
+			if (!add_address(h, c, name, ans.v[k].text, port,
+					 preference))
+				continue;
+			h->v[h->n - 1].owner = mem_strdup(ans.name);
+			h->v[h->n - 1].secure = ans.ad;
+			verdict = ANSWER_SOME;
+		}
 		dns_answer_free(&ans);
 	}
 	return verdict;
@@ -154,7 +165,6 @@ host_addresses(struct mx_hosts *h, const struct mx_conf *c, const char *name,
 	if (verdict != ANSWER_SOME && c->dns != NULL)
 		verdict = dns_addresses(h, c, name, port, preference, d);
 	if (verdict != ANSWER_SOME && c->native && !bare) {
-		h->secure = false;
 		enum answer n = native_addresses(h, c, name, port, preference);
 		/* "No" of one source does not undo the doubt of another. */
 		if (n != ANSWER_NONE)
@@ -197,7 +207,7 @@ cut_at_self(struct mx_hosts *h, const struct mx_conf *c, const char *domain,
 	while (keep < h->n && h->v[keep].preference < limit)
 		keep++;
 	while (h->n > keep)
-		free(h->v[--h->n].host);
+		drop_last(h);
 	if (keep > from)
 		return 0;
 	return err_esc(e, ST_NOHOST, "5.4.6",
@@ -257,6 +267,8 @@ find_domain(struct mx_hosts *h, const struct mx_conf *c, const char *domain,
 		break;
 	case DNS_NXDOMAIN:
 	case DNS_NODATA:
+		h->secure = h->secure && ans.ad;
+		dns_answer_free(&ans);
 		verdict = host_addresses(h, c, domain, port, 0, d);
 		type = "A";
 		break;
@@ -388,7 +400,7 @@ mx_hosts_find(struct mx_hosts *h, const struct mx_conf *c,
 		return -1;
 	}
 	while (c->limit > 0 && h->n > (size_t)c->limit)
-		free(h->v[--h->n].host);
+		drop_last(h);
 	return 0;
 }
 

@@ -17,13 +17,16 @@ struct mx_target {
 	int preference;
 	struct sockaddr_storage ss;
 	socklen_t len;
+	char *owner; /* of the address record, behind CNAMEs; NULL: no DNS */
+	bool secure; /* the address was authenticated (DANE) */
 };
 
 struct mx_hosts {
 	struct mx_target *v; /* in the order in which to try */
 	size_t n, cap;
 	bool by_mx;   /* MX records named them */
-	bool secure;  /* every answer was authenticated (DANE) */
+	bool secure;  /* the MX records were authenticated, or that there are
+			 none; true where a host was named (DANE) */
 	char *domain; /* of the destination, without port and brackets */
 };
 

@@ -471,6 +471,9 @@ tls_facts(const struct stream *s, struct tls_facts *f_r)
 		f->verified = x != NULL &&
 			      SSL_get_verify_mode(l->ssl) != SSL_VERIFY_NONE &&
 			      SSL_get_verify_result(l->ssl) == X509_V_OK;
+		f->bad = x == NULL ? X509_V_ERR_UNSPECIFIED
+				   : SSL_get_verify_result(l->ssl);
+		f->bad_words = X509_verify_cert_error_string(f->bad);
 		l->has_facts = true;
 	}
 	*f_r = *f;

@@ -14,13 +14,13 @@ struct tls_server; /* certificates, key handles, options */
 struct tls_client;
 
 struct tls_server_conf {
-	const char *cert_file; /* PEM chain; or chain_files */
-	const char *key_file;  /* empty: in cert_file */
+	const char *cert_file;   /* PEM chain; or chain_files */
+	const char *key_file;    /* empty: in cert_file */
 	struct strs chain_files; /* smtpd_tls_chain_files: key, cert pairs */
-	const char *protocols; /* ">=TLSv1.2", "!SSLv2, !SSLv3 ..." */
-	const char *ciphers;   /* OpenSSL string, medium, high or "" */
+	const char *protocols;   /* ">=TLSv1.2", "!SSLv2, !SSLv3 ..." */
+	const char *ciphers;     /* OpenSSL string, medium, high or "" */
 	const char *session_context; /* program/listener: ticket context */
-	const char *ca_file;   /* for client certificates, or "" */
+	const char *ca_file;         /* for client certificates, or "" */
 	bool ask_client_cert;
 	const char *alpn; /* "smtp", "imap": a client that offers others only
 			     is refused (ALPACA); NULL: not looked at */
@@ -49,6 +49,18 @@ void tls_client_free(struct tls_client *t);
 /* Reads the authorities' certificates now: for whoever can open no file when
  * the handshake comes. */
 int tls_client_load(struct tls_client *t, struct err *e) MX_MUST_CHECK;
+/* What a client wants to see of the other side. */
+struct tls_tlsa;
+struct tls_want {
+	const char *sni;        /* "" or an address: none */
+	enum tls_verify verify; /* NONE: any certificate will do */
+	/* TLS_VERIFY_NAME: one of these; ".domain": its subdomains; NULL or
+	 * empty: sni.  For TLSA rows of a trust anchor, too. */
+	const struct strs *names;
+	bool advisory; /* go on whatever is found: tls_facts tells */
+	const struct tls_tlsa *dane;
+	size_t ndane; /* with usable rows they alone count (RFC 7672) */
+};
 /* host: SNI and name to verify.  With TLS_VERIFY_NONE any certificate will
  * do.  `dane` (may be NULL): ldns-free TLSA rows as DER bytes. */
 struct tls_tlsa {
@@ -58,6 +70,11 @@ struct tls_tlsa {
 int tls_connect(struct tls_client *t, struct stream *s, const char *host,
 		enum tls_verify verify, const struct tls_tlsa *dane,
 		size_t ndane, deadline_t d, struct err *e) MX_MUST_CHECK;
+int tls_connect_want(struct tls_client *t, struct stream *s,
+		     const struct tls_want *w, deadline_t d,
+		     struct err *e) MX_MUST_CHECK;
+/* Is this a row that SMTP can use (RFC 7672 3.1)? */
+bool tls_tlsa_usable(const struct tls_tlsa *t);
 
 /* Facts for Received fields and logs; "" when not known.  Borrowed strings
  * live as long as the stream. */
@@ -65,10 +82,12 @@ struct tls_facts {
 	const char *protocol; /* "TLSv1.3" */
 	const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
 	int bits, alg_bits;
-	char peer_cn[256];    /* escaped */
-	char peer_fingerprint[100]; /* sha256, colons */
+	char peer_cn[256];              /* escaped */
+	char peer_fingerprint[100];     /* sha256, colons */
 	char peer_key_fingerprint[100]; /* of its public key */
 	bool verified;
+	long bad; /* OpenSSL's X509_V_ERR_*, 0: none, or nobody looked */
+	const char *bad_words;
 	const char *sni;
 };
 bool tls_facts(const struct stream *s, struct tls_facts *f_r);

@@ -98,21 +98,34 @@ is_ip(const char *host)
 	       inet_pton(AF_INET6, host, a) == 1;
 }
 
-/* RFC 7672: rows that OpenSSL cannot use are skipped; with none left the
+bool
+tls_tlsa_usable(const struct tls_tlsa *t)
+{
+	static const size_t lengths[] = { 0, 32, 64 };
+
+	/* PKIX usages 0 and 1 are not for SMTP (RFC 7672 3.1.3). */
+	return (t->usage == 2 || t->usage == 3) && t->selector <= 1 &&
+	       t->matching <= 2 && t->data.n > 0 &&
+	       (t->matching == 0 || t->data.n == lengths[t->matching]);
+}
+
+/* RFC 7672: rows that cannot be used are skipped; with none left the
  * connection is encrypted and not authenticated. */
 static int
-client_dane(SSL *ssl, const char *host, const struct tls_tlsa *v, size_t n,
-	    struct err *e)
+client_dane(SSL *ssl, const struct tls_want *w, struct err *e)
 {
+	const struct tls_tlsa *v = w->dane;
 	size_t usable = 0;
 
-	if (SSL_dane_enable(ssl, host) <= 0)
+	if (SSL_dane_enable(ssl, w->sni) <= 0)
 		return tls_conf_err(e, "DANE");
+	for (size_t i = 0; w->names != NULL && i < w->names->n; i++)
+		if (!SSL_add1_host(ssl, w->names->v[i]))
+			return tls_conf_err(e, w->names->v[i]);
 	/* RFC 7672 3.1.1: DANE-EE(3) checks no names. */
 	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
-	for (size_t i = 0; i < n; i++)
-		/* PKIX usages 0 and 1 are not for SMTP (RFC 7672 3.1.3). */
-		if (v[i].usage >= 2 &&
+	for (size_t i = 0; i < w->ndane; i++)
+		if (tls_tlsa_usable(&v[i]) &&
 		    SSL_dane_tlsa_add(
 			ssl, v[i].usage, v[i].selector, v[i].matching,
 			(const unsigned char *)v[i].data.p, v[i].data.n) > 0)
@@ -124,20 +137,55 @@ client_dane(SSL *ssl, const char *host, const struct tls_tlsa *v, size_t n,
 }
 
 static int
-client_verify(struct tls_client *t, SSL *ssl, const char *host,
-	      enum tls_verify verify, struct err *e)
+client_name(SSL *ssl, const char *name, struct err *e)
+{
+	/* An address cannot stand beside names. */
+	if (is_ip(name)
+		? !X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name)
+		: !SSL_add1_host(ssl, name))
+		return tls_conf_err(e, name);
+	return 0;
+}
+
+static int
+client_verify(struct tls_client *t, SSL *ssl, const struct tls_want *w,
+	      struct err *e)
 {
 	if (client_roots(t, e) != 0)
 		return -1;
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	if (verify != TLS_VERIFY_NAME)
+	SSL_set_verify(ssl, w->advisory ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+		       NULL);
+	if (w->verify != TLS_VERIFY_NAME)
 		return 0;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (is_ip(host)
-		? !X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host)
-		: !SSL_set1_host(ssl, host))
-		return tls_conf_err(e, host);
+	if (w->names == NULL || w->names->n == 0)
+		return client_name(ssl, w->sni, e);
+	for (size_t i = 0; i < w->names->n; i++)
+		if (client_name(ssl, w->names->v[i], e) != 0)
+			return -1;
 	return 0;
+}
+
+int
+tls_connect_want(struct tls_client *t, struct stream *s,
+		 const struct tls_want *w, deadline_t d, struct err *e)
+{
+	struct tls_layer *l = tls_layer_new(t->ctx, s, e);
+	int r = 0;
+
+	if (l == NULL)
+		return -1;
+	if (w->ndane > 0)
+		r = client_dane(l->ssl, w, e);
+	else if (w->verify != TLS_VERIFY_NONE)
+		r = client_verify(t, l->ssl, w, e);
+	if (r != 0) {
+		tls_layer_free(l);
+		return -1;
+	}
+	if (*w->sni != '\0' && !is_ip(w->sni))
+		SSL_set_tlsext_host_name(l->ssl, w->sni);
+	return tls_layer_handshake(l, s, SSL_connect, d, e);
 }
 
 int
@@ -145,20 +193,10 @@ tls_connect(struct tls_client *t, struct stream *s, const char *host,
 	    enum tls_verify verify, const struct tls_tlsa *dane, size_t ndane,
 	    deadline_t d, struct err *e)
 {
-	struct tls_layer *l = tls_layer_new(t->ctx, s, e);
-	int r = 0;
+	const struct tls_want w = { .sni = host,
+				    .verify = verify,
+				    .dane = dane,
+				    .ndane = dane != NULL ? ndane : 0 };
 
-	if (l == NULL)
-		return -1;
-	if (dane != NULL && ndane > 0)
-		r = client_dane(l->ssl, host, dane, ndane, e);
-	else if (verify != TLS_VERIFY_NONE)
-		r = client_verify(t, l->ssl, host, verify, e);
-	if (r != 0) {
-		tls_layer_free(l);
-		return -1;
-	}
-	if (*host != '\0' && !is_ip(host))
-		SSL_set_tlsext_host_name(l->ssl, host);
-	return tls_layer_handshake(l, s, SSL_connect, d, e);
+	return tls_connect_want(t, s, &w, d, e);
 }

@@ -107,28 +107,55 @@ port_of(const char *text, int fallback)
 		   : fallback;
 }
 
-static void
-resolve(struct groups *gs, const struct mx_conf *conf)
+/* Everything of a group that needs files or names. */
+static int
+prepare_group(struct group *g, const struct mx_conf *conf,
+	      const struct tables *passwords, const struct tables *policies,
+	      struct err *e)
 {
-	struct tables maps = { .n = 0 };
+	static struct tls_client *shared;
+
+	if (mx_hosts_find(&g->hosts, conf, span_of(g->destination),
+			  DEADLINE_NEVER, &g->no_hosts) != 0)
+		return 0;
+	g->secrets = mem_alloc(g->hosts.n, sizeof(g->secrets[0]));
+	for (size_t k = 0; passwords->n > 0 && k < g->hosts.n; k++)
+		sasl_find(&g->secrets[k], passwords, g->hosts.v[k].host,
+			  g->destination);
+	policy_find(g, policies);
+	int level = g->policy.level;
+	if (level == TLS_DANE || level == TLS_DANE_ONLY) {
+		g->dane = mem_alloc(g->hosts.n, sizeof(g->dane[0]));
+		for (size_t k = 0; k < g->hosts.n; k++)
+			dane_find(&g->dane[k], g, &g->hosts.v[k], conf->dns);
+	}
+	if (level == TLS_NONE || g->policy.trouble.status != 0)
+		return 0;
+	g->tls = policy_client(&g->policy, &shared,
+			       level >= TLS_VERIFY || options.requiretls, e);
+	if (g->tls == NULL)
+		e->status = ST_CONFIG;
+	return g->tls == NULL ? -1 : 0;
+}
+
+static int
+resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
+{
+	struct tables passwords = { .n = 0 }, policies = { .n = 0 };
+	int r = 0;
 
 	if (params.sasl_enable)
-		tables_open(&maps, &params.sasl_maps);
-	for (size_t i = 0; i < gs->n; i++) {
-		struct group *g = &gs->v[i];
-		if (mx_hosts_find(&g->hosts, conf, span_of(g->destination),
-				  DEADLINE_NEVER, &g->no_hosts) != 0)
-			continue;
-		g->secrets = mem_alloc(g->hosts.n, sizeof(g->secrets[0]));
-		for (size_t k = 0; maps.n > 0 && k < g->hosts.n; k++)
-			sasl_find(&g->secrets[k], &maps, g->hosts.v[k].host,
-				  g->destination);
-	}
-	tables_close(&maps);
+		tables_open(&passwords, &params.sasl_maps);
+	tables_open(&policies, &params.policy_maps);
+	for (size_t i = 0; r == 0 && i < gs->n; i++)
+		r = prepare_group(&gs->v[i], conf, &passwords, &policies, e);
+	tables_close(&passwords);
+	tables_close(&policies);
+	return r;
 }
 
 static void
-run_group(struct group *g, const struct message *m, struct tls_client *tls)
+run_group(struct group *g, const struct message *m)
 {
 	int64_t sessions = 0;
 	bool no_tls = false;
@@ -148,7 +175,7 @@ run_group(struct group *g, const struct message *m, struct tls_client *tls)
 			      sessions >= params.session_limit))
 			break;
 		int64_t start = clock_mono_us();
-		enum attempt a = session_open(&s, g, i, no_tls, tls, &e);
+		enum attempt a = session_open(&s, g, i, no_tls, &e);
 		send_connect_us += clock_mono_us() - start;
 		if (a == ATTEMPT_DONE) {
 			sessions++;
@@ -193,36 +220,12 @@ give_up_rights(struct err *e)
 			     SANDBOX_STDIO | SANDBOX_CONNECT, NULL, e);
 }
 
-static struct tls_client *
-open_tls(struct err *e)
-{
-	int level = options.lmtp ? params.lmtp_tls_level : params.tls_level;
-	struct tls_client_conf conf = { .ca_file = params.tls_ca,
-					.protocols = params.tls_protocols,
-					.ciphers = params.tls_ciphers,
-					.cert_file = params.tls_cert,
-					.key_file = params.tls_key };
-
-	if (level == TLS_NONE && !options.requiretls)
-		return NULL;
-	struct tls_client *t = tls_client_new(&conf, e);
-	if (t != NULL && (level >= TLS_VERIFY || options.requiretls) &&
-	    tls_client_load(t, e) != 0) {
-		tls_client_free(t);
-		t = NULL;
-	}
-	if (t == NULL)
-		e->status = ST_CONFIG;
-	return t;
-}
-
 static int
 run(struct rcpt *rcpts, size_t n)
 {
 	struct groups gs = { .n = 0 };
 	struct message m = { .fd = -1 };
 	struct err e = ERR_INIT;
-	struct tls_client *tls = NULL;
 	struct strs own = STRS_INIT;
 	struct mx_conf conf = {
 		.native = strs_has(&params.host_lookup, SPAN("native")),
@@ -240,18 +243,15 @@ run(struct rcpt *rcpts, size_t n)
 	if (strs_has(&params.host_lookup, SPAN("dns")) &&
 	    (conf.dns = dns_open(site.resolver, &e)) == NULL)
 		return prog_fail(&e);
-	tls = open_tls(&e);
-	if (tls == NULL && e.status != 0)
-		return prog_fail(&e);
 	mx_hosts_own(&own, &params.inet_interfaces, &params.proxy_interfaces);
 	for (size_t i = 0; i < n; i++)
 		group_add(&gs, destination_of(rcpts[i].addr), &rcpts[i]);
-	resolve(&gs, &conf);
+	int bad = resolve(&gs, &conf, &e);
 	dns_close(conf.dns);
-	if (give_up_rights(&e) != 0)
+	if (bad != 0 || give_up_rights(&e) != 0)
 		return prog_fail(&e);
 	for (size_t i = 0; i < gs.n; i++)
-		run_group(&gs.v[i], &m, tls);
+		run_group(&gs.v[i], &m);
 	return final_status(rcpts, n);
 }
 

@@ -8,7 +8,7 @@ struct send_params params;
 #define ROW(TYPE, MEMBER, NAME, DEF, MIN, MAX, WORDS, MEANING)                 \
 	PARAM_ROW(struct send_params, TYPE, MEMBER, NAME, DEF, MIN, MAX,       \
 		  WORDS, MEANING)
-#define LEVELS "none|may|encrypt|verify|secure"
+#define LEVELS "none|may|encrypt|fingerprint|dane|dane-only|verify|secure"
 
 static const struct param rows[] = {
 	ROW(STR, relayhost, "relayhost", "", 0, 0, NULL,
@@ -55,6 +55,18 @@ static const struct param rows[] = {
 	    "TLS with other hosts"),
 	ROW(CHOICE, lmtp_tls_level, "lmtp_tls_security_level", "none", 0, 0,
 	    LEVELS, "TLS over LMTP"),
+	ROW(CHOICE, dane_insecure_mx, "smtp_tls_dane_insecure_mx_policy",
+	    "dane", 0, 0, "dane|encrypt|may",
+	    "TLSA records of hosts that unsigned MX records name"),
+	ROW(LIST, policy_maps, "smtp_tls_policy_maps", "", 0, 0, NULL,
+	    "tables: destination to LEVEL [match=... protocols=...]"),
+	ROW(LIST, verify_match, "smtp_tls_verify_cert_match", "hostname", 0, 0,
+	    NULL, "names in a certificate at level verify"),
+	ROW(LIST, secure_match, "smtp_tls_secure_cert_match",
+	    "nexthop, dot-nexthop", 0, 0, NULL,
+	    "names in a certificate at level secure"),
+	ROW(LIST, fingerprint_match, "smtp_tls_fingerprint_cert_match", "", 0,
+	    0, NULL, "SHA-256 of certificates or keys at level fingerprint"),
 	ROW(STR, tls_ca, "smtp_tls_CAfile", "", 0, 0, NULL,
 	    "certificates of authorities; empty: the system's"),
 	ROW(STR, tls_cert, "smtp_tls_cert_file", "", 0, 0, NULL,

@@ -19,7 +19,19 @@ struct send_options {
 };
 extern struct send_options options;
 
-enum { TLS_NONE, TLS_MAY, TLS_ENCRYPT, TLS_VERIFY, TLS_SECURE };
+/* smtp_tls_security_level, in the order of Postfix's page. */
+enum {
+	TLS_NONE,
+	TLS_MAY,
+	TLS_ENCRYPT,
+	TLS_FINGERPRINT,
+	TLS_DANE,
+	TLS_DANE_ONLY,
+	TLS_VERIFY,
+	TLS_SECURE
+};
+/* smtp_tls_dane_insecure_mx_policy */
+enum { INSECURE_MX_DANE, INSECURE_MX_ENCRYPT, INSECURE_MX_MAY };
 
 struct send_params {
 	char *relayhost, *helo_name, *bind4, *bind6, *tcp_port, *lmtp_port;
@@ -28,7 +40,8 @@ struct send_params {
 	int64_t address_limit, session_limit, rcpt_batch;
 	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
 	    t_tls;
-	int tls_level, lmtp_tls_level;
+	int tls_level, lmtp_tls_level, dane_insecure_mx;
+	struct strs policy_maps, verify_match, secure_match, fingerprint_match;
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
 	bool sasl_enable, sasl_enforce;
 	struct strs sasl_maps, sasl_options, sasl_tls_options;
@@ -63,6 +76,24 @@ struct secret {
 	struct err trouble; /* the table was away */
 };
 
+/* What a destination's policy asks of TLS. */
+struct tls_policy {
+	int level;
+	struct strs match; /* words of names, or fingerprints */
+	char *protocols, *ciphers, *servername; /* NULL: the parameters' */
+	struct err trouble;                     /* the table was away */
+};
+
+/* TLSA records of a host. */
+enum dane_state { DANE_NONE, DANE_TROUBLE, DANE_UNUSABLE, DANE_USABLE };
+struct dane {
+	enum dane_state state;
+	struct tls_tlsa *rows;
+	size_t n;
+	char *base; /* the name they were found under */
+	struct err why;
+};
+
 /* Recipients with one destination. */
 struct group {
 	const char *destination;
@@ -70,7 +101,10 @@ struct group {
 	size_t n, cap;
 	struct mx_hosts hosts;
 	struct secret *secrets; /* hosts.n */
-	struct err no_hosts;    /* hosts.n is 0 */
+	struct tls_policy policy;
+	struct dane *dane; /* hosts.n, or NULL: not looked for */
+	struct tls_client *tls;
+	struct err no_hosts; /* hosts.n is 0 */
 };
 
 struct session {
@@ -78,9 +112,11 @@ struct session {
 	const struct mx_target *target;
 	const struct group *group;
 	const struct secret *secret;
-	char relay[400]; /* "mx.example.org[192.0.2.1]:25" */
-	char name[400];  /* the same without port, for sentences */
+	const struct dane *dane; /* NULL: not looked for */
+	char relay[400];         /* "mx.example.org[192.0.2.1]:25" */
+	char name[400];          /* the same without port, for sentences */
 	bool tls, no_tls, hide;
+	int level; /* of TLS, after DANE's records were seen */
 };
 
 enum attempt {
@@ -97,7 +133,7 @@ extern int64_t send_connect_us, send_began_us;
 /* session.c */
 /* Connects, greets, STARTTLS, AUTH.  On failure e is filled. */
 enum attempt session_open(struct session *s, const struct group *g, size_t i,
-			  bool no_tls, struct tls_client *tls, struct err *e);
+			  bool no_tls, struct err *e);
 void session_close(struct session *s);
 /* e becomes Postfix's sentence for a link that broke while ... */
 void session_lost(const struct session *s, const char *doing, struct err *e);
@@ -106,6 +142,28 @@ void session_said(const struct session *s, const struct smtp_reply *r,
 		  const char *command, struct err *e);
 /* "250 2.0.0 Ok" */
 void session_reply_text(struct buf *b, const struct smtp_reply *r);
+
+/* session_tls.c: STARTTLS as the policy asks. */
+enum attempt session_secure(struct session *s, struct err *e);
+/* session.c: EHLO or LHLO; 0, or -1 with a sentence. */
+int session_hello(struct session *s, struct err *e);
+
+/* policy.c */
+const char *policy_level_word(int level);
+void policy_find(struct group *g, const struct tables *maps);
+void policy_names(const struct group *g, const struct mx_target *t,
+		  struct strs *out);
+/* The client to connect with; roots: read the authorities' certificates now.
+ */
+struct tls_client *policy_client(struct tls_policy *p,
+				 struct tls_client **shared, bool roots,
+				 struct err *e);
+
+/* dane.c */
+void dane_find(struct dane *a, const struct group *g, const struct mx_target *t,
+	       struct dns *dns);
+void dane_names(const struct dane *a, const struct group *g,
+		const struct mx_target *t, struct strs *out);
 
 /* sasl.c */
 void sasl_find(struct secret *s, const struct tables *maps, const char *host,

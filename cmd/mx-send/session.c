@@ -1,7 +1,7 @@
 /*
  * session.c - from a target's address to a server that takes MAIL: connect,
- * greeting, EHLO, STARTTLS, AUTH.
- * RFC 5321 3.1, 3207; sentences as Postfix smtp(8) writes them.
+ * greeting, EHLO; then STARTTLS (session_tls.c) and AUTH (sasl.c).
+ * RFC 5321 3.1; sentences as Postfix smtp(8) writes them.
  */
 #include "send.h"
 #include "status.h"
@@ -171,8 +171,8 @@ greeting(struct session *s, int fd, struct err *e)
 	return st;
 }
 
-static int
-hello(struct session *s, struct err *e)
+int
+session_hello(struct session *s, struct err *e)
 {
 	struct smtp_reply r = { .code = 0 };
 	deadline_t d = clock_deadline(params.t_helo);
@@ -193,81 +193,16 @@ hello(struct session *s, struct err *e)
 	return st;
 }
 
-/* 1: TLS is on; 0: not offered, or refused; -1: the link is of no use. */
-static int
-starttls(struct session *s, struct tls_client *tls, int level, struct err *e)
-{
-	struct smtp_reply r = { .code = 0 };
-	enum tls_verify verify =
-	    level >= TLS_VERIFY ? TLS_VERIFY_NAME : TLS_VERIFY_NONE;
-	const char *name = level == TLS_SECURE && s->group->hosts.by_mx
-			       ? s->group->hosts.domain
-			       : s->target->host;
-	deadline_t d = clock_deadline(params.t_tls);
-
-	if (!(s->c.caps & SMTP_STARTTLS))
-		return 0;
-	if (smtp_client_cmd(&s->c, d, &r, e, "STARTTLS") != 0) {
-		session_lost(s, "sending STARTTLS", e);
-		return -1;
-	}
-	int code = r.code;
-	smtp_reply_free(&r);
-	if (code / 100 != 2)
-		return 0;
-	/* What came before the handshake was nobody's we know (RFC 3207 4.2,
-	 * CVE-2021-38502's kin). */
-	if (stream_buffered(&s->c.s).n > 0)
-		return err_esc(e, ST_TEMPFAIL, "4.7.5",
-			       "host %s sent bytes in clear behind its reply "
-			       "to STARTTLS",
-			       s->name);
-	if (tls_connect(tls, &s->c.s, name, verify, NULL, 0, d, e) != 0) {
-		s->c.broken = true;
-		(void)err_prefix(e, "Cannot start TLS with %s", s->name);
-		e->status = ST_TEMPFAIL;
-		snprintf(e->esc, sizeof(e->esc), "4.7.5");
-		return -1;
-	}
-	s->tls = true;
-	struct tls_facts f;
-	if (options.trace && tls_facts(&s->c.s, &f))
-		fprintf(stderr, "* TLS: %s %s, certificate %s%s\n", f.protocol,
-			f.cipher, f.peer_cn, f.verified ? " (verified)" : "");
-	return 1;
-}
-
-static enum attempt
-secure_link(struct session *s, struct tls_client *tls, struct err *e)
-{
-	int level = options.lmtp ? params.lmtp_tls_level : params.tls_level;
-
-	if (options.requiretls && level < TLS_VERIFY)
-		level = TLS_VERIFY; /* RFC 8689 4.2.1 */
-	if (level == TLS_NONE || s->no_tls || s->target->port == 0)
-		return ATTEMPT_DONE;
-	int r = starttls(s, tls, level, e);
-	if (r < 0)
-		return level == TLS_MAY ? ATTEMPT_PLAIN : ATTEMPT_NEXT;
-	if (r > 0)
-		return hello(s, e) == 0 ? ATTEMPT_DONE : ATTEMPT_NEXT;
-	if (level == TLS_MAY)
-		return s->c.broken ? ATTEMPT_PLAIN : ATTEMPT_DONE;
-	(void)err_esc(e, ST_TEMPFAIL, "4.7.4",
-		      "TLS is required, but was not offered by host %s",
-		      s->name);
-	return ATTEMPT_NEXT;
-}
-
 enum attempt
 session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
-	     struct tls_client *tls, struct err *e)
+	     struct err *e)
 {
 	const struct mx_target *t = &g->hosts.v[i];
 
 	*s = (struct session){ .target = t,
 			       .group = g,
 			       .secret = &g->secrets[i],
+			       .dane = g->dane != NULL ? &g->dane[i] : NULL,
 			       .no_tls = no_tls };
 	snprintf(s->name, sizeof(s->name), "%s[%s]", t->host, t->addr);
 	if (t->port == 0)
@@ -287,9 +222,9 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 		show_event(s, e->text);
 		return ATTEMPT_NEXT;
 	}
-	if (greeting(s, fd, e) != 0 || hello(s, e) != 0)
+	if (greeting(s, fd, e) != 0 || session_hello(s, e) != 0)
 		return ATTEMPT_NEXT;
-	enum attempt r = secure_link(s, tls, e);
+	enum attempt r = session_secure(s, e);
 	if (r != ATTEMPT_DONE) {
 		show_event(s, e->text);
 		return r;

@@ -1,0 +1,177 @@
+/*
+ * session_tls.c - STARTTLS as the destination's policy, its TLSA records and
+ * REQUIRETLS ask for.
+ * RFC 3207, 7672, 8689; sentences as Postfix smtp(8) writes them.
+ */
+#include "send.h"
+#include "opt.h"
+#include "status.h"
+
+#include <stdio.h>
+
+/* What this host has to show. */
+static int
+find_level(struct session *s, struct err *e)
+{
+	const struct tls_policy *p = &s->group->policy;
+	const struct dane *a = s->dane;
+
+	s->level = p->level;
+	if (p->trouble.status != 0) {
+		*e = p->trouble;
+		return -1;
+	}
+	if (p->level != TLS_DANE && p->level != TLS_DANE_ONLY)
+		return 0;
+	if (a != NULL && a->state == DANE_TROUBLE)
+		return err_esc(e, ST_TEMPFAIL, "4.7.5",
+			       "TLSA lookup error for %s:%d: %.300s",
+			       s->target->host, s->target->port, a->why.text);
+	if (a != NULL && a->state == DANE_USABLE)
+		return 0;
+	if (p->level == TLS_DANE_ONLY)
+		return err_esc(
+		    e, ST_TEMPFAIL, "4.7.5", "%s TLSA records for %s",
+		    a != NULL && a->state == DANE_UNUSABLE ? "no usable" : "no",
+		    s->name);
+	/* RFC 7672 2.2: records that cannot be used ask for TLS all the
+	 * same. */
+	s->level =
+	    a != NULL && a->state == DANE_UNUSABLE ? TLS_ENCRYPT : TLS_MAY;
+	if (options.requiretls)
+		s->level = TLS_VERIFY;
+	return 0;
+}
+
+static bool
+same_fingerprint(const char *want, const char *have)
+{
+	size_t n = strlen(want);
+
+	return have[0] != '\0' && n == strlen(have) &&
+	       span_iis(span_make(want, n), have);
+}
+
+static int
+check_fingerprint(struct session *s, const struct tls_facts *f, struct err *e)
+{
+	const struct strs *match = &s->group->policy.match;
+
+	for (size_t i = 0; i < match->n; i++)
+		if (same_fingerprint(match->v[i], f->peer_fingerprint) ||
+		    same_fingerprint(match->v[i], f->peer_key_fingerprint))
+			return 0;
+	s->c.broken = true;
+	return err_esc(e, ST_TEMPFAIL, "4.7.5",
+		       "Server certificate of %s not trusted: its fingerprint "
+		       "is %s, of its key %s",
+		       s->name, f->peer_fingerprint, f->peer_key_fingerprint);
+}
+
+static int
+handshake(struct session *s, struct err *e)
+{
+	const struct tls_policy *p = &s->group->policy;
+	struct strs names = STRS_INIT;
+	struct tls_want w = { .sni = s->target->host, .names = &names };
+	deadline_t d = clock_deadline(params.t_tls);
+
+	if (p->servername != NULL && strcmp(p->servername, "nexthop") == 0)
+		w.sni = s->group->hosts.domain;
+	else if (p->servername != NULL &&
+		 strcmp(p->servername, "hostname") != 0)
+		w.sni = p->servername;
+	if (s->level >= TLS_VERIFY) {
+		w.verify = TLS_VERIFY_NAME;
+		policy_names(s->group, s->target, &names);
+	} else if (s->level == TLS_DANE || s->level == TLS_DANE_ONLY) {
+		w.sni = s->dane->base;
+		w.dane = s->dane->rows;
+		w.ndane = s->dane->n;
+		dane_names(s->dane, s->group, s->target, &names);
+	}
+	int r = tls_connect_want(s->group->tls, &s->c.s, &w, d, e);
+	strs_free(&names);
+	if (r == 0)
+		return 0;
+	s->c.broken = true;
+	(void)err_prefix(e, "Cannot start TLS with %s", s->name);
+	e->status = ST_TEMPFAIL;
+	snprintf(e->esc, sizeof(e->esc), "4.7.5");
+	return -1;
+}
+
+static void
+show_facts(const struct session *s, const struct tls_facts *f)
+{
+	static const char *const how[] = { "Anonymous", "Untrusted",
+					   "Verified" };
+	int i = f->peer_fingerprint[0] == '\0'               ? 0
+		: f->verified || s->level == TLS_FINGERPRINT ? 2
+							     : 1;
+
+	if (options.trace)
+		fprintf(stderr,
+			"* %s TLS connection to %s: %s with cipher %s; "
+			"certificate %s, fingerprint %s, of its key %s; level "
+			"%s\n",
+			how[i], s->relay, f->protocol, f->cipher, f->peer_cn,
+			f->peer_fingerprint, f->peer_key_fingerprint,
+			policy_level_word(s->level));
+}
+
+/* 1: TLS is on; 0: not offered, or refused; -1: the link is of no use. */
+static int
+starttls(struct session *s, struct err *e)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct tls_facts f;
+
+	if (!(s->c.caps & SMTP_STARTTLS))
+		return 0;
+	if (smtp_client_cmd(&s->c, clock_deadline(params.t_tls), &r, e,
+			    "STARTTLS") != 0) {
+		session_lost(s, "sending STARTTLS", e);
+		return -1;
+	}
+	int code = r.code;
+	smtp_reply_free(&r);
+	if (code / 100 != 2)
+		return 0;
+	/* What came before the handshake was nobody's we know (RFC 3207
+	 * 4.2). */
+	if (stream_buffered(&s->c.s).n > 0)
+		return err_esc(e, ST_TEMPFAIL, "4.7.5",
+			       "host %s sent bytes in clear behind its reply "
+			       "to STARTTLS",
+			       s->name);
+	if (handshake(s, e) != 0)
+		return -1;
+	s->tls = true;
+	if (!tls_facts(&s->c.s, &f))
+		return err_esc(e, ST_TEMPFAIL, "4.7.5", "TLS without facts");
+	show_facts(s, &f);
+	if (s->level == TLS_FINGERPRINT && check_fingerprint(s, &f, e) != 0)
+		return -1;
+	return 1;
+}
+
+enum attempt
+session_secure(struct session *s, struct err *e)
+{
+	if (find_level(s, e) != 0)
+		return ATTEMPT_NEXT;
+	if (s->level == TLS_NONE || s->no_tls || s->target->port == 0)
+		return ATTEMPT_DONE;
+	int r = starttls(s, e);
+	if (r < 0)
+		return s->level == TLS_MAY ? ATTEMPT_PLAIN : ATTEMPT_NEXT;
+	if (r > 0)
+		return session_hello(s, e) == 0 ? ATTEMPT_DONE : ATTEMPT_NEXT;
+	if (s->level == TLS_MAY)
+		return s->c.broken ? ATTEMPT_PLAIN : ATTEMPT_DONE;
+	(void)err_esc(e, ST_TEMPFAIL, "4.7.4",
+		      "TLS is required, but was not offered by host %s",
+		      s->name);
+	return ATTEMPT_NEXT;
+}
