@@ -62,23 +62,30 @@ front_starttls(struct front *f)
 }
 
 enum io_result
-front_line(struct front *f, size_t max, struct span *line_r)
+front_next_line(struct stream *st, size_t max, struct span *line_r,
+		deadline_t d)
 {
 	enum io_result r;
 
 	/* commands that came together are answered together */
-	if (span_chr(stream_buffered(f->st), '\n') < 0) {
-		r = stream_flush(f->st, clock_deadline(FRONT_WRITE_MS));
+	if (span_chr(stream_buffered(st), '\n') < 0) {
+		r = stream_flush(st, clock_deadline(FRONT_WRITE_MS));
 		if (r != IO_OK)
 			return r;
 	}
 	io_stoppable = true;
-	r = stream_line(f->st, max, line_r, f->until);
+	r = stream_line(st, max, line_r, d);
 	io_stoppable = false;
 	if (r == IO_OK && line_r->n > 0 && line_r->p[line_r->n - 1] == '\r')
 		line_r->n--;
-	f->st->out_deadline = clock_deadline(FRONT_WRITE_MS);
+	st->out_deadline = clock_deadline(FRONT_WRITE_MS);
 	return r;
+}
+
+enum io_result
+front_line(struct front *f, size_t max, struct span *line_r)
+{
+	return front_next_line(f->st, max, line_r, f->until);
 }
 
 static void

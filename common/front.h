@@ -46,12 +46,15 @@ struct front {
 	int bad_commands; /* for the protocol to count */
 	char *user;       /* once logged in */
 	char mech[32];
-	int fd; /* the session's stream, or -1 */
+	char option[32]; /* a word of the protocol's for its session, or "" */
+	int fd;          /* the session's stream, or -1 */
 };
 
 /* Whom a session belongs to, and what it may do. */
 struct front_user {
 	struct auth_user auth; /* user, home, mail, fields */
+	char option[32];       /* as the front said: hostile */
+	bool greet;            /* no login went before: front_preauth */
 	struct buf root;       /* front_mail_root */
 	const char *paths[8];  /* for the sandbox, NULL-terminated */
 	unsigned promises;     /* SANDBOX_* */
@@ -90,8 +93,11 @@ bool front_login_ok(const struct front *f);
 bool front_can_starttls(const struct front *f);
 /* Flushes what was said and shakes hands.  False: the connection is over. */
 bool front_starttls(struct front *f);
-/* The next line before the login, without its line end; what is waiting to be
- * said is flushed first when the client has nothing more on the way. */
+/* The next line, without its line end; what is waiting to be said is flushed
+ * first when the client has nothing more on the way. */
+enum io_result front_next_line(struct stream *st, size_t max,
+			       struct span *line_r, deadline_t d) MX_MUST_CHECK;
+/* The same before the login. */
 enum io_result front_line(struct front *f, size_t max,
 			  struct span *line_r) MX_MUST_CHECK;
 
@@ -132,6 +138,11 @@ void front_mechs(struct front *f, struct buf *b, const char *before);
  * made when missing, into u->root; the sandbox is given it. */
 int front_mail_root(struct front_user *u, const char *mail_location,
 		    struct err *e) MX_MUST_CHECK;
+
+/* One session on stdin and stdout as the caller (--preauth), with the mail
+ * root `maildir` where that is not NULL.  Returns a status for main. */
+int front_preauth(const struct front_protocol *p, const char *user,
+		  const char *maildir);
 
 /* front_login.c: the endpoint of the auth server, in the monitor. */
 void front_login_use(const struct front_protocol *p, int endpoint);

@@ -39,10 +39,10 @@ static bool over_limit; /* in the child */
 
 struct request {
 	uint32_t cpid, id;
-	struct span cookie, addr;
+	struct span cookie, addr, option;
 };
 
-/* "CPID ID COOKIE ADDRESS", nothing else. */
+/* "CPID ID COOKIE ADDRESS OPTION", nothing else; OPTION may be "-". */
 static int
 parse_request(struct span text, struct request *r, struct err *e)
 {
@@ -51,7 +51,9 @@ parse_request(struct span text, struct request *r, struct err *e)
 
 	if (!span_word(&text, " ", &cpid) || !span_word(&text, " ", &id) ||
 	    !span_word(&text, " ", &r->cookie) ||
-	    !span_word(&text, " ", &r->addr) || text.n != 0 ||
+	    !span_word(&text, " ", &r->addr) ||
+	    !span_word(&text, " ", &r->option) || text.n != 0 ||
+	    r->option.n >= sizeof(((struct front_user *)0)->option) ||
 	    !num_u64(cpid, UINT32_MAX, &a) || !num_u64(id, UINT32_MAX, &b) ||
 	    r->cookie.n > 128 || span_has_ctl(r->cookie))
 		return err_set(e, ST_PROTOCOL, "malformed session request");
@@ -128,7 +130,8 @@ front_mail_root(struct front_user *u, const char *mail_location, struct err *e)
 	bool told = a->mail != NULL && a->mail[0] != '\0';
 	int root;
 
-	if (maildir_root_path(&u->root, told ? a->mail : mail_location, a->user,
+	if (u->root.n == 0 &&
+	    maildir_root_path(&u->root, told ? a->mail : mail_location, a->user,
 			      home, e) != 0)
 		return -1;
 	root = maildir_root_open(buf_str(&u->root), e);
@@ -212,6 +215,9 @@ child(const struct request *r, int place, int fd)
 		_exit(ST_OSERR);
 	stream_init(&st, fd, fd);
 	st.out_deadline = clock_deadline(MASTER_MS);
+	if (!span_is(r->option, "-"))
+		snprintf(u.option, sizeof(u.option), "%.*s",
+			 SPAN_ARG(r->option));
 	if (prepare(r, place, &u, &e) != 0) {
 		stream_printf(&st, "%s %s\n", over_limit ? "LIMIT" : "NO",
 			      e.text);
@@ -314,8 +320,9 @@ front_hand_ask(struct front *f, const struct authclient *a, struct err *e)
 	size_t n = 0;
 	int fd = -1, r;
 
-	buf_addf(&q, "%lu %lu %s %s", (unsigned long)a->cpid,
-		 (unsigned long)a->id, buf_str(&a->cookie), f->conn->addr);
+	buf_addf(&q, "%lu %lu %s %s %s", (unsigned long)a->cpid,
+		 (unsigned long)a->id, buf_str(&a->cookie), f->conn->addr,
+		 f->option[0] != '\0' ? f->option : "-");
 	r = server_ask(f->server, offer, buf_span(&q), &reply, &fd, e);
 	buf_wipe(&q);
 	buf_free(&reply);

@@ -216,7 +216,7 @@ prepare(struct front_user *u, struct err *e)
 static void
 session(struct stream *st, struct front_user *u)
 {
-	(void)session_run(st, u->auth.user, buf_str(&u->root), false);
+	(void)session_run(st, u->auth.user, buf_str(&u->root), u->greet);
 }
 
 static void
@@ -225,31 +225,37 @@ reload(void)
 	maildir_root_boxes = conf.mailbox_auto;
 }
 
+static const struct server_mode modes[] = {
+	{ .name = "imap", .port = 143 },
+	{ .name = "imaps", .tls = true, .port = 993 },
+};
+
+static struct front_protocol imap = {
+	.name = "imap",
+	.alpn = "imap",
+	.modes = modes,
+	.nmodes = ARRAY_LEN(modes),
+	.busy = "* BYE [UNAVAILABLE] All servers are busy\r\n",
+	.too_many = "* BYE [LIMIT] Too many connections from your address\r\n",
+	.stopping = "* BYE Shutting down\r\n",
+	.process_limit = &conf.process_limit,
+	.client_limit = &conf.client_limit,
+	.process_limit_name = "imap_process_limit",
+	.reload = reload,
+	.before_login = talk,
+	.prepare = prepare,
+	.session = session,
+};
+
 int
 before_serve(const struct program *program)
 {
-	static const struct server_mode modes[] = {
-		{ .name = "imap", .port = 143 },
-		{ .name = "imaps", .tls = true, .port = 993 },
-	};
-	static struct front_protocol imap = {
-		.name = "imap",
-		.alpn = "imap",
-		.modes = modes,
-		.nmodes = ARRAY_LEN(modes),
-		.busy = "* BYE [UNAVAILABLE] All servers are busy\r\n",
-		.too_many = "* BYE [LIMIT] Too many connections from your "
-			    "address\r\n",
-		.stopping = "* BYE Shutting down\r\n",
-		.process_limit = &conf.process_limit,
-		.client_limit = &conf.client_limit,
-		.process_limit_name = "imap_process_limit",
-		.reload = reload,
-		.before_login = talk,
-		.prepare = prepare,
-		.session = session,
-	};
-
 	imap.program = program;
 	return front_run(&imap, &options.server);
+}
+
+int
+before_preauth(const char *user, const char *maildir)
+{
+	return front_preauth(&imap, user, maildir);
 }

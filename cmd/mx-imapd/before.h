@@ -8,5 +8,7 @@
 
 /* The server: returns a status for main. */
 int before_serve(const struct program *program);
+/* --preauth. */
+int before_preauth(const char *user, const char *maildir);
 
 #endif

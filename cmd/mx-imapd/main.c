@@ -5,19 +5,11 @@
  */
 #include "conf.h"
 #include "before.h"
-#include "imap.h"
 #include "log.h"
 #include "maildir_root.h"
-#include "mem.h"
-#include "sandbox.h"
 #include "site.h"
-#include "status.h"
 
-#include <pwd.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 struct options options;
 
@@ -44,55 +36,6 @@ static const struct program program = {
 	.nparams = ARRAY_LEN(params),
 };
 
-/* The mail root of the caller: --maildir, or mail_location. */
-static int
-own_root(struct buf *path, const char *user, const char *home, struct err *e)
-{
-	char cwd[4096];
-
-	if (options.maildir == NULL)
-		return maildir_root_path(path, conf.mail_location, user, home,
-					 e);
-	if (options.maildir[0] != '/') {
-		if (getcwd(cwd, sizeof(cwd)) == NULL)
-			return err_sys(e, "the current directory");
-		buf_addf(path, "%s/", cwd);
-	}
-	buf_adds(path, options.maildir);
-	return 0;
-}
-
-static void
-on_signal(int sig)
-{
-	(void)sig;
-	io_stop = 1;
-}
-
-static int
-preauth(const char *user)
-{
-	const struct passwd *pw = getpwuid(getuid());
-	const char *home = pw != NULL ? pw->pw_dir : "";
-	struct sigaction sa = { .sa_handler = on_signal };
-	struct buf path = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct stream st;
-	int status;
-
-	if (user == NULL)
-		user = pw != NULL ? pw->pw_name : "unknown";
-	if (own_root(&path, user, home, &e) != 0)
-		return prog_fail(&e);
-	(void)sigaction(SIGTERM, &sa, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	stream_init(&st, STDIN_FILENO, STDOUT_FILENO);
-	status = session_run(&st, user, buf_str(&path), true);
-	stream_close(&st);
-	buf_free(&path);
-	return status;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -109,7 +52,8 @@ main(int argc, char **argv)
 			return prog_usage("%s: one user is expected",
 					  argv[at + 1]);
 		log_role("imap");
-		return preauth(at < argc ? argv[at] : NULL);
+		return before_preauth(at < argc ? argv[at] : NULL,
+				      options.maildir);
 	}
 	if (at < argc)
 		return prog_usage("%s: no operand is expected", argv[at]);
