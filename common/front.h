@@ -66,8 +66,9 @@ struct front_protocol {
 	const struct program *program;
 	const struct server_mode *modes;
 	size_t nmodes;
-	/* whole lines: no worker is free; beyond the client's limit; SIGTERM */
-	const char *busy, *too_many, *stopping;
+	/* whole lines: no worker is free; beyond the client's limit; SIGTERM;
+	 * no session without a login can start */
+	const char *busy, *too_many, *stopping, *unavailable;
 	/* parameters, read anew at SIGHUP, and the name of the first */
 	const int64_t *process_limit, *client_limit;
 	const char *process_limit_name;
@@ -79,7 +80,8 @@ struct front_protocol {
 	/* In the session's process, as the user, before its sandbox: opens or
 	 * makes what it needs, sets paths and promises. */
 	int (*prepare)(struct front_user *u, struct err *e);
-	/* The session; the login's reply has been sent by the front. */
+	/* The session.  Who says the reply to the login, before_login or the
+	 * session, is the protocol's matter. */
 	void (*session)(struct stream *st, struct front_user *u);
 };
 

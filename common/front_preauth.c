@@ -52,11 +52,16 @@ front_preauth(const struct front_protocol *p, const char *user,
 	if (p->reload != NULL)
 		p->reload();
 	log_role(p->name);
-	if (p->prepare(&u, &e) != 0)
-		return prog_fail(&e);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	stream_init(&st, STDIN_FILENO, STDOUT_FILENO);
+	if (p->prepare(&u, &e) != 0) {
+		stream_puts(&st, p->unavailable);
+		(void)!stream_flush(&st, clock_deadline(FRONT_WRITE_MS));
+		if (e.status != ST_CONFIG && e.status != ST_DATA)
+			e.status = ST_TEMPFAIL;
+		return prog_fail(&e);
+	}
 	p->session(&st, &u);
 	stream_close(&st);
 	buf_free(&u.root);

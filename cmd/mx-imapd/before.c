@@ -238,6 +238,7 @@ static struct front_protocol imap = {
 	.busy = "* BYE [UNAVAILABLE] All servers are busy\r\n",
 	.too_many = "* BYE [LIMIT] Too many connections from your address\r\n",
 	.stopping = "* BYE Shutting down\r\n",
+	.unavailable = "* BYE [UNAVAILABLE] The mailbox cannot be opened\r\n",
 	.process_limit = &conf.process_limit,
 	.client_limit = &conf.client_limit,
 	.process_limit_name = "imap_process_limit",
