@@ -91,6 +91,131 @@ authres_payload(struct span value)
 	return span_trim(span_from(value, 1));
 }
 
+/* Up to the byte `end` outside of comments and quotes. */
+static struct span
+take_until(struct span *s, char end)
+{
+	size_t depth = 0, i;
+	bool quoted = false;
+	struct span piece;
+
+	for (i = 0; i < s->n; i++) {
+		char c = s->p[i];
+
+		if (c == '\\')
+			i++;
+		else if (quoted)
+			quoted = c != '"';
+		else if (c == '"' && depth == 0)
+			quoted = true;
+		else if (c == '(')
+			depth++;
+		else if (c == ')' && depth > 0)
+			depth--;
+		else if (c == end && depth == 0)
+			break;
+	}
+	piece = span_sub(*s, 0, i);
+	*s = i < s->n ? span_from(*s, i + 1) : span_make(NULL, 0);
+	return piece;
+}
+
+/* A word: up to a blank, '=', '/', ';' or a comment. */
+static struct span
+take_word(struct span *s)
+{
+	size_t i = 0;
+	struct span word;
+
+	while (i < s->n && !ascii_isspace(s->p[i]) &&
+	       strchr("=/;(\"", s->p[i]) == NULL)
+		i++;
+	word = span_sub(*s, 0, i);
+	*s = span_from(*s, i);
+	return word;
+}
+
+bool
+authres_next(struct span *payload, struct authres_result *r)
+{
+	while (payload->p != NULL) {
+		struct span s = take_until(payload, ';');
+
+		if (!skip_cfws(&s))
+			continue;
+		r->method = take_word(&s);
+		if (!skip_cfws(&s))
+			continue;
+		if (s.n > 0 && s.p[0] == '/') { /* method-version */
+			s = span_from(s, 1);
+			if (!skip_cfws(&s))
+				continue;
+			(void)take_word(&s);
+			if (!skip_cfws(&s))
+				continue;
+		}
+		if (r->method.n == 0 || s.n == 0 || s.p[0] != '=')
+			continue;
+		s = span_from(s, 1);
+		if (!skip_cfws(&s))
+			continue;
+		r->result = take_word(&s);
+		r->rest = s;
+		if (r->result.n > 0)
+			return true;
+	}
+	return false;
+}
+
+/* A token, or a quoted string without its quotes. */
+static void
+take_value(struct span *s, struct buf *value)
+{
+	size_t i = 0;
+
+	buf_clear(value);
+	if (s->n > 0 && s->p[0] == '"') {
+		for (i = 1; i < s->n && s->p[i] != '"'; i++) {
+			if (s->p[i] == '\\' && i + 1 < s->n)
+				i++;
+			buf_addc(value, s->p[i]);
+		}
+		i++;
+	} else {
+		while (i < s->n && !ascii_isspace(s->p[i]) && s->p[i] != '(')
+			buf_addc(value, s->p[i++]);
+	}
+	*s = span_from(*s, i);
+}
+
+bool
+authres_find(const struct authres_result *r, const char *name,
+	     struct buf *value)
+{
+	struct span s = r->rest;
+
+	while (skip_cfws(&s) && s.n > 0) {
+		struct span word = take_word(&s);
+
+		if (!skip_cfws(&s))
+			break;
+		if (s.n == 0 || s.p[0] != '=') {
+			/* what is no NAME=VALUE: step over it */
+			if (word.n == 0)
+				s = span_from(s, 1);
+			continue;
+		}
+		s = span_from(s, 1);
+		if (!skip_cfws(&s))
+			break;
+		take_value(&s, value);
+		if (span_iis(word, name))
+			return true;
+	}
+	buf_clear(value);
+	return false;
+}
+
 /* RFC 2045 token, and '@' '.' as pvalues have them. */
 static bool
 plain(struct span v)

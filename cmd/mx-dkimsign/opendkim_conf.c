@@ -8,11 +8,11 @@
 #include "mem.h"
 #include "num.h"
 #include "status.h"
+#include "word_conf.h"
 
 #include <stdlib.h>
 
 #define CONF_MAX (1u << 20)
-#define INCLUDES_MAX 10
 
 /* Words that mean nothing to us. */
 static const char ignored[] =
@@ -95,23 +95,11 @@ set_domains(struct sign_conf *c, struct span v, struct err *e)
 	return r;
 }
 
-static bool
-is_ignored(struct span name)
-{
-	struct buf word = BUF_INIT;
-	bool yes;
-
-	buf_addf(&word, " %.*s ", SPAN_ARG(name));
-	yes = span_ifind(span_of(ignored), buf_span(&word)) >= 0;
-	buf_free(&word);
-	return yes;
-}
-
-/* One "Name value".  -1 and a sentence without the place. */
+/* One "Name value"; 1: not ours. */
 static int
-take(struct sign_conf *c, struct strs *todo, struct span name, struct span v,
-     struct err *e)
+take(void *ctx, struct span name, struct span v, struct err *e)
 {
+	struct sign_conf *c = ctx;
 	struct {
 		const char *name;
 		char **at;
@@ -170,62 +158,15 @@ take(struct sign_conf *c, struct strs *todo, struct span name, struct span v,
 		strs_split(l, v, ", \t");
 		return 0;
 	}
-	if (span_iis(name, "Include")) {
-		if (todo->n < INCLUDES_MAX)
-			strs_addspan(todo, v);
-		return 0;
-	}
-	if (is_ignored(name))
-		return 0;
-	return err_set(e, ST_CONFIG, "%.*s: not a word of opendkim.conf(5)",
-		       SPAN_ARG(name));
-}
-
-static int
-read_one(struct sign_conf *c, struct strs *todo, const char *path,
-	 struct err *e)
-{
-	struct buf b = BUF_INIT;
-	struct span rest, line, name;
-	int r = io_read_file(path, &b, CONF_MAX, e), number = 0;
-
-	if (r != 0 && e != NULL)
-		e->status = ST_CONFIG;
-	rest = buf_span(&b);
-	while (r == 0 && span_split(&rest, '\n', &line)) {
-		ssize_t hash = span_chr(line, '#');
-
-		number++;
-		if (hash >= 0)
-			line.n = (size_t)hash;
-		line = span_trim(line);
-		if (!span_word(&line, " \t", &name))
-			continue;
-		r = take(c, todo, name, span_trim(line), e);
-		if (r != 0)
-			err_prefix(e, "%s:%d", path, number);
-	}
-	buf_free(&b);
-	return r;
+	return 1;
 }
 
 int
 opendkim_read(struct sign_conf *c, const char *path, struct err *e)
 {
-	struct strs todo = STRS_INIT;
-	int r = 0;
-
 	/* opendkim's defaults, not ours */
 	c->exact_domain = true;
 	set(&c->dkim_canonicalization, SPAN("simple/simple"));
 	set(&c->dkim_trusted_hosts, SPAN("csl:127.0.0.1,::1"));
-	strs_add(&todo, path);
-	for (size_t i = 0; r == 0 && i < todo.n; i++) {
-		char *one = mem_strdup(todo.v[i]);
-
-		r = read_one(c, &todo, one, e);
-		free(one);
-	}
-	strs_free(&todo);
-	return r;
+	return word_conf_read(path, ignored, take, c, e);
 }

@@ -79,7 +79,8 @@ auth_dmarc(struct auth *a)
 	struct dmarc_identity spf = { a->spf_code == SPF_PASS,
 				      a->spf_code == SPF_TEMPERROR,
 				      buf_span(&a->spf.sender_domain) };
-	struct dmarc_identity dkim[VERIFY_SIGNATURES];
+	struct dmarc_identity dkim[2 * VERIFY_SIGNATURES];
+	struct strs names = STRS_INIT;
 	deadline_t dl = clock_deadline(CHECK_MS);
 	size_t n = 0;
 
@@ -92,7 +93,7 @@ auth_dmarc(struct auth *a)
 					     s->code == VERIFY_TEMPERROR,
 					     buf_span(&s->domain) };
 	}
-	read_from(a);
+	n += auth_trusted(a, &spf, dkim + n, VERIFY_SIGNATURES, &names);
 	a->dmarc.code = VERIFY_PERMERROR;
 	for (size_t i = 0; i < a->from.n && i < FROM_MAX; i++) {
 		struct dmarc d;
@@ -110,17 +111,25 @@ auth_dmarc(struct auth *a)
 		a->dmarc.code = VERIFY_FAIL;
 		a->dmarc.applied = a->dmarc.policy;
 	}
+	strs_free(&names);
 }
 
-void
-auth_run(struct auth *a)
+int
+auth_run(struct auth *a, struct err *e)
 {
+	read_from(a);
+	if (auth_ignores(a, &a->ignored, e) != 0)
+		return -1;
 	auth_spf(a);
 	verify_dkim(&a->sigs, &a->m, a->dns, a->now, clock_deadline(CHECK_MS));
 	if (params.arc_verify)
 		arc_check(&a->arc, &a->m, a->dns, a->now,
 			  clock_deadline(CHECK_MS));
-	auth_dmarc(a);
+	if (a->ignored)
+		a->dmarc.code = VERIFY_NONE;
+	else
+		auth_dmarc(a);
+	return 0;
 }
 
 void

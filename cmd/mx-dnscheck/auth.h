@@ -24,6 +24,7 @@ struct auth {
 	struct signatures sigs;
 	struct arc_result arc; /* with arc_verify */
 	struct dmarc dmarc;
+	bool ignored; /* DMARC was not looked at */
 	size_t from_fields;
 	struct strs from; /* domains of From, A-labels */
 };
@@ -32,7 +33,8 @@ struct auth {
 const char *auth_id(void);
 /* env from the options and MX_*; options win. */
 void auth_envelope(struct auth *a);
-void auth_run(struct auth *a);
+/* -1 and a sentence: a list of the configuration cannot be read. */
+int auth_run(struct auth *a, struct err *e) MX_MUST_CHECK;
 /* Frees everything but dns; m is the caller's. */
 void auth_done(struct auth *a);
 
@@ -43,5 +45,15 @@ void auth_mark(struct auth *a, struct msg_edit *ed);
 enum dmarc_policy auth_disposition(const struct auth *a);
 /* One line a message, for the reports; a failure never stops mail. */
 void auth_history(struct auth *a);
+
+/* auth_lists.c */
+/* opendmarc_conf into params: once, before the first message. */
+int auth_configure(struct err *e);
+/* Is DMARC not asked about this client, login or From? */
+int auth_ignores(const struct auth *a, bool *yes, struct err *e);
+/* What trusted Authentication-Results say, as identities in v[0..max-1] (spf
+ * first in *spf when it has none yet).  The names are owned by `names`. */
+size_t auth_trusted(const struct auth *a, struct dmarc_identity *spf,
+		    struct dmarc_identity *v, size_t max, struct strs *names);
 
 #endif

@@ -123,6 +123,21 @@ received_spf(struct auth *a, struct buf *v)
 	buf_free(&word);
 }
 
+static void
+dmarc_field(struct auth *a, struct msg_edit *ed, struct buf *v)
+{
+	/* DMARC has a field of its own, "ID; dmarc=" on one line: rules that
+	 * users wrote for OpenDMARC's field match it. */
+	buf_addf(v, "%s; dmarc=%s", a->id, verify_word(a->dmarc.code));
+	if (a->dmarc.has_record)
+		buf_addf(v, " (p=%s dis=%s)",
+			 dmarc_policy_word(a->dmarc.policy),
+			 dmarc_policy_word(a->dmarc.applied));
+	if (a->from.n > 0)
+		authres_property(v, "header.from", span_of(a->from.v[0]));
+	prepend(ed, "Authentication-Results", v);
+}
+
 /* The last one that is put on top stands first. */
 void
 auth_mark(struct auth *a, struct msg_edit *ed)
@@ -134,16 +149,8 @@ auth_mark(struct auth *a, struct msg_edit *ed)
 		received_spf(a, &v);
 		prepend(ed, "Received-SPF", &v);
 	}
-	/* DMARC has a field of its own, "ID; dmarc=" on one line: rules that
-	 * users wrote for OpenDMARC's field match it. */
-	buf_addf(&v, "%s; dmarc=%s", a->id, verify_word(a->dmarc.code));
-	if (a->dmarc.has_record)
-		buf_addf(&v, " (p=%s dis=%s)",
-			 dmarc_policy_word(a->dmarc.policy),
-			 dmarc_policy_word(a->dmarc.applied));
-	if (a->from.n > 0)
-		authres_property(&v, "header.from", span_of(a->from.v[0]));
-	prepend(ed, "Authentication-Results", &v);
+	if (!a->ignored)
+		dmarc_field(a, ed, &v);
 	buf_adds(&v, a->id);
 	add_spf(a, &v);
 	add_dkim(a, &v);
@@ -172,13 +179,18 @@ auth_history(struct auth *a)
 		return;
 	buf_addf(&b, "mx-dmarc-1 time=%lld", (long long)clock_now());
 	check_word(&b, "ip", span_of(a->client ? a->spf.ip : ""));
+	check_word(&b, "id",
+		   a->env.queue_id ? span_of(a->env.queue_id) : SPAN(""));
 	check_word(&b, "from", span_of(a->from.v[0]));
 	check_word(&b, "policy-domain", buf_span(&a->dmarc.domain));
 	buf_addf(&b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
 		 dmarc_policy_word(a->dmarc.policy),
 		 dmarc_policy_word(auth_disposition(a)), a->dmarc.spf_aligned,
 		 a->dmarc.dkim_aligned);
-	buf_addf(&b, " spf=%s", spf_word(a->spf_code));
+	check_word(&b, "record", buf_span(&a->dmarc.record));
+	check_word(&b, "org", buf_span(&a->dmarc.org));
+	buf_addf(&b, " spf=%s spf-scope=%s", spf_word(a->spf_code),
+		 a->sender[0] != '\0' ? "mfrom" : "helo");
 	check_word(&b, "spf-domain", buf_span(&a->spf.sender_domain));
 	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
 		struct signature *s = &a->sigs.v[i];

@@ -67,6 +67,8 @@ cmd_auth(int argc, char **argv)
 
 	if (argc > 0)
 		return prog_usage("auth: %s: unexpected", argv[0]);
+	if (auth_configure(&e) != 0)
+		return prog_fail(&e);
 	a.id = auth_id();
 	a.now = check_time();
 	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
@@ -74,7 +76,8 @@ cmd_auth(int argc, char **argv)
 	msg_index(&a.m, load.bytes, 0);
 	a.dns = check_dns();
 	auth_envelope(&a);
-	auth_run(&a);
+	if (auth_run(&a, &e) != 0)
+		return prog_fail(&e);
 	msg_edit_init(&ed, &a.m);
 	auth_mark(&a, &ed);
 	auth_history(&a);

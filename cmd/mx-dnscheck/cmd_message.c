@@ -300,7 +300,8 @@ cmd_message(int argc, char **argv)
 		card_tls(&c);
 	} else {
 		c.a.dns = check_dns();
-		auth_run(&c.a);
+		if (auth_run(&c.a, &e) != 0)
+			return prog_fail(&e);
 		card_spf(&c);
 		card_dkim(&c);
 		card_dmarc(&c);

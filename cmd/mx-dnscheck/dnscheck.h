@@ -26,7 +26,10 @@ struct check_options {
 };
 struct check_params {
 	char *authserv_id;
-	bool dmarc_reject_failures, arc_verify;
+	bool dmarc_reject_failures, arc_verify, dmarc_ignore_authenticated;
+	struct strs dmarc_ignore_hosts, dmarc_ignore_mail_from,
+	    dmarc_trusted_authserv_ids;
+	char *opendmarc_conf;
 	char *dmarc_history_file;
 	struct strs rbl_domains;
 	/* mx-dkimsign's: the keys on disk */

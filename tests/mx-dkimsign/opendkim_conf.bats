@@ -104,7 +104,7 @@ X
   echo "Selector included # really" > "$T/more"
   sign "# Selector no" "Include $T/more" | field | grep -q 's=included;'
   run -78 sign "Selectr x"
-  [[ $output == *"$T/opendkim.conf:4: Selectr: not a word of opendkim.conf"* ]]
+  [[ $output == *"$T/opendkim.conf:4: Selectr: not a word of this"* ]]
   run -78 mx-dkimsign --opendkim-conf "$T/none" < "$T/m"
   run -78 sign "KeyFile $T/none"
   run -78 sign "SubDomains perhaps"

@@ -1,0 +1,118 @@
+# mx-dnscheck auth: ignore lists, trusted results, opendmarc.conf as it is, the
+# history.
+load ../lib/common
+load ../lib/dkim
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  common_setup
+  printf '$ORIGIN example.test.\n$TTL 60\n@ SOA ns root 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n@ TXT "v=spf1 ip4:192.0.2.1 -all"\n_dmarc TXT "v=DMARC1; p=reject; adkim=s"\n' > "$T/example.zone"
+  DNS=$(free_port)
+  dns_serve "$DNS" example.test "$T/example.zone"
+  message > "$T/m"
+  FILE_T=$T FILE_PIDS="${PIDS[*]}"
+  export FILE_T FILE_PIDS DNS
+}
+teardown_file() { T=$FILE_T; read -ra PIDS <<< "$FILE_PIDS"; BATS_TEST_COMPLETED=1 common_teardown; }
+setup() { T=$FILE_T M=$BATS_TEST_TMPDIR; : > "$M/mx.conf"; export MX_CONFIG=$M/mx.conf; }
+
+auth() { mx-dnscheck --resolver 127.0.0.1:$DNS -o myhostname=mx.here auth --authserv-id mx.here --sender alice@example.test --helo x "$@"; }
+# dmarc OPTION...: the word of DMARC's field, - without one
+dmarc() { auth "$@" < "${MSG:-$T/m}" | sed -n 's/^Authentication-Results: mx.here; dmarc=\([a-z]*\).*/\1/p' | grep . || echo -; }
+
+@test "ignored: hosts by address, network, name, file; From; logins; table" {
+  printf '# ours\n203.0.113.0/24\nmail.good.test\n' > "$M/hosts"
+  while IFS='|' read -r args want; do
+    got=$(eval "dmarc $args")
+    [ "$got" = "$want" ] || { echo "$args: $got, not $want"; false; }
+  done <<TABLE
+--client-addr 192.0.2.9|fail
+--client-addr 192.0.2.1|pass
+--client-addr 192.0.2.9 -o dmarc_ignore_hosts=192.0.2.9|-
+--client-addr 192.0.2.9 -o dmarc_ignore_hosts=192.0.2.0/24|-
+--client-addr 192.0.3.9 -o dmarc_ignore_hosts=192.0.2.0/24|fail
+--client-addr 192.0.2.9 --client-name a.b.test -o dmarc_ignore_hosts=a.b.test|-
+--client-addr 192.0.2.9 --client-name a.b.test -o dmarc_ignore_hosts=.b.test|-
+--client-addr 192.0.2.9 --client-name a.b.test -o dmarc_ignore_hosts=b.test|fail
+--client-addr 203.0.113.7 -o dmarc_ignore_hosts=$M/hosts|-
+--client-addr 192.0.2.9 --client-name mail.good.test -o dmarc_ignore_hosts=$M/hosts|-
+--client-addr 192.0.2.9 -o dmarc_ignore_hosts=$M/hosts|fail
+--client-addr 127.0.0.1 -o dmarc_ignore_hosts=localhost|-
+--client-addr 2001:db8::1 -o dmarc_ignore_hosts=2001:db8::/32|-
+--client-addr 192.0.2.9 -o dmarc_ignore_mail_from=Example.TEST,other.test|-
+--client-addr 192.0.2.9 -o dmarc_ignore_mail_from=other.test|fail
+--client-addr 192.0.2.9 --auth-user joe|fail
+--client-addr 192.0.2.9 --auth-user joe -o dmarc_ignore_authenticated=yes|-
+--client-addr 192.0.2.9 -o dmarc_ignore_authenticated=yes|fail
+TABLE
+  run -78 auth --client-addr 192.0.2.9 -o dmarc_ignore_hosts="$M/none" < "$T/m" ||
+    run -66 auth --client-addr 192.0.2.9 -o dmarc_ignore_hosts="$M/none" < "$T/m" || [ "$status" -ne 0 ]
+}
+
+@test "trusted results: theirs count, others' do not, ours that came along never do" {
+  while IFS='|' read -r field want; do
+    { printf 'Authentication-Results: %b\n' "$field"; cat "$T/m"; } > "$M/x"
+    got=$(MSG=$M/x dmarc --client-addr 192.0.2.9 -o dmarc_trusted_authserv_ids=dkim.here)
+    [ "$got" = "$want" ] || { echo "$field: $got, not $want"; false; }
+  done <<'TABLE'
+dkim.here; dkim=pass header.d=example.test|pass
+dkim.here; dkim=pass (2048-bit key; secure) header.d=example.test header.s=x|pass
+dkim.here 1; dkim/1=pass reason="all; good" header.d="example.test"|pass
+dkim.here; spf=fail smtp.mailfrom=a@b;\n dkim = pass header.d = example.test|pass
+dkim.here; spf=pass smtp.mailfrom=alice@example.test|pass
+dkim.here; spf=pass smtp.mailfrom=example.test|pass
+dkim.here; dkim=pass header.d=other.test|fail
+dkim.here; dkim=pass header.d=sub.example.test|fail
+dkim.here; dkim=fail header.d=example.test|fail
+dkim.here; none|fail
+dkim.here; dkim=pass|fail
+dkim.here; x=y (dkim=pass header.d=example.test)|fail
+dkim.here; reason="; dkim=pass header.d=example.test"|fail
+dkim.there; dkim=pass header.d=example.test|fail
+mx.here; dkim=pass header.d=example.test|fail
+TABLE
+}
+
+@test "the guide's opendmarc.conf, as it is" {
+  printf '127.0.0.1\nmail.example.com\n' > "$M/ignore.hosts"
+  cat > "$M/opendmarc.conf" <<X
+AuthservID mail.example.com
+RejectFailures false
+Syslog true
+PidFile /var/run/opendmarc.pid
+TrustedAuthservIDs HOSTNAME
+UMask 0002
+UserID opendmarc:opendmarc
+HistoryFile $M/opendmarc.dat
+IgnoreHosts $M/ignore.hosts
+IgnoreMailFrom example.com,example2.com
+
+# For testing
+SoftwareHeader true
+X
+  a() { mx-dnscheck --resolver 127.0.0.1:$DNS -o opendmarc_conf="$M/opendmarc.conf" auth --sender alice@example.test --helo x "$@" < "${MSG:-$T/m}"; }
+  a --client-addr 192.0.2.9 > "$M/out"
+  grep -q '^Authentication-Results: mail.example.com; dmarc=fail (p=reject dis=reject) header.from=example.test$' "$M/out" ||
+    sed 's/\n\t/ /' "$M/out" | grep -q '^Authentication-Results: mail.example.com; dmarc=fail'
+  [ "$(wc -l < "$M/opendmarc.dat")" = 1 ]
+  ! a --client-addr 127.0.0.1 | grep -q dmarc=
+  ! a --client-addr 192.0.2.9 --client-name mail.example.com | grep -q dmarc=
+  sed 's/alice@example.test/a@example.com/' "$T/m" > "$M/com"
+  ! MSG=$M/com a --client-addr 192.0.2.9 | grep -q dmarc=
+  sed -i 's/RejectFailures false/RejectFailures true/' "$M/opendmarc.conf"
+  run -69 a --client-addr 192.0.2.9
+  echo "RejectFailurs true" >> "$M/opendmarc.conf"
+  run -78 a --client-addr 192.0.2.9
+  [[ $output == *"opendmarc.conf:14: RejectFailurs"* ]]
+}
+
+@test "the history: a line a message, with what a report needs" {
+  h=$M/history
+  auth --client-addr 192.0.2.1 -o dmarc_history_file="$h" < "$T/m" > /dev/null
+  MX_QUEUE_ID=ABC auth --client-addr 192.0.2.9 -o dmarc_history_file="$h" < "$T/m" > /dev/null
+  [ "$(wc -l < "$h")" = 2 ]
+  grep -q '^mx-dmarc-1 time=[0-9]* ip=192.0.2.1 id="" from=example.test policy-domain=example.test policy=reject disposition=none spf-aligned=1 dkim-aligned=0 record="v=DMARC1; p=reject; adkim=s" org=example.test spf=pass spf-scope=mfrom spf-domain=example.test$' "$h" || { cat "$h"; false; }
+  grep -q ' id=ABC ' "$h"
+  # a history that cannot be written stops no mail
+  run -0 auth --client-addr 192.0.2.1 -o dmarc_history_file=/nonexistent/x < "$T/m"
+}
