@@ -179,8 +179,6 @@ auth_history(struct auth *a)
 		return;
 	buf_addf(&b, "mx-dmarc-1 time=%lld", (long long)clock_now());
 	check_word(&b, "ip", span_of(a->client ? a->spf.ip : ""));
-	check_word(&b, "id",
-		   a->env.queue_id ? span_of(a->env.queue_id) : SPAN(""));
 	check_word(&b, "from", span_of(a->from.v[0]));
 	check_word(&b, "policy-domain", buf_span(&a->dmarc.domain));
 	buf_addf(&b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
@@ -199,6 +197,8 @@ auth_history(struct auth *a)
 		check_word(&b, "dkim-domain", buf_span(&s->domain));
 		check_word(&b, "dkim-selector", buf_span(&s->selector));
 	}
+	check_word(&b, "id",
+		   a->env.queue_id ? span_of(a->env.queue_id) : SPAN(""));
 	buf_addc(&b, '\n');
 	fd = open(params.dmarc_history_file,
 		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
