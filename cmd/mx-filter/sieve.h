@@ -236,6 +236,7 @@ struct sieve_run {
 	struct map *vars;    /* by name in lower case; RFC 5229 */
 	struct map *globals; /* RFC 6609 3.4 */
 	struct strs groups;  /* ${0}, ${1} ... */
+	bool no_groups;      /* a match sets none now */
 	struct strs once;    /* scripts that were included */
 	int depth;           /* of includes */
 	/* foreverypart (RFC 5703) */
@@ -327,6 +328,8 @@ int sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
 int sieve_mime_values(struct sieve_run *r, const struct sieve_node *n,
 		      const struct sieve_arg *names, bool raw,
 		      int (*fn)(void *ctx, struct span value), void *ctx);
+/* HTML without its tags, a blank for each. */
+void sieve_strip_tags(struct buf *b);
 /* The part of an address that :all :localpart :domain :user :detail ask for;
  * false: there is no such part (no detail). */
 bool sieve_part(struct sieve_run *r, const struct sieve_node *n,

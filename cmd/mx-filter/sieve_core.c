@@ -297,7 +297,8 @@ address_value(void *ctx, struct span value)
 
 	addr_list_parse(&l, value, 0);
 	for (size_t i = 0; yes == 0 && i < l.n; i++) {
-		if (l.v[i].kind == ADDR_MAILBOX)
+		/* what has no domain is no address */
+		if (l.v[i].kind == ADDR_MAILBOX && l.v[i].domain.n > 0)
 			yes = match_address(c, l.v[i].local, l.v[i].domain);
 	}
 	addr_list_free(&l);

@@ -17,7 +17,12 @@ struct body {
 static int
 match(struct body *b, struct span text)
 {
-	return sieve_match(b->r, b->n, text, sieve_pos(b->n, 0));
+	int yes;
+
+	b->r->no_groups = true; /* RFC 5173 6 */
+	yes = sieve_match(b->r, b->n, text, sieve_pos(b->n, 0));
+	b->r->no_groups = false;
+	return yes;
 }
 
 /* 4.2: "" is any type, "text" any text, "text/plain" that one. */
@@ -53,19 +58,32 @@ decoded(struct body *b, const struct mime_part *p, bool text)
 
 /* A multipart is its prologue and epilogue (4.2); an attached message its
  * header. */
-static struct span
-own_text(const struct mime *m, const struct mime_part *p)
+static void
+own_text(const struct mime *m, const struct mime_part *p, struct buf *out)
 {
 	const struct mime_part *c;
-	size_t n;
+	struct span rest, line;
+	const char *end;
 
+	buf_clear(out);
 	if (p->child == MIME_NONE)
-		return span_sub(p->body, 0, 0);
+		return;
 	c = &m->v[p->child];
-	if (p->kind == MIME_MESSAGE)
-		return c->header;
-	n = (size_t)(c->header_full.p - p->body.p);
-	return span_sub(p->body, 0, n);
+	if (p->kind == MIME_MESSAGE) {
+		buf_addspan(out, c->header);
+		return;
+	}
+	buf_addspan(
+	    out, span_sub(p->body, 0, (size_t)(c->header_full.p - p->body.p)));
+	while (c->next != MIME_NONE)
+		c = &m->v[c->next];
+	end = c->body.p + c->body.n;
+	rest = span_from(p->body, (size_t)(end - p->body.p));
+	/* the line end before the boundary, and the boundary */
+	for (int i = 0; i < 2 && rest.p != NULL; i++)
+		(void)span_split(&rest, '\n', &line);
+	if (rest.p != NULL)
+		buf_addspan(out, rest);
 }
 
 static int
@@ -80,7 +98,8 @@ run_content(struct body *b, const struct sieve_arg *types)
 		if (!wanted(types, p))
 			continue;
 		if (p->kind != MIME_LEAF) {
-			yes = match(b, own_text(m, p));
+			own_text(m, p, &b->text);
+			yes = match(b, buf_span(&b->text));
 			continue;
 		}
 		decoded(b, p, true);
@@ -89,9 +108,9 @@ run_content(struct body *b, const struct sieve_arg *types)
 	return yes;
 }
 
-/* 4.3: the text parts one after the other, tags of HTML taken away. */
-static void
-strip_tags(struct buf *b)
+/* 4.3: the text parts, a blank for each tag of HTML. */
+void
+sieve_strip_tags(struct buf *b)
 {
 	size_t to = 0;
 	bool tag = false;
@@ -99,8 +118,10 @@ strip_tags(struct buf *b)
 	for (size_t i = 0; i < b->n; i++) {
 		char c = b->p[i];
 
-		if (c == '<')
+		if (c == '<' && !tag) {
 			tag = true;
+			b->p[to++] = ' ';
+		}
 		if (!tag)
 			b->p[to++] = c;
 		if (c == '>')
@@ -122,7 +143,7 @@ run_text(struct body *b)
 			continue;
 		decoded(b, p, true);
 		if (span_iis(p->subtype, "html"))
-			strip_tags(&b->text);
+			sieve_strip_tags(&b->text);
 		yes = match(b, buf_span(&b->text));
 	}
 	return yes;

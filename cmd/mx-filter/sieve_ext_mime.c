@@ -220,6 +220,8 @@ run_extracttext(struct sieve_run *r, const struct sieve_node *n)
 	if (r->in_part && r->part < m->n && m->v[r->part].kind == MIME_LEAF &&
 	    span_iis(m->v[r->part].type, "text"))
 		mime_text(&text, &m->v[r->part], SIEVE_STRING_MAX);
+	if (text.n > 0 && span_iis(m->v[r->part].subtype, "html"))
+		sieve_strip_tags(&text);
 	s = buf_span(&text);
 	if (first != NULL) {
 		while (i < s.n) {

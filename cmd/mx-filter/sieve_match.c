@@ -275,6 +275,24 @@ sieve_match_finish(struct sieve_run *r, const struct sieve_node *n)
 	return yes;
 }
 
+/* A line end and the blank or tab behind it are one blank. */
+static void
+unfold(struct buf *b, struct span s)
+{
+	s = span_trim(s);
+	for (size_t i = 0; i < s.n; i++) {
+		size_t k = i + (s.p[i] == '\r');
+
+		if (k + 1 < s.n && s.p[k] == '\n' &&
+		    (s.p[k + 1] == ' ' || s.p[k + 1] == '\t')) {
+			buf_addc(b, ' ');
+			i = k + 1;
+		} else {
+			buf_addc(b, s.p[i]);
+		}
+	}
+}
+
 int
 sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
 		    const struct msg *m, const char *name, bool raw,
@@ -306,7 +324,7 @@ sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
 			continue;
 		}
 		/* 2.7.2, 5.7: unfolded, trimmed, decoded. */
-		msg_unfold(&one, f->value);
+		unfold(&one, f->value);
 		encword_decode(&text, buf_span(&one));
 		rc = fn(ctx, buf_span(&text));
 	}

@@ -208,7 +208,7 @@ sieve_set_groups(struct sieve_run *r, const struct span *v, size_t n)
 {
 	struct strs next = STRS_INIT;
 
-	if (!sieve_required(r->script, "variables"))
+	if (r->no_groups || !sieve_required(r->script, "variables"))
 		return;
 	for (size_t i = 0; i < n; i++)
 		strs_addspan(&next, v[i]); /* they may lie in the old ones */
