@@ -227,8 +227,8 @@ dmarc_destinations(struct audit *a, const struct dmarc *d)
 		name = mem_printf("%s._report._dmarc.%s", a->domain, h);
 		if (strcasecmp(buf_str(&other.org), buf_str(&d->org)) != 0 &&
 		    other.code != VERIFY_TEMPERROR &&
-		    sts_txt(a->dns, name, "v=DMARC1", &record, reason, a->dl) ==
-			0) {
+		    mtasts_txt(a->dns, name, "v=DMARC1", &record, reason,
+			       a->dl) == 0) {
 			find_add(&a->f, FIND_WARN, "DMARC", "dmarc-external", 3,
 				 "%s has not said that it takes your reports",
 				 h);
@@ -306,7 +306,7 @@ audit_bimi(struct audit *a, size_t i, size_t k)
 	char *name = mem_printf("default._bimi.%s", a->domain);
 	struct buf record = BUF_INIT;
 	char reason[STS_REASON];
-	int n = sts_txt(a->dns, name, "v=BIMI1", &record, reason, a->dl);
+	int n = mtasts_txt(a->dns, name, "v=BIMI1", &record, reason, a->dl);
 
 	(void)i;
 	(void)k;
@@ -350,20 +350,21 @@ audit_sts(struct audit *a, size_t i, size_t k)
 	if (s.code == VERIFY_NONE) {
 		sts_missing(a);
 	} else if (s.code == VERIFY_TEMPERROR) {
-		audit_trouble(a, "MTA-STS", "the policy", s.reason);
+		audit_trouble(a, "MTA-STS", "the policy", s.p.reason);
 	} else if (s.code != VERIFY_PASS) {
 		find_add(f, FIND_FAIL, "MTA-STS", "mta-sts-broken", 5,
 			 "the policy cannot be used");
 		find_expected(f, "version, mode, max_age and mx lines over "
 				 "HTTPS with a valid certificate");
-		find_found(f, "%s", s.reason);
+		find_found(f, "%s", s.p.reason);
 		find_why(f, "senders go on without, or with an older policy "
 			    "of yours");
 	} else {
 		size_t before = f->n;
 
-		for (size_t h = 0; h < a->n && s.mode != STS_MODE_NONE; h++) {
-			if (sts_match(&s, a->host[h].name))
+		for (size_t h = 0; h < a->n && s.p.mode != MTASTS_MODE_NONE;
+		     h++) {
+			if (mtasts_match(&s.p, a->host[h].name))
 				continue;
 			find_add(f, FIND_FAIL, "MTA-STS", "mta-sts-mx", 15,
 				 "the policy does not name the mail host %s",
@@ -373,11 +374,11 @@ audit_sts(struct audit *a, size_t i, size_t k)
 		}
 		if (f->n == before)
 			find_add(
-			    f, s.mode == STS_MODE_ENFORCE ? FIND_OK : FIND_NOTE,
+			    f, s.p.mode == MTASTS_ENFORCE ? FIND_OK : FIND_NOTE,
 			    "MTA-STS", "mta-sts", 0,
 			    "mode %s, id %s, for %lld days",
-			    sts_mode_word(s.mode), buf_str(&s.id),
-			    (long long)s.max_age / 86400);
+			    mtasts_mode_word(s.p.mode), buf_str(&s.p.id),
+			    (long long)s.p.max_age / 86400);
 	}
 	sts_done(&s);
 }

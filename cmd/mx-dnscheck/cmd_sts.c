@@ -30,7 +30,7 @@ check_hosts(struct sts *s, struct dns *dns, const char *domain, deadline_t dl)
 	struct dns_answer ans;
 	struct err e = ERR_INIT;
 
-	if (s->code != VERIFY_PASS || s->mode == STS_MODE_NONE)
+	if (s->code != VERIFY_PASS || s->p.mode == MTASTS_MODE_NONE)
 		return;
 	switch (dns_query(dns, domain, DNS_MX, &ans, dl, &e)) {
 	case DNS_OK:
@@ -42,10 +42,10 @@ check_hosts(struct sts *s, struct dns *dns, const char *domain, deadline_t dl)
 		return;
 	}
 	for (size_t i = 0; i < ans.n; i++) {
-		if (sts_match(s, ans.v[i].text))
+		if (mtasts_match(&s->p, ans.v[i].text))
 			continue;
 		s->code = VERIFY_FAIL;
-		snprintf(s->reason, sizeof(s->reason),
+		snprintf(s->p.reason, sizeof(s->p.reason),
 			 "the policy does not name the MX %s", ans.v[i].text);
 	}
 	dns_answer_free(&ans);
@@ -56,15 +56,15 @@ sts_text(struct buf *out, const struct sts *s)
 {
 	struct buf mx = BUF_INIT;
 
-	join(&mx, &s->mx);
+	join(&mx, &s->p.mx);
 	buf_adds(out, verify_word(s->code));
-	if (s->mx.n > 0 || s->code == VERIFY_PASS) {
-		check_word(out, "mode", span_of(sts_mode_word(s->mode)));
-		check_word(out, "id", buf_span(&s->id));
-		buf_addf(out, " max_age=%lld", (long long)s->max_age);
+	if (s->p.mx.n > 0 || s->code == VERIFY_PASS) {
+		check_word(out, "mode", span_of(mtasts_mode_word(s->p.mode)));
+		check_word(out, "id", buf_span(&s->p.id));
+		buf_addf(out, " max_age=%lld", (long long)s->p.max_age);
 		check_word(out, "mx", buf_span(&mx));
 	}
-	check_text(out, "reason", span_of(s->reason));
+	check_text(out, "reason", span_of(s->p.reason));
 	buf_addc(out, '\n');
 	buf_free(&mx);
 }
@@ -87,11 +87,11 @@ cmd_mta_sts(int argc, char **argv)
 		json_init(&j, &out);
 		json_object(&j, NULL);
 		json_str(&j, "result", span_of(verify_word(s.code)));
-		json_str(&j, "mode", span_of(sts_mode_word(s.mode)));
-		json_str(&j, "id", buf_span(&s.id));
-		json_int(&j, "max_age", s.max_age);
-		json_list(&j, "mx", &s.mx);
-		json_str(&j, "reason", span_of(s.reason));
+		json_str(&j, "mode", span_of(mtasts_mode_word(s.p.mode)));
+		json_str(&j, "id", buf_span(&s.p.id));
+		json_int(&j, "max_age", s.p.max_age);
+		json_list(&j, "mx", &s.p.mx);
+		json_str(&j, "reason", span_of(s.p.reason));
 		json_end(&j, '}');
 		buf_addc(&out, '\n');
 	} else {

@@ -1,340 +1,36 @@
 /*
- * sts.c - MTA-STS: record, policy file, mail hosts; TLSRPT's record.
- * RFC 8461 3, 4.1; RFC 8460 3.
+ * sts.c - MTA-STS's verdict, TLSRPT's record.
+ * RFC 8461, RFC 8460 3.
  */
 #include "sts.h"
 #include "dnscheck.h"
-#include "io.h"
 #include "mem.h"
-#include "num.h"
-#include "proc.h"
-#include "status.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define POLICY_MAX 65536
-#define MX_MAX 100
-
-const char *
-sts_mode_word(enum sts_mode m)
-{
-	static const char *const words[] = { "none", "testing", "enforce" };
-
-	return words[m];
-}
-
-static void MX_PRINTF(2, 3) say(char *reason, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, STS_REASON, fmt, ap);
-	va_end(ap);
-}
-
-int
-sts_txt(struct dns *dns, const char *name, const char *version,
-	struct buf *record, char *reason, deadline_t dl)
-{
-	struct dns_answer ans;
-	struct err e = ERR_INIT;
-	size_t n = strlen(version), found = 0;
-
-	buf_clear(record);
-	switch (dns_query(dns, name, DNS_TXT, &ans, dl, &e)) {
-	case DNS_OK:
-		break;
-	case DNS_TEMP:
-		say(reason, "%.*s", STS_REASON - 1, e.text);
-		return -1;
-	default:
-		return 0;
-	}
-	for (size_t i = 0; i < ans.n; i++) {
-		struct span t = span_make(ans.v[i].text, ans.v[i].len);
-		struct span after = span_ltrim(span_from(t, n));
-
-		if (!span_starts(t, span_make(version, n)) ||
-		    (after.n > 0 && after.p[0] != ';'))
-			continue;
-		if (found++ == 0)
-			buf_addspan(record, t);
-	}
-	dns_answer_free(&ans);
-	return found > 1 ? 2 : (int)found;
-}
-
-/* The value of NAME=VALUE; between semicolons. */
-static struct span
-field(struct span text, const char *name)
-{
-	struct span piece;
-
-	while (span_split(&text, ';', &piece)) {
-		ssize_t eq = span_chr(piece, '=');
-
-		if (eq > 0 &&
-		    span_is(span_trim(span_sub(piece, 0, (size_t)eq)), name))
-			return span_trim(span_from(piece, (size_t)eq + 1));
-	}
-	return span_make(NULL, 0);
-}
-
-/* 3.1: sts-id = 1*32(ALPHA / DIGIT) */
-static bool
-id_ok(struct span id)
-{
-	if (id.n < 1 || id.n > 32)
-		return false;
-	for (size_t i = 0; i < id.n; i++)
-		if (!ascii_isalnum(id.p[i]))
-			return false;
-	return true;
-}
-
-static bool
-policy_mx(struct sts *s, struct span v)
-{
-	struct span host = v;
-
-	if (span_starts(host, SPAN("*.")))
-		host = span_from(host, 2);
-	if (!dns_valid_hostname(host)) {
-		say(s->reason, "mx: %.*s is not a host name",
-		    (int)(v.n > 60 ? 60 : v.n), v.p);
-		return false;
-	}
-	if (s->mx.n < MX_MAX)
-		strs_addspan(&s->mx, v);
-	return true;
-}
-
-/* One "key: value"; first counts but for mx (3.2).  Unknown keys are for
- * others. */
-static bool
-policy_line(struct sts *s, struct span key, struct span v, unsigned *seen)
-{
-	if (span_is(key, "version") && !(*seen & 1)) {
-		*seen |= 1;
-		if (!span_is(v, "STSv1")) {
-			say(s->reason, "version is not STSv1");
-			return false;
-		}
-	} else if (span_is(key, "mode") && !(*seen & 2)) {
-		*seen |= 2;
-		for (int m = 0; m <= STS_MODE_ENFORCE; m++) {
-			if (span_is(v, sts_mode_word((enum sts_mode)m))) {
-				s->mode = (enum sts_mode)m;
-				return true;
-			}
-		}
-		say(s->reason, "mode is not enforce, testing or none");
-		return false;
-	} else if (span_is(key, "max_age") && !(*seen & 4)) {
-		*seen |= 4;
-		if (!num_i64(v, 0, 31557600, &s->max_age)) {
-			say(s->reason, "max_age is not 0 to 31557600");
-			return false;
-		}
-	} else if (span_is(key, "mx")) {
-		return policy_mx(s, v);
-	}
-	return true;
-}
-
-bool
-sts_parse(struct sts *s, struct span text)
-{
-	struct span line;
-	unsigned seen = 0;
-
-	while (span_split(&text, '\n', &line)) {
-		ssize_t colon = span_chr(line, ':');
-
-		line = span_trim(line);
-		if (line.n == 0)
-			continue;
-		if (colon <= 0) {
-			say(s->reason, "a line of the policy has no colon");
-			return false;
-		}
-		if (!policy_line(s, span_trim(span_sub(line, 0, (size_t)colon)),
-				 span_trim(span_from(line, (size_t)colon + 1)),
-				 &seen))
-			return false;
-	}
-	if (seen != 7) {
-		say(s->reason, "the policy lacks %s",
-		    !(seen & 1)   ? "version"
-		    : !(seen & 2) ? "mode"
-				  : "max_age");
-		return false;
-	}
-	if (s->mx.n == 0 && s->mode != STS_MODE_NONE) {
-		say(s->reason, "the policy names no mx");
-		return false;
-	}
-	return true;
-}
-
-bool
-sts_match(const struct sts *s, const char *host)
-{
-	const char *dot = strchr(host, '.');
-
-	for (size_t i = 0; i < s->mx.n; i++) {
-		const char *p = s->mx.v[i];
-
-		if (strcasecmp(p, host) == 0)
-			return true;
-		/* 4.1: a wildcard stands for the leftmost label alone */
-		if (p[0] == '*' && dot != NULL && strcasecmp(p + 1, dot) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Where the policy lies, by our own resolver; false: reason says why not. */
-static bool
-policy_address(struct sts *s, struct dns *dns, const char *name, struct buf *to,
-	       deadline_t dl)
-{
-	static const int types[] = { DNS_A, DNS_AAAA };
-	struct dns_answer ans;
-	struct err e = ERR_INIT;
-	bool temp = false;
-
-	for (size_t t = 0; t < ARRAY_LEN(types) && to->n == 0; t++) {
-		enum dns_status st =
-		    dns_query(dns, name, types[t], &ans, dl, &e);
-
-		temp |= st == DNS_TEMP;
-		if (st != DNS_OK)
-			continue;
-		buf_addf(to, types[t] == DNS_A ? "%s:%d" : "[%s]:%d",
-			 ans.v[0].text, check_port(opts.https_port, 443));
-		dns_answer_free(&ans);
-	}
-	if (to->n > 0)
-		return true;
-	s->code = temp ? VERIFY_TEMPERROR : VERIFY_FAIL;
-	say(s->reason, "%s has no address", name);
-	return false;
-}
-
-/* Runs mx-fetch; its status. */
-static int
-run_fetch(struct strs *argv, struct buf *out, struct buf *errs, deadline_t dl)
-{
-	struct proc_spec ps = { .argv = argv->v, .fd = { -1, -1, -1, -1 } };
-	struct err e = ERR_INIT;
-	int o[2], x[2], st = ST_OSERR;
-	pid_t pid;
-
-	if (pipe2(o, O_CLOEXEC) != 0)
-		return ST_OSERR;
-	if (pipe2(x, O_CLOEXEC) != 0) {
-		close(o[0]);
-		close(o[1]);
-		return ST_OSERR;
-	}
-	ps.fd[1] = o[1];
-	ps.fd[2] = x[1];
-	pid = proc_spawn(&ps, &e);
-	close(o[1]);
-	close(x[1]);
-	if (pid < 0) {
-		buf_adds(errs, e.text);
-	} else {
-		/* its errors are a line: they wait in the pipe */
-		if (io_read_all(o[0], out, POLICY_MAX, dl) != IO_OK)
-			buf_clear(out);
-		(void)!io_read_all(x[0], errs, 4096, dl);
-		st = proc_wait(pid, dl, NULL);
-	}
-	close(o[0]);
-	close(x[0]);
-	return st;
-}
-
-static bool
-policy_get(struct sts *s, const char *name, const char *to, struct buf *text,
-	   deadline_t dl)
-{
-	struct strs argv = STRS_INIT;
-	struct buf errs = BUF_INIT;
-	struct span why;
-	int st;
-
-	strs_take(&argv, proc_sibling("mx-fetch"));
-	strs_add(&argv, "--connect-to");
-	strs_add(&argv, to);
-	strs_add(&argv, "--type");
-	strs_add(&argv, "text/plain");
-	strs_add(&argv, "--timeout");
-	strs_addf(&argv, "%d", clock_left(dl) / 1000 + 1);
-	if (opts.ca_file != NULL) {
-		strs_add(&argv, "--ca-file");
-		strs_add(&argv, opts.ca_file);
-	}
-	strs_addf(&argv, "https://%s/.well-known/mta-sts.txt", name);
-	st = run_fetch(&argv, text, &errs, dl);
-	strs_free(&argv);
-	if (st != ST_OK) {
-		why = span_trim(buf_span(&errs));
-		if (span_starts(why, SPAN("mx-fetch: ")))
-			why = span_from(why, 10);
-		s->code = st == ST_DATA || st == ST_UNAVAILABLE
-			      ? VERIFY_FAIL
-			      : VERIFY_TEMPERROR;
-		say(s->reason, "%.*s", (int)(why.n > 290 ? 290 : why.n), why.p);
-	}
-	buf_free(&errs);
-	return st == ST_OK;
-}
 
 void
 sts_fetch(struct sts *s, struct dns *dns, const char *domain, deadline_t dl)
 {
-	char *name = mem_printf("_mta-sts.%s", domain);
-	char *host = mem_printf("mta-sts.%s", domain);
-	struct buf to = BUF_INIT, text = BUF_INIT;
-	int n;
+	static const enum verify_code codes[] = { VERIFY_PASS, VERIFY_NONE,
+						  VERIFY_PERMERROR, VERIFY_FAIL,
+						  VERIFY_TEMPERROR };
+	const struct mtasts_conf conf = { .dns = dns,
+					  .ca_file = opts.ca_file,
+					  .https_port = check_port(
+					      opts.https_port, 443) };
 
 	*s = (struct sts){ .code = VERIFY_NONE };
-	n = sts_txt(dns, name, "v=STSv1", &s->record, s->reason, dl);
-	buf_addspan(&s->id, field(buf_span(&s->record), "id"));
-	if (n < 0) {
-		s->code = VERIFY_TEMPERROR;
-	} else if (n == 0) {
-		say(s->reason, "no record at %s", name);
-	} else if (n > 1 || !id_ok(buf_span(&s->id))) {
-		s->code = VERIFY_PERMERROR;
-		say(s->reason,
-		    n > 1 ? "%s: several records"
-			  : "%s: id is not 1 to 32 letters and "
-			    "digits",
-		    name);
-	} else if (policy_address(s, dns, host, &to, dl) &&
-		   policy_get(s, host, buf_str(&to), &text, dl)) {
-		s->code = sts_parse(s, buf_span(&text)) ? VERIFY_PASS
-							: VERIFY_PERMERROR;
-	}
-	buf_free(&to);
-	buf_free(&text);
-	free(name);
-	free(host);
+	enum mtasts_result r = mtasts_record(&s->p, dns, domain, dl);
+	if (r == MTASTS_FOUND)
+		r = mtasts_policy(&s->p, &conf, domain, dl);
+	s->code = codes[r];
 }
 
 void
 sts_done(struct sts *s)
 {
-	buf_free(&s->record);
-	buf_free(&s->id);
-	strs_free(&s->mx);
+	mtasts_free(&s->p);
 }
 
 void
@@ -346,8 +42,8 @@ tlsrpt_fetch(struct tlsrpt *t, struct dns *dns, const char *domain,
 	int n;
 
 	*t = (struct tlsrpt){ .code = VERIFY_NONE };
-	n = sts_txt(dns, name, "v=TLSRPTv1", &t->record, t->reason, dl);
-	rest = field(buf_span(&t->record), "rua");
+	n = mtasts_txt(dns, name, "v=TLSRPTv1", &t->record, t->reason, dl);
+	rest = mtasts_field(buf_span(&t->record), "rua");
 	while (rest.p != NULL && span_split(&rest, ',', &uri)) {
 		uri = span_trim(uri);
 		if (span_istarts(uri, SPAN("mailto:")) ||
@@ -357,16 +53,16 @@ tlsrpt_fetch(struct tlsrpt *t, struct dns *dns, const char *domain,
 	if (n < 0)
 		t->code = VERIFY_TEMPERROR;
 	else if (n == 0)
-		say(t->reason, "no record at %s", name);
+		snprintf(t->reason, sizeof(t->reason), "no record at %s", name);
 	else if (n > 1 || t->rua.n == 0)
 		t->code = VERIFY_PERMERROR;
 	else
 		t->code = VERIFY_PASS;
 	if (t->code == VERIFY_PERMERROR)
-		say(t->reason,
-		    n > 1 ? "%s: several records"
-			  : "%s: no rua=mailto: or https:",
-		    name);
+		snprintf(t->reason, sizeof(t->reason),
+			 n > 1 ? "%s: several records"
+			       : "%s: no rua=mailto: or https:",
+			 name);
 	free(name);
 }
 

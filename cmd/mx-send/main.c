@@ -131,8 +131,13 @@ prepare_group(struct group *g, const struct mx_conf *conf,
 	}
 	if (level == TLS_NONE || g->policy.trouble.status != 0)
 		return 0;
-	g->tls = policy_client(&g->policy, &shared,
-			       level >= TLS_VERIFY || options.requiretls, e);
+	/* Levels that check certificates say themselves what they want. */
+	if (params.mta_sts && g->hosts.by_mx && !options.lmtp &&
+	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE))
+		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns);
+	g->tls = policy_client(
+	    &g->policy, &shared,
+	    level >= TLS_VERIFY || options.requiretls || g->has_sts, e);
 	if (g->tls == NULL)
 		e->status = ST_CONFIG;
 	return g->tls == NULL ? -1 : 0;

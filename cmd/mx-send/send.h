@@ -5,6 +5,7 @@
 #ifndef MX_SEND_H
 #define MX_SEND_H
 
+#include "mtasts.h"
 #include "mx_hosts.h"
 #include "param.h"
 #include "smtp_client.h"
@@ -41,6 +42,8 @@ struct send_params {
 	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
 	    t_tls;
 	int tls_level, lmtp_tls_level, dane_insecure_mx;
+	bool mta_sts;
+	int64_t sts_port;
 	struct strs policy_maps, verify_match, secure_match, fingerprint_match;
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
 	bool sasl_enable, sasl_enforce;
@@ -103,6 +106,8 @@ struct group {
 	struct secret *secrets; /* hosts.n */
 	struct tls_policy policy;
 	struct dane *dane; /* hosts.n, or NULL: not looked for */
+	struct mtasts sts;
+	bool has_sts; /* a policy is in force */
 	struct tls_client *tls;
 	struct err no_hosts; /* hosts.n is 0 */
 };
@@ -117,6 +122,7 @@ struct session {
 	char name[400];          /* the same without port, for sentences */
 	bool tls, no_tls, hide;
 	int level; /* of TLS, after DANE's records were seen */
+	bool sts;  /* the MTA-STS policy decides */
 };
 
 enum attempt {
@@ -164,6 +170,9 @@ void dane_find(struct dane *a, const struct group *g, const struct mx_target *t,
 	       struct dns *dns);
 void dane_names(const struct dane *a, const struct group *g,
 		const struct mx_target *t, struct strs *out);
+
+/* sts.c: is a policy in force for this domain? */
+bool sts_find(struct mtasts *p, const char *domain, struct dns *dns);
 
 /* sasl.c */
 void sasl_find(struct secret *s, const struct tables *maps, const char *host,

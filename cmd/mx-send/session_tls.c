@@ -9,18 +9,31 @@
 
 #include <stdio.h>
 
+/* RFC 8461 5: an enforced policy names the hosts, which show a certificate of
+ * theirs.  DANE, where it applies, has decided before (2). */
+static int
+apply_sts(struct session *s, struct err *e)
+{
+	const struct group *g = s->group;
+
+	s->sts = g->has_sts && !s->no_tls;
+	if (!g->has_sts || g->sts.mode != MTASTS_ENFORCE)
+		return 0;
+	s->level = TLS_VERIFY;
+	if (!mtasts_match(&g->sts, s->target->host))
+		return err_esc(e, ST_TEMPFAIL, "4.7.5",
+			       "the MTA-STS policy of %s does not name host %s",
+			       g->hosts.domain, s->name);
+	return 0;
+}
+
 /* What this host has to show. */
 static int
-find_level(struct session *s, struct err *e)
+find_dane(struct session *s, struct err *e)
 {
 	const struct tls_policy *p = &s->group->policy;
 	const struct dane *a = s->dane;
 
-	s->level = p->level;
-	if (p->trouble.status != 0) {
-		*e = p->trouble;
-		return -1;
-	}
 	if (p->level != TLS_DANE && p->level != TLS_DANE_ONLY)
 		return 0;
 	if (a != NULL && a->state == DANE_TROUBLE)
@@ -41,6 +54,22 @@ find_level(struct session *s, struct err *e)
 	if (options.requiretls)
 		s->level = TLS_VERIFY;
 	return 0;
+}
+
+static int
+find_level(struct session *s, struct err *e)
+{
+	const struct tls_policy *p = &s->group->policy;
+
+	s->level = p->level;
+	if (p->trouble.status != 0) {
+		*e = p->trouble;
+		return -1;
+	}
+	if (find_dane(s, e) != 0)
+		return -1;
+	return s->level == TLS_MAY || s->level == TLS_ENCRYPT ? apply_sts(s, e)
+							      : 0;
 }
 
 static bool
@@ -81,7 +110,12 @@ handshake(struct session *s, struct err *e)
 	else if (p->servername != NULL &&
 		 strcmp(p->servername, "hostname") != 0)
 		w.sni = p->servername;
-	if (s->level >= TLS_VERIFY) {
+	if (s->sts) {
+		/* RFC 8461 4.2: the host's own name. */
+		w.verify = TLS_VERIFY_NAME;
+		w.advisory = s->level < TLS_VERIFY;
+		strs_add(&names, s->target->host);
+	} else if (s->level >= TLS_VERIFY) {
 		w.verify = TLS_VERIFY_NAME;
 		policy_names(s->group, s->target, &names);
 	} else if (s->level == TLS_DANE || s->level == TLS_DANE_ONLY) {
@@ -114,10 +148,10 @@ show_facts(const struct session *s, const struct tls_facts *f)
 		fprintf(stderr,
 			"* %s TLS connection to %s: %s with cipher %s; "
 			"certificate %s, fingerprint %s, of its key %s; level "
-			"%s\n",
+			"%s%s\n",
 			how[i], s->relay, f->protocol, f->cipher, f->peer_cn,
 			f->peer_fingerprint, f->peer_key_fingerprint,
-			policy_level_word(s->level));
+			policy_level_word(s->level), s->sts ? ", MTA-STS" : "");
 }
 
 /* 1: TLS is on; 0: not offered, or refused; -1: the link is of no use. */

@@ -124,3 +124,11 @@ waits() { [ "$status" -eq 75 ] && grep -q " deferred $1 " <<<"$output" && ! grep
   to none.example "$PLAIN" -o 'smtp_tls_policy_maps=inline:{.example=encrypt, none.example=may}'; [ "$status" -eq 0 ]
   to none.example "$PLAIN" -o 'smtp_tls_policy_maps=inline:{.none.example=encrypt, .test=encrypt}'; [ "$status" -eq 0 ]
 }
+@test "where DANE decides, MTA-STS does not; where there are no records, it does" {
+  mkdir -p "$T/data/mta-sts"
+  printf "mta-sts $(date +%s) $(date +%s) x\nversion: STSv1\nmode: enforce\nmax_age: 86400\nmx: mx.else.test\n" > "$T/data/mta-sts/usable.example"
+  cp "$T/data/mta-sts/usable.example" "$T/data/mta-sts/none.example"
+  to usable.example "$TLS" -o "data_directory=$T/data"; sent_verified; grep -q 'level dane$' <<<"$output"
+  to usable.example "$TLS" -o "data_directory=$T/data" -o smtp_tls_security_level=may; waits 4.7.5
+  to none.example "$TLS" -o "data_directory=$T/data"; waits 4.7.5; grep -q 'MTA-STS policy' <<<"$output"
+}
