@@ -7,6 +7,7 @@
 #include "link.h"
 #include "log.h"
 #include "mem.h"
+#include "milters.h"
 #include "msg.h"
 #include "num.h"
 #include "received.h"
@@ -49,12 +50,13 @@ static bool
 message_begin(struct session *s, bool dots, struct reply *r)
 {
 	struct buf field = BUF_INIT;
+	bool ok = true;
 
 	if (s->rcpts == 0) {
 		*r = reply_make(554, "5.5.1", "Error: no valid recipients");
 		return false;
 	}
-	if (restrict_data(s, r))
+	if (restrict_data(s, r) || milters_data(s, r))
 		return false;
 	wire_in_init(&s->wire, dots, policy(s));
 	s->data_bytes = 0;
@@ -65,13 +67,16 @@ message_begin(struct session *s, bool dots, struct reply *r)
 		s->drop = DROP_DISCARD;
 		return true;
 	}
-	if (!link_actions(s, r) || !link_data(s, r))
-		return false;
 	add_prepended(&field, s);
 	received_make(&field, s);
-	link_write(s, buf_span(&field));
+	if (!milters_hold(s, buf_span(&field))) {
+		ok = milters_envelope(s, r) && link_actions(s, r) &&
+		     link_data(s, r);
+		if (ok)
+			link_write(s, buf_span(&field));
+	}
 	buf_free(&field);
-	return true;
+	return ok;
 }
 
 static bool
@@ -87,7 +92,10 @@ message_piece(struct session *s)
 {
 	if (over_limit(s, 0) && s->drop != DROP_LINK)
 		s->drop = DROP_SIZE;
-	link_write(s, buf_span(&s->piece));
+	if (milters_holding(s))
+		milters_write(s, buf_span(&s->piece));
+	else
+		link_write(s, buf_span(&s->piece));
 	buf_clear(&s->piece);
 }
 
@@ -125,10 +133,14 @@ message_end(struct session *s)
 		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
 	} else if (s->drop != DROP_LINK && restrict_end(s, &r)) {
 		/* r says why */
+	} else if (!s->actions.discard && milters_holding(s) &&
+		   milters_message(s, &r)) {
+		/* so does it here */
 	} else if (s->actions.discard) {
 		r = reply_make(250, "2.0.0", "Ok: discarded as %s",
 			       s->queue_id);
-	} else if (!link_actions(s, &r)) {
+	} else if (milters_holding(s) ? !milters_send(s, &r)
+				      : !link_actions(s, &r)) {
 		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
 	} else {
 		r = link_finish(s);

@@ -6,6 +6,7 @@
 #include "link.h"
 #include "log.h"
 #include "mem.h"
+#include "milters.h"
 #include "restrict.h"
 #include "tls.h"
 
@@ -33,7 +34,7 @@ cmd_helo(struct session *s, struct span args)
 	if (!take_name(s, args))
 		return reply_syntax("HELO hostname");
 	s->esmtp = false;
-	if (restrict_helo(s, &r))
+	if (restrict_helo(s, &r) || milters_helo(s, &r))
 		return r;
 	return reply_make(250, NULL, "%s", s->conf->site.myhostname);
 }
@@ -56,7 +57,7 @@ cmd_ehlo(struct session *s, struct span args)
 	if (!take_name(s, args))
 		return reply_syntax("EHLO hostname");
 	s->esmtp = true;
-	if (restrict_helo(s, &r))
+	if (restrict_helo(s, &r) || milters_helo(s, &r))
 		return r;
 	r = reply_make(250, NULL, "%s", s->conf->site.myhostname);
 	if (s->conf->p.message_size_limit > 0)

@@ -8,6 +8,7 @@
 #include "escape.h"
 #include "link.h"
 #include "log.h"
+#include "milters.h"
 #include "num.h"
 #include "queue_id.h"
 #include "restrict.h"
@@ -197,7 +198,7 @@ cmd_mail(struct session *s, struct span args)
 	}
 	s->in_mail = true;
 	session_actions_copy(&s->actions, &s->lasting);
-	if (restrict_mail(s, &r)) {
+	if (restrict_mail(s, &r) || milters_mail(s, rest, &r)) {
 		session_end_mail(s);
 		return r;
 	}
@@ -283,7 +284,7 @@ struct reply
 cmd_rcpt(struct session *s, struct span args)
 {
 	struct span rest;
-	struct reply r;
+	struct reply r, refusal;
 	bool bad;
 
 	addr_free(&s->rcpt);
@@ -298,15 +299,22 @@ cmd_rcpt(struct session *s, struct span args)
 		return r;
 	if (s->rcpts >= s->conf->p.recipient_limit)
 		return reply_make(452, "4.5.3", "Error: too many recipients");
-	if (restrict_rcpt(s, &r))
+	if (restrict_rcpt(s, &r)) {
+		milters_rcpt_refused(s, rest, &r);
 		return r;
+	}
 	if (s->queue_id[0] == '\0')
 		queue_id_make(s->queue_id, sizeof(s->queue_id));
 	r = link_rcpt(s, rest.n > 0 ? rest : SPAN(""));
 	if (r.code / 100 != 2) {
 		configured_code(s, &r);
 		restrict_log(s, "reject", "RCPT", &r);
+		milters_rcpt_refused(s, rest, &r);
 		return r;
+	}
+	if (milters_rcpt(s, rest, &refusal)) {
+		buf_free(&r.text);
+		return refusal;
 	}
 	log_client(s);
 	if (s->rcpts++ == 0)

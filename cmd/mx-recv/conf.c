@@ -7,6 +7,7 @@
 #include "io.h"
 #include "log.h"
 #include "mem.h"
+#include "milters.h"
 #include "restrict.h"
 #include "site.h"
 #include "status.h"
@@ -170,6 +171,48 @@ static const struct param rows[] = {
 	  "1: a line for each handshake"),
 	P(TIME, policy_timeout, "smtpd_policy_service_timeout", "100s", 0, 0,
 	  "s", "time for a policy server"),
+	P(LIST, smtpd_milters, "smtpd_milters", "", 0, 0, NULL,
+	  "filters that every session of a client is told to"),
+	P(LIST, non_smtpd_milters, "non_smtpd_milters", "", 0, 0, NULL,
+	  "the same for sessions on a pipe or a unix socket"),
+	P(CHOICE, milter_action, "milter_default_action", "tempfail", 0, 0,
+	  "accept|reject|tempfail|quarantine|shutdown",
+	  "what to do when a milter is away or makes no sense"),
+	P(STR, milter_protocol, "milter_protocol", "6", 0, 0, NULL,
+	  "milter protocol version to offer: 2, 3, 4 or 6"),
+	P(TIME, milter_connect_timeout, "milter_connect_timeout", "30s", 0, 0,
+	  "s", "time to reach a milter"),
+	P(TIME, milter_command_timeout, "milter_command_timeout", "30s", 0, 0,
+	  "s", "time for its answer to a command"),
+	P(TIME, milter_content_timeout, "milter_content_timeout", "300s", 0, 0,
+	  "s", "time for its answer to a message"),
+	P(STR, milter_daemon_name, "milter_macro_daemon_name", "$myhostname", 0,
+	  0, NULL, "the macro {daemon_name}"),
+	P(STR, milter_v, "milter_macro_v", "mx " MX_VERSION, 0, 0, NULL,
+	  "the macro v"),
+	P(LIST, milter_macro_defaults, "milter_macro_defaults", "", 0, 0, NULL,
+	  "name=value of macros that nobody else knows"),
+	P(LIST, milter_connect_macros, "milter_connect_macros",
+	  "j {daemon_name} {daemon_addr} v _", 0, 0, NULL,
+	  "macros sent with CONNECT"),
+	P(LIST, milter_helo_macros, "milter_helo_macros",
+	  "{tls_version} {cipher} {cipher_bits} {cert_subject} {cert_issuer}",
+	  0, 0, NULL, "macros sent with HELO"),
+	P(LIST, milter_mail_macros, "milter_mail_macros",
+	  "i {auth_type} {auth_authen} {auth_author} {mail_addr} {mail_host} "
+	  "{mail_mailer}",
+	  0, 0, NULL, "macros sent with MAIL"),
+	P(LIST, milter_rcpt_macros, "milter_rcpt_macros",
+	  "i {rcpt_addr} {rcpt_host} {rcpt_mailer}", 0, 0, NULL,
+	  "macros sent with RCPT"),
+	P(LIST, milter_data_macros, "milter_data_macros", "i", 0, 0, NULL,
+	  "macros sent with DATA"),
+	P(LIST, milter_eoh_macros, "milter_end_of_header_macros", "i", 0, 0,
+	  NULL, "macros sent at the end of the header"),
+	P(LIST, milter_eom_macros, "milter_end_of_data_macros", "i", 0, 0, NULL,
+	  "macros sent at the end of the message"),
+	P(LIST, milter_unknown_macros, "milter_unknown_command_macros", "", 0,
+	  0, NULL, "macros sent with unknown commands"),
 	P(STR, tls_cert_file, "smtpd_tls_cert_file", "", 0, 0, NULL,
 	  "certificate chain, PEM"),
 	P(STR, tls_key_file, "smtpd_tls_key_file", "$smtpd_tls_cert_file", 0, 0,
@@ -399,6 +442,8 @@ load_one(struct conf *c, struct server *s, struct err *e)
 		r = -1;
 	if (r == 0)
 		r = load_classes(c, s, file, e);
+	if (r == 0)
+		r = milters_load(c, s, e);
 	for (int i = 0; i < STAGES && r == 0; i++) {
 		c->rules[i] = restrict_parse(file, s, &c->p, i, text[i], e);
 		if (c->rules[i] == NULL)

@@ -53,13 +53,22 @@ struct conf_params {
 	int64_t timeout, soft_error_limit, hard_error_limit, error_sleep;
 	int64_t junk_command_limit, min_data_rate, tls_loglevel;
 	int64_t policy_timeout;
+	struct strs smtpd_milters, non_smtpd_milters, milter_macro_defaults;
+	int milter_action;
+	char *milter_protocol, *milter_daemon_name, *milter_v;
+	int64_t milter_connect_timeout, milter_command_timeout;
+	int64_t milter_content_timeout;
+	struct strs milter_connect_macros, milter_helo_macros;
+	struct strs milter_mail_macros, milter_rcpt_macros, milter_data_macros;
+	struct strs milter_eoh_macros, milter_eom_macros, milter_unknown_macros;
 	char *tls_cert_file, *tls_key_file, *tls_protocols, *tls_ciphers;
 	char *tls_ca_file, *sasl_service;
 	struct strs tls_chain_files, limit_exceptions;
 	int64_t process_limit, max_use, max_idle, client_limit;
 };
 
-struct rules; /* restrict.h */
+struct rules;      /* restrict.h */
+struct milter_set; /* milter_int.h */
 
 /* Everything of one listener profile. */
 struct conf {
@@ -73,6 +82,7 @@ struct conf {
 	struct tables rbl_reply_maps;
 	char rbl_code[16];
 	struct rules *rules[STAGES];
+	struct milter_set *smtpd_milters, *non_smtpd_milters;
 	struct rules **classes; /* as restriction_classes has them */
 	struct tls_server *tls; /* NULL: no certificate */
 	int delivery;           /* numbers for server_connect */

@@ -5,6 +5,7 @@
  */
 #include "conf.h"
 #include "dns_link.h"
+#include "hold.h"
 #include "log.h"
 #include "mem.h"
 #include "opt.h"
@@ -44,6 +45,7 @@ before_drop(struct server *s, bool reload, struct err *e)
 	if (dns_link_start(s, e) != 0 || conf_load(s, e) != 0)
 		return -1;
 	server_tables(s);
+	hold_offer(s, site.data_directory);
 	return 0;
 }
 

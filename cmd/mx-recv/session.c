@@ -9,6 +9,7 @@
 #include "link.h"
 #include "log.h"
 #include "mem.h"
+#include "milters.h"
 #include "restrict.h"
 #include "status.h"
 #include "table.h"
@@ -92,6 +93,7 @@ session_unknown_code(struct session *s, struct span domain)
 void
 session_end_mail(struct session *s)
 {
+	milters_abort(s);
 	link_abort(s);
 	session_actions_clear(&s->actions);
 	free(s->told_actions);
@@ -369,6 +371,8 @@ dispatch(struct session *s, struct span line, const struct command **c_r)
 			r.close = true;
 			return r;
 		}
+		if (milters_unknown(s, line, &r))
+			return r;
 		return reply_make(500, "5.5.2",
 				  "Error: command not recognized");
 	}
@@ -491,7 +495,7 @@ greet(struct session *s)
 		r.close = true;
 	} else if (s->conf->mode->tls && (r = cmd_tls_handshake(s)).close)
 		;
-	else if (!restrict_connect(s, &r))
+	else if (!restrict_connect(s, &r) && !milters_connect(s, &r))
 		r = reply_make(220, NULL, "%s", s->conf->p.banner);
 	if (answer(s, r, &good))
 		serve(s);
@@ -515,6 +519,7 @@ session_run(struct server *server, struct server_conn *conn)
 	log_info("connect from %s", s.who);
 	greet(&s);
 	session_forget(&s);
+	milters_close(&s);
 	session_actions_clear(&s.lasting);
 	dns_link_forget();
 	log_disconnect(&s);

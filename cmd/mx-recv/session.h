@@ -95,6 +95,8 @@ struct session {
 	bool logged;       /* the client= line */
 	char queue_id[32]; /* "" : none yet (NOQUEUE) */
 
+	struct milters *milters; /* NULL: none */
+
 	/* The message, while it is read. */
 	struct wire_in wire;
 	struct buf piece;

@@ -4,7 +4,7 @@
 fake_delivery.py SOCKET FOLDER [OPTION...]
 Each accepted message becomes FOLDER/msg.N (wire bytes) and FOLDER/env.N (the
 commands of its transaction).  FOLDER/log has every line that came.
-Options: lmtp (refuses EHLO), nochunk, nopipe, noxforward, die=CONNECT|RCPT|
+Options: lmtp (refuses EHLO), nochunk, nopipe, noxforward, xaction, die=CONNECT|RCPT|
 DATA|FINAL (closes there), final=TEXT, mail=TEXT (replies).
 Recipients: unknown@... 550, full@... 452, close@... closes the connection.
 """
@@ -69,6 +69,8 @@ class Session:
         if "noxforward" not in opts:
             caps.append("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"
                         " LOGIN TLS")
+        if "xaction" in opts:
+            caps.append("XACTION")
         for i, c in enumerate(caps):
             self.say("250%s%s" % (" " if i == len(caps) - 1 else "-", c))
 
@@ -130,6 +132,9 @@ class Session:
             word = line.split()[0].decode().upper()
             if word in ("EHLO", "LHLO", "HELO"):
                 self.hello(word)
+            elif word == "XACTION":
+                self.env.append(line)
+                self.say("250 2.0.0 Ok")
             elif word == "XFORWARD":
                 self.env.append(line)
                 self.say("250 2.0.0 Ok")
