@@ -241,6 +241,15 @@ config_written(const struct config *c, struct span name, int *line_r)
 }
 
 char *
+config_text(struct config *c, const char *name)
+{
+	int line;
+	const char *raw = config_raw(c, span_of(name), &line);
+
+	return raw != NULL ? mem_strdup(raw) : NULL;
+}
+
+char *
 config_value(struct config *c, const char *name)
 {
 	struct buf out = BUF_INIT;

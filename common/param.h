@@ -77,6 +77,8 @@ const char *config_path(const struct config *c);
 /* The expanded value of any name, known rows' defaults included; NULL when
  * nobody knows it.  Caller frees. */
 char *config_value(struct config *c, const char *name);
+/* The same as it is written, $names and all. */
+char *config_text(struct config *c, const char *name);
 /* Visits each name that begins with prefix or ends with suffix (either may
  * be ""): for pipe_NAME, *_destination_recipient_limit. */
 void config_each(struct config *c, const char *prefix, const char *suffix,

@@ -456,7 +456,6 @@ static const struct {
 	{ "berkeley_db_*", "hash: and btree: read the text file beside them" },
 	{ "lmdb_map_size", "remove it" },
 	{ "proxy_*_maps", "proxy: changes nothing in mx: remove it" },
-	{ "mailbox_transport*", "use mailbox_command or virtual_transport" },
 	{ "fallback_transport*", "use transport_maps" },
 	{ "fast_flush_*",
 	  "mx-deliver --flush DOMAIN needs no list: remove it" },

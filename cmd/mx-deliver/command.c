@@ -124,9 +124,9 @@ command_line(struct strs *argv, const char *line, struct err *e)
 	return 0;
 }
 
-/* The verdict with the last line it said, as a bounce shows it. */
-static void
-judge(const struct dest *d, const struct command_result *r, struct outcome *out)
+void
+command_judge(const char *what, const struct command_result *r,
+	      struct outcome *out)
 {
 	struct buf line = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -138,10 +138,7 @@ judge(const struct dest *d, const struct command_result *r, struct outcome *out)
 		said = span_from(said, (size_t)lf + 1);
 	escape_line(&line, said, 200);
 	if (r->status == 0) {
-		char text[200];
-		snprintf(text, sizeof(text), "delivered to command: %.150s",
-			 d->path);
-		outcome_done(out, text);
+		outcome_done(out, what);
 	} else {
 		err_esc(&e, r->status, status_esc(r->status), "%s%s%s",
 			status_words(r->status),
@@ -177,9 +174,12 @@ command_deliver(const struct dest *d, const struct facts *f, int fd,
 	    spool_rewind(&sp, &e) == 0 &&
 	    command_line(&c.argv, d->path, &e) == 0)
 		r = hand_run(h, &c, sp.fd, &res, &e);
-	if (r == 0)
-		judge(d, &res, out);
-	else
+	if (r == 0) {
+		char text[200];
+		snprintf(text, sizeof(text), "delivered to command: %.150s",
+			 d->path);
+		command_judge(text, &res, out);
+	} else
 		outcome_fail(out, &e);
 	strs_free(&c.argv);
 	strs_free(&c.env);

@@ -21,6 +21,10 @@ struct conf {
 	char *home_mailbox, *mail_spool_directory, *mailbox_command,
 	    *mail_location, *mail_uid, *mail_gid, *default_privs;
 	char *always_bcc;
+	struct strs sender_bcc_maps, recipient_bcc_maps;
+	struct strs sender_relayhost_maps, sender_transport_maps;
+	struct strs mailbox_transport_maps, fallback_transport_maps;
+	char *mailbox_transport, *fallback_transport, *luser_relay;
 	int maildir_fsync; /* enum deposit_sync */
 	bool enable_original_recipient;
 	struct strs prepend_delivered_header;

@@ -39,6 +39,9 @@ struct route {
 void route_find(struct route *r, const struct queuefile_env *env,
 		const struct queuefile_rcpt *rcpt);
 void route_free(struct route *r);
+/* The client behind a transport: "smtp", "relay", "lmtp", also for a clone
+ * named smtp-ANYTHING (Postfix's master.cf has them); NULL: none. */
+const char *route_client(const char *transport);
 
 enum deliver_result { DELIVER_DONE, DELIVER_DEFERRED, DELIVER_FAILED };
 

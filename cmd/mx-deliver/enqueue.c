@@ -7,6 +7,7 @@
 #include "local.h"
 #include "log.h"
 #include "mem.h"
+#include "pipe.h"
 #include "route_int.h"
 #include "site.h"
 #include "status.h"
@@ -127,19 +128,17 @@ take_dest(struct route *r, enum table_result t, struct dest *d,
 
 /* An address that needs no more expansion. */
 static void
-route_final(struct route *r, const char *addr)
+route_final(struct route *r, const char *addr, const char *sender)
 {
-	struct span s = span_of(addr);
-	ssize_t at = span_rchr(s, '@');
-	struct span domain = at < 0 ? SPAN("") : span_from(s, (size_t)at + 1);
-	struct span local = at < 0 ? s : span_sub(s, 0, (size_t)at);
+	struct span local = local_of(addr);
 	struct dest *d = NULL;
 	struct buf low = BUF_INIT;
-	enum table_result t;
+	enum table_result t, o = TABLE_NONE;
 	enum addr_class c;
 	struct hop h;
 
-	if (route_hop(addr, domain, &c, &h, &r->why) == TABLE_TRY_AGAIN) {
+	if (route_hop(addr, sender != NULL ? sender : "", &c, &h, &r->why) ==
+	    TABLE_TRY_AGAIN) {
 		r->kind = ROUTE_DEFERRED;
 		return;
 	}
@@ -149,7 +148,19 @@ route_final(struct route *r, const char *addr)
 	r->kind = ROUTE_REMOTE;
 	if (strcmp(h.transport, "local") == 0) {
 		t = user_dest(buf_span(&low), &d, &r->why);
-		take_dest(r, t, d, "local recipient table");
+		if (t != TABLE_TRY_AGAIN)
+			o = route_local_hop(t == TABLE_FOUND ? 'm' : 'f',
+					    buf_span(&low), &h, &r->why);
+		if (o == TABLE_FOUND) {
+			dest_free(d);
+			d = NULL;
+		} else {
+			take_dest(r, o == TABLE_TRY_AGAIN ? o : t, d,
+				  "local recipient table");
+		}
+	}
+	if (r->kind != ROUTE_REMOTE || strcmp(h.transport, "local") == 0) {
+		/* decided */
 	} else if (strcmp(h.transport, "virtual") == 0) {
 		t = virtual_dest(addr, &d, &r->why);
 		take_dest(r, t, d, "virtual mailbox table");
@@ -162,6 +173,8 @@ route_final(struct route *r, const char *addr)
 		fail(r, ROUTE_DEFERRED, ST_TEMPFAIL, "4.0.0", next);
 	else if (strcmp(h.transport, "discard") == 0)
 		r->kind = ROUTE_DISCARD;
+	else if (pipe_known(h.transport))
+		r->kind = ROUTE_LOCAL;
 	r->transport = h.transport;
 	r->nexthop = h.nexthop;
 	buf_free(&low);
@@ -169,7 +182,7 @@ route_final(struct route *r, const char *addr)
 
 /* Expands now; one target that is the address itself needs no detour. */
 static void
-route_expanding(struct route *r, const char *addr)
+route_expanding(struct route *r, const char *addr, const char *sender)
 {
 	struct targets t;
 
@@ -186,7 +199,7 @@ route_expanding(struct route *r, const char *addr)
 	} else if (t.n == 1 && t.v[0].sender == NULL &&
 		   span_ieq(span_of(t.v[0].addr), span_of(addr))) {
 		targets_free(&t);
-		route_final(r, addr);
+		route_final(r, addr, sender);
 		return;
 	} else {
 		r->kind = ROUTE_LOCAL;
@@ -209,10 +222,12 @@ route_find(struct route *r, const struct queuefile_env *env,
 		hop_set(&h, env->transport);
 		r->transport = h.transport;
 		r->nexthop = h.nexthop;
+		if (pipe_known(r->transport))
+			r->kind = ROUTE_LOCAL;
 	} else if (place == NULL) {
-		route_expanding(r, rcpt->addr);
+		route_expanding(r, rcpt->addr, env->sender);
 	} else if (strcmp(place, "mailbox") == 0) {
-		route_final(r, rcpt->addr);
+		route_final(r, rcpt->addr, env->sender);
 	} else {
 		bool command = place[0] == '|';
 		r->dest = dest_of_alias(place + command, command, &r->why);
@@ -222,6 +237,21 @@ route_find(struct route *r, const struct queuefile_env *env,
 	}
 	if (r->kind == ROUTE_DEFERRED)
 		outcome_settle(&r->why);
+}
+
+const char *
+route_client(const char *transport)
+{
+	static const char *const clients[] = { "smtp", "relay", "lmtp" };
+
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+		size_t n = strlen(clients[i]);
+
+		if (strncmp(transport, clients[i], n) == 0 &&
+		    (transport[n] == '\0' || transport[n] == '-'))
+			return clients[i];
+	}
+	return NULL;
 }
 
 void
@@ -313,6 +343,8 @@ deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 				      : "discarded");
 	else if (r->forward != NULL)
 		forward(r, q, i, out);
+	else if (r->dest == NULL)
+		pipe_deliver(r, q, i, out);
 	else
 		local_deliver(r->dest, &f, q->fd, q->msg_at, q->msg_size, out);
 }

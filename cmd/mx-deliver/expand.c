@@ -130,7 +130,7 @@ qualify(struct span text, struct span local)
 	return mem_spandup(text);
 }
 
-static struct span
+struct span
 domain_of(const char *addr)
 {
 	struct span s = span_of(addr);
@@ -139,7 +139,7 @@ domain_of(const char *addr)
 	return at < 0 ? SPAN("") : span_from(s, (size_t)at + 1);
 }
 
-static struct span
+struct span
 local_of(const char *addr)
 {
 	struct span s = span_of(addr);
@@ -244,7 +244,7 @@ do_route(struct work *w, size_t i)
 	const char *addr = w->v[i].addr;
 	int r = 0;
 
-	if (route_hop(addr, domain_of(addr), &c, &h, w->e) == TABLE_TRY_AGAIN)
+	if (route_hop(addr, NULL, &c, &h, w->e) == TABLE_TRY_AGAIN)
 		return -1;
 	if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0) {
 		r = unknown(w, i, "virtual alias table");
@@ -279,9 +279,54 @@ do_route(struct work *w, size_t i)
 	return r;
 }
 
+/* luser_relay: local(8)'s names in it, "$user@other.example". */
+static int
+push_luser(struct work *w, size_t i)
+{
+	const char *p = conf.luser_relay, *addr = w->v[i].addr;
+	struct span user, ext, local = local_of(addr);
+	struct buf b = BUF_INIT;
+
+	if (in_chain(w, w->v[i].parent, local, DO_MAILBOX) ||
+	    w->v[i].depth > DEPTH_MAX)
+		return unknown(w, i, "local recipient table");
+	if (!addr_split_ext(local, site.recipient_delimiter, &user, &ext)) {
+		user = local;
+		ext = SPAN("");
+	}
+	const struct {
+		const char *name;
+		struct span value;
+	} names[] = { { "user", user },
+		      { "local", local },
+		      { "extension", ext },
+		      { "domain", domain_of(addr) },
+		      { "recipient", span_of(addr) } };
+	while (*p != '\0') {
+		bool brace = p[0] == '$' && p[1] == '{', known = false;
+		struct span name = { p + 1 + brace, 0 };
+
+		while (*p == '$' && ascii_isalpha(name.p[name.n]))
+			name.n++;
+		for (size_t k = 0; name.n > 0 && k < ARRAY_LEN(names); k++) {
+			if (!span_is(name, names[k].name))
+				continue;
+			buf_addspan(&b, names[k].value);
+			p = name.p + name.n + (brace && name.p[name.n] == '}');
+			known = true;
+		}
+		if (!known)
+			buf_addc(&b, *p++);
+	}
+	char *to = qualify(buf_span(&b), local);
+	buf_free(&b);
+	return push(w, to, DO_VIRTUAL, (ssize_t)i, NULL);
+}
+
 static int
 do_mailbox(struct work *w, size_t i)
 {
+	struct hop h = { NULL, NULL };
 	struct dest *d = NULL;
 	struct buf low = BUF_INIT;
 	struct span local = local_of(w->v[i].addr);
@@ -290,11 +335,28 @@ do_mailbox(struct work *w, size_t i)
 	for (size_t k = 0; k < local.n; k++)
 		buf_addc(&low, ascii_tolower(local.p[k]));
 	t = user_dest(buf_span(&low), &d, w->e);
+	if (t != TABLE_TRY_AGAIN) {
+		/* another transport delivers: from the queue */
+		enum table_result o = route_local_hop(
+		    t == TABLE_FOUND ? 'm' : 'f', buf_span(&low), &h, w->e);
+		if (o == TABLE_FOUND) {
+			dest_free(d);
+			d = NULL;
+			t = TABLE_FOUND;
+		} else if (o == TABLE_TRY_AGAIN) {
+			t = o;
+		}
+	}
+	hop_free(&h);
 	buf_free(&low);
 	if (t == TABLE_FOUND)
 		add_target(w, &w->v[i], d, true);
 	else if (t == TABLE_NONE)
-		return unknown(w, i, "local recipient table");
+		return conf.luser_relay[0] != '\0'
+			   ? push_luser(w, i)
+			   : unknown(w, i, "local recipient table");
+	else
+		dest_free(d);
 	return t == TABLE_TRY_AGAIN ? -1 : 0;
 }
 

@@ -203,9 +203,7 @@ remote_group(struct work *w, size_t first)
 	const struct route *r = &w->route[first];
 	size_t *idx;
 
-	if (strcmp(r->transport, "smtp") != 0 &&
-	    strcmp(r->transport, "relay") != 0 &&
-	    strcmp(r->transport, "lmtp") != 0) {
+	if (route_client(r->transport) == NULL) {
 		struct route *own = &w->route[first];
 		own->kind = ROUTE_DEFERRED;
 		(void)err_esc(&own->why, ST_TEMPFAIL, "4.3.5",

@@ -50,7 +50,7 @@ add_nexthop(struct strs *argv, const struct route *r)
 	const char *path = r->nexthop + strlen("unix:");
 	const char *slash = strrchr(r->nexthop, '/');
 
-	if (strcmp(r->transport, "lmtp") == 0)
+	if (strcmp(route_client(r->transport), "lmtp") == 0)
 		strs_add(argv, "--lmtp");
 	if (strncmp(r->nexthop, "unix:", 5) != 0 || path[0] == '/')
 		strs_addf(argv, "--nexthop=%s", r->nexthop);

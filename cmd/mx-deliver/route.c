@@ -74,6 +74,12 @@ route_open(void)
 	tables_open(&maps.gid, &conf.virtual_gid_maps);
 	tables_open(&maps.transport, &conf.transport_maps);
 	tables_open(&maps.relay_recipient, &conf.relay_recipient_maps);
+	tables_open(&maps.sender_relayhost, &conf.sender_relayhost_maps);
+	tables_open(&maps.sender_transport, &conf.sender_transport_maps);
+	tables_open(&maps.mailbox_transport, &conf.mailbox_transport_maps);
+	tables_open(&maps.fallback_transport, &conf.fallback_transport_maps);
+	tables_open(&maps.sender_bcc, &conf.sender_bcc_maps);
+	tables_open(&maps.recipient_bcc, &conf.recipient_bcc_maps);
 	aliases_open(&conf.alias_maps);
 }
 
@@ -93,6 +99,12 @@ route_refresh(void)
 	refresh(&maps.gid);
 	refresh(&maps.transport);
 	refresh(&maps.relay_recipient);
+	refresh(&maps.sender_relayhost);
+	refresh(&maps.sender_transport);
+	refresh(&maps.mailbox_transport);
+	refresh(&maps.fallback_transport);
+	refresh(&maps.sender_bcc);
+	refresh(&maps.recipient_bcc);
 	aliases_refresh();
 }
 
@@ -192,10 +204,52 @@ transport_lookup(const char *addr, struct span domain, struct buf *v,
 	return r;
 }
 
+/* postconf(5) sender_dependent_relayhost_maps: the whole sender, then its
+ * @domain; the null sender is "<>"; DUNNO is no answer. */
+static enum table_result
+by_sender(const struct tables *ts, const char *sender, struct buf *v,
+	  struct err *e)
+{
+	enum table_result r;
+
+	if (ts->n == 0 || sender == NULL)
+		return TABLE_NONE;
+	r = tables_lookup_address(ts, sender[0] ? span_of(sender) : SPAN("<>"),
+				  site.recipient_delimiter, false, v, NULL, e);
+	return r == TABLE_FOUND && span_iis(buf_span(v), "DUNNO") ? TABLE_NONE
+								  : r;
+}
+
+/* Where mail for other domains goes. */
+static enum table_result
+default_hop(struct hop *h, const char *sender, struct err *e)
+{
+	struct buf v = BUF_INIT;
+	const char *relay = conf.relayhost;
+	enum table_result r;
+
+	r = by_sender(&maps.sender_transport, sender, &v, e);
+	if (r != TABLE_TRY_AGAIN)
+		hop_set(h, r == TABLE_FOUND ? buf_str(&v)
+					    : conf.default_transport);
+	buf_clear(&v);
+	if (r != TABLE_TRY_AGAIN)
+		r = by_sender(&maps.sender_relayhost, sender, &v, e);
+	if (r == TABLE_FOUND)
+		relay = buf_str(&v);
+	if (r != TABLE_TRY_AGAIN && relay[0] != '\0') {
+		free(h->nexthop);
+		h->nexthop = mem_strdup(relay);
+	}
+	buf_free(&v);
+	return r;
+}
+
 enum table_result
-route_hop(const char *addr, struct span domain, enum addr_class *c,
+route_hop(const char *addr, const char *sender, enum addr_class *c,
 	  struct hop *h, struct err *e)
 {
+	struct span domain = domain_of(addr);
 	struct buf v = BUF_INIT;
 	enum table_result r = route_class(domain, c, e);
 
@@ -210,18 +264,37 @@ route_hop(const char *addr, struct span domain, enum addr_class *c,
 	else if (*c == CLASS_RELAY)
 		hop_set(h, conf.relay_transport);
 	else
-		hop_set(h, conf.default_transport);
-	if (*c == CLASS_DEFAULT && conf.relayhost[0] != '\0') {
-		free(h->nexthop);
-		h->nexthop = mem_strdup(conf.relayhost);
-	}
-	r = transport_lookup(addr, domain, &v, e);
+		r = default_hop(h, sender, e);
+	if (r != TABLE_TRY_AGAIN)
+		r = transport_lookup(addr, domain, &v, e);
 	if (r == TABLE_FOUND)
 		hop_set(h, buf_str(&v));
 	buf_free(&v);
 	if (r == TABLE_TRY_AGAIN)
 		hop_free(h);
 	return r == TABLE_TRY_AGAIN ? r : TABLE_FOUND;
+}
+
+enum table_result
+route_local_hop(char which, struct span name, struct hop *h, struct err *e)
+{
+	const struct tables *ts =
+	    which == 'm' ? &maps.mailbox_transport : &maps.fallback_transport;
+	const char *text =
+	    which == 'm' ? conf.mailbox_transport : conf.fallback_transport;
+	struct buf v = BUF_INIT;
+	enum table_result r = TABLE_NONE;
+
+	if (ts->n > 0)
+		r = tables_lookup(ts, name, &v, e);
+	if (r == TABLE_NONE && text[0] != '\0') {
+		buf_adds(&v, text);
+		r = TABLE_FOUND;
+	}
+	if (r == TABLE_FOUND)
+		hop_set(h, buf_str(&v));
+	buf_free(&v);
+	return r;
 }
 
 /* "maildir:/path", "mbox:/path" of Dovecot (what stands behind a second ":"

@@ -20,7 +20,8 @@ struct maps {
 	struct match_list *mydestination, *alias_domains, *mailbox_domains,
 	    *relay_domains;
 	struct tables virtual_alias, mailbox, uid, gid, transport,
-	    relay_recipient;
+	    relay_recipient, sender_relayhost, sender_transport,
+	    mailbox_transport, fallback_transport, sender_bcc, recipient_bcc;
 };
 extern struct maps maps;
 
@@ -32,9 +33,17 @@ void hop_free(struct hop *h);
 
 enum table_result route_class(struct span domain, enum addr_class *c,
 			      struct err *e);
-/* Class and transport of an address; TRY_AGAIN or FOUND. */
-enum table_result route_hop(const char *addr, struct span domain,
+/* Class and transport of an address; sender (NULL: not known yet) may choose
+ * another relay.  TRY_AGAIN or FOUND. */
+enum table_result route_hop(const char *addr, const char *sender,
 			    enum addr_class *c, struct hop *h, struct err *e);
+/* mailbox_transport (which: 'm') or fallback_transport ('f') of a local name:
+ * FOUND and set in h, NONE, TRY_AGAIN. */
+enum table_result route_local_hop(char which, struct span name, struct hop *h,
+				  struct err *e);
+/* The domain of an address, "" without one; and what stands before it. */
+struct span domain_of(const char *addr);
+struct span local_of(const char *addr);
 
 /* A user's mailbox; NULL and a sentence when the configuration is wrong. */
 struct dest *dest_of_user(const struct user *u, struct err *e);

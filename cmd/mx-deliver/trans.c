@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mem.h"
 #include "received.h"
+#include "route_int.h"
 #include "site.h"
 #include "status.h"
 
@@ -75,6 +76,25 @@ trans_reset(struct trans *t)
 	trans_init(t, c, lmtp);
 }
 
+/* sender_bcc_maps, recipient_bcc_maps: who gets a copy. */
+static int
+add_copy(struct trans *t, const struct tables *ts, const char *addr,
+	 struct err *e)
+{
+	struct buf v = BUF_INIT;
+	enum table_result r = TABLE_NONE;
+
+	if (ts->n > 0 && addr[0] != '\0')
+		r = tables_lookup_address(ts, span_of(addr),
+					  site.recipient_delimiter, false, &v,
+					  NULL, e);
+	if (r == TABLE_FOUND && v.n > 0 && t->bcc.n < 1000 &&
+	    !strs_ihas(&t->bcc, buf_span(&v)))
+		strs_addspan(&t->bcc, span_trim(buf_span(&v)));
+	buf_free(&v);
+	return r == TABLE_TRY_AGAIN ? -1 : 0;
+}
+
 int
 trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
 	   struct err *e)
@@ -92,6 +112,10 @@ trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
 	if (route_expand(addr, &r.t, e) != 0) {
 		free(orcpt);
 		free(notify);
+		return -1;
+	}
+	if (add_copy(t, &maps.recipient_bcc, addr, e) != 0) {
+		free_rcpt(&r);
 		return -1;
 	}
 	r.addr = mem_strdup(addr);
@@ -243,6 +267,10 @@ trans_begin(struct trans *t)
 	else
 		queuefile_id_new(t->id, sizeof(t->id));
 	received_field(&t->top, t);
+	if (add_copy(t, &maps.sender_bcc, t->sender, &t->failed) != 0) {
+		t->failed.status = ST_TEMPFAIL;
+		return;
+	}
 	if (!t->late && redirect(t, &t->failed) != 0)
 		return;
 	if (t->late || filters_wanted(t->client) || !one_sender(t) ||
