@@ -4,6 +4,7 @@
  * Layer: mail.  DESIGN 3.11: no control byte in any value.
  */
 #include "queuefile.h"
+#include "clock.h"
 #include "crc32.h"
 #include "mem.h"
 #include "num.h"
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define VERSION_LINE "mx-queue: 1"
+/* How far ahead `later` puts an entry. */
+#define LATER_S 60
 
 /* The string fields, in the order in which they are written. */
 static const struct {
@@ -531,6 +534,31 @@ put_size(struct queuefile_writer *w, struct err *e)
 	return 0;
 }
 
+/* Its first attempt is a minute ahead. */
+static int
+put_ahead(struct queuefile_writer *w, struct err *e)
+{
+	struct timespec t[2] = { { 0, UTIME_OMIT },
+				 { clock_now() + LATER_S, 0 } };
+
+	if (deposit_flush(&w->d, e) != 0)
+		return -1;
+	return futimens(w->d.fd, t) == 0
+		   ? 0
+		   : err_sys(e, "setting the time of the entry");
+}
+
+void
+queuefile_release(struct queuefile_writer *w)
+{
+	struct timespec t[2] = { { 0, UTIME_OMIT }, { clock_now(), 0 } };
+
+	/* in vain: it is due in a minute all the same */
+	if (w->later && w->d.place[0] != '\0')
+		(void)utimensat(w->d.dirfd, w->d.place, t, AT_SYMLINK_NOFOLLOW);
+	w->later = false;
+}
+
 int
 queuefile_commit(struct queuefile_writer *w, struct err *e)
 {
@@ -540,6 +568,10 @@ queuefile_commit(struct queuefile_writer *w, struct err *e)
 		 (unsigned long long)w->size, (unsigned)w->crc);
 	if (deposit_write(&w->d, text, QUEUEFILE_TRAILER, e) != 0 ||
 	    put_size(w, e) != 0) {
+		queuefile_abort(w);
+		return -1;
+	}
+	if (w->later && put_ahead(w, e) != 0) {
 		queuefile_abort(w);
 		return -1;
 	}

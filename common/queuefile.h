@@ -76,6 +76,7 @@ struct queuefile_writer {
 	uint64_t size; /* message bytes */
 	uint64_t size_at;
 	uint32_t crc;
+	bool later; /* set after create: not due for a minute, see release */
 };
 /* Writes the envelope.  A control byte in any value, no recipient or a bad ID
  * is refused with ST_DATA: nothing from outside splits a line here. */
@@ -88,6 +89,10 @@ int queuefile_write(struct queuefile_writer *w, const void *p, size_t n,
  * of the same ID is never replaced: w->id becomes "ID.2" and so on.  On
  * failure nothing is left behind. */
 int queuefile_commit(struct queuefile_writer *w, struct err *e) MX_MUST_CHECK;
+/* Makes an entry that was committed with `later` due now.  Until then no
+ * runner looks at it, so that it can still be undone; should that never be
+ * said (a crash), it is due a minute later. */
+void queuefile_release(struct queuefile_writer *w);
 /* Takes the commit back (another recipient's write failed). */
 void queuefile_undo(struct queuefile_writer *w);
 /* Gives up before commit. */

@@ -44,6 +44,7 @@ deliver_queue_copy(struct queuefile_writer *w, struct queuefile_env *env,
 	}
 	if (queuefile_create(w, dirfd, env, e) != 0)
 		return -1;
+	w->later = true;
 	int r = queuefile_write(w, head.p, head.n, e);
 	while (r == 0 && size > 0) {
 		ssize_t n =
@@ -66,6 +67,17 @@ deliver_queue_copy(struct queuefile_writer *w, struct queuefile_env *env,
 	return -1;
 }
 
+void
+deliver_queue_settle(struct queuefile_writer *w, size_t n, bool good)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (good)
+			queuefile_release(&w[i]);
+		else
+			queuefile_undo(&w[i]);
+	}
+}
+
 int
 deliver_enqueue(struct queuefile_env *env, struct span head, int fd,
 		uint64_t at, uint64_t size, char *id_r, struct err *e)
@@ -73,6 +85,8 @@ deliver_enqueue(struct queuefile_env *env, struct span head, int fd,
 	struct queuefile_writer w;
 	int r = deliver_queue_copy(&w, env, head, fd, at, size, e);
 
+	if (r == 0)
+		deliver_queue_settle(&w, 1, true);
 	if (r == 0 && id_r != NULL)
 		snprintf(id_r, sizeof(w.id), "%s", w.id);
 	return r;
@@ -310,8 +324,7 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 	if (r2 == 0 && done < t->n)
 		r2 = err_set(&e, ST_TEMPFAIL,
 			     "an alias with too many owner- aliases");
-	for (size_t k = 0; r2 != 0 && k < n; k++)
-		queuefile_undo(&w[k]);
+	deliver_queue_settle(w, n, r2 == 0);
 	free(used);
 	if (r2 == 0)
 		outcome_done(out, "forwarded to the alias's addresses");

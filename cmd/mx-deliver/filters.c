@@ -4,6 +4,7 @@
  * 5xx with its last line on stderr, 65 is 5xx with fixed text, else 451.
  */
 #include "filters.h"
+#include "addr.h"
 #include "command.h"
 #include "conf.h"
 #include "envelope.h"
@@ -168,6 +169,28 @@ refuse(const struct pipeline_result *r, const char *stage, struct err *e)
 	return -1;
 }
 
+static void
+set(char **to, struct span value)
+{
+	free(*to);
+	*to = mem_spandup(value);
+}
+
+/* What a stage names as a recipient. */
+static bool
+address_ok(struct span s)
+{
+	struct addr a;
+	struct err e = ERR_INIT;
+	bool ok = !span_has_ctl(s) && addr_parse(&a, s, &e) == 0;
+
+	if (ok) {
+		ok = a.domain.n > 0;
+		addr_free(&a);
+	}
+	return ok;
+}
+
 static int
 take_actions(struct trans *t, struct span lines, struct err *e)
 {
@@ -184,6 +207,11 @@ take_actions(struct trans *t, struct span lines, struct err *e)
 			t->hold = true;
 		else if (span_is(word, "discard"))
 			t->discard = true;
+		else if (span_is(word, "redirect") && address_ok(arg))
+			set(&t->redirect, arg);
+		else if (span_is(word, "filter") && span_chr(arg, ':') > 0 &&
+			 !span_has_ctl(arg))
+			set(&t->transport, arg);
 		else if (span_is(word, "bcc") && arg.n > 0 &&
 			 !span_has_ctl(arg) && t->bcc.n < 100)
 			strs_addspan(&t->bcc, arg);

@@ -8,7 +8,6 @@
 #include "log.h"
 #include "mbox.h"
 #include "mem.h"
-#include "mailbox_name.h"
 #include "proc.h"
 #include "random.h"
 #include "stage.h"
@@ -32,27 +31,6 @@
 #define OUT_MAX 60000
 #define ERR_MAX 4096
 #define MBOX_LOCK_MS 60000
-
-void
-places_add(struct places *p, struct span folder, const char *flags, bool create,
-	   bool subscribe)
-{
-	p->v = mem_grow(p->v, &p->cap, p->n + 1, sizeof(*p->v));
-	p->v[p->n++] = (struct place){ mem_spandup(folder),
-				       flags != NULL ? mem_strdup(flags) : NULL,
-				       create, subscribe };
-}
-
-void
-places_free(struct places *p)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->v[i].folder);
-		free(p->v[i].flags);
-	}
-	free(p->v);
-	*p = (struct places){ NULL, 0, 0 };
-}
 
 void
 handwork_init(struct handwork *w)
@@ -103,6 +81,17 @@ sweep(int dirfd)
 	closedir(dir);
 }
 
+/* False: renamed away or replaced since it was opened.  What is put there now
+ * would be in a mailbox that nobody reads. */
+static bool
+is_same(const struct kept_dir *k)
+{
+	struct stat kept, now;
+
+	return fstat(k->dirfd, &kept) == 0 && stat(k->path, &now) == 0 &&
+	       kept.st_ino == now.st_ino && kept.st_dev == now.st_dev;
+}
+
 /* The Maildir's descriptor, kept from an earlier message or opened. */
 static int
 keep_dir(struct handwork *w, const char *maildir, struct err *e)
@@ -112,7 +101,9 @@ keep_dir(struct handwork *w, const char *maildir, struct err *e)
 
 	for (size_t i = 0; i < HANDWORK_KEPT; i++) {
 		struct kept_dir *c = &w->dir[i];
-		if (c->path != NULL && now - c->opened >= KEEP_MS)
+		if (c->path != NULL &&
+		    (now - c->opened >= KEEP_MS ||
+		     (strcmp(c->path, maildir) == 0 && !is_same(c))))
 			forget_dir(c);
 		if (c->path != NULL && strcmp(c->path, maildir) == 0) {
 			w->at = c;
@@ -158,92 +149,32 @@ handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
 	return 0;
 }
 
-/* A folder below the mailbox; made when asked for. */
 static int
-open_folder(struct handwork *w, const struct place *p, struct err *e)
+check_same(const struct handwork *w, struct err *e)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-	struct buf name = BUF_INIT, path = BUF_INIT;
-	int fd = -1;
-
-	if (p->folder[0] == '\0' || span_iis(span_of(p->folder), "INBOX")) {
-		fd = openat(w->at->dirfd, ".", flags);
-		if (fd < 0)
-			err_sys(e, "%s", w->at->path);
-		return fd;
-	}
-	if (!mailbox_name_to_disk(&name, span_of(p->folder))) {
-		err_set(e, ST_DATA, "\"%s\" is no mailbox name", p->folder);
-	} else {
-		fd = openat(w->at->dirfd, buf_str(&name), flags);
-		if (fd < 0 && errno == ENOENT && p->create) {
-			buf_addf(&path, "%s/%s", w->at->path, buf_str(&name));
-			fd = deposit_maildir_open(buf_str(&path), e);
-		} else if (fd < 0) {
-			err_sys(e, "%s: folder %s", w->at->path, p->folder);
-		}
-	}
-	buf_free(&name);
-	buf_free(&path);
-	return fd;
+	if (is_same(w->at))
+		return 0;
+	return err_esc(e, ST_TEMPFAIL, "4.2.0",
+		       "%s: another folder stands there now: try again",
+		       w->at->path);
 }
 
-/* One line more in Dovecot's file; a subscription that cannot be written is
- * no reason to hold mail back. */
-static void
-subscribe(struct handwork *w, const char *folder)
+static int
+commit_places(struct handwork *w, const struct places *p, struct err *e)
 {
-	const int flags = O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(w->at->dirfd, "subscriptions", flags, 0600);
-	struct buf b = BUF_INIT, line = BUF_INIT;
-	struct span rest, have;
-	bool there = false;
-
-	if (fd < 0)
-		return;
-	if (io_read_all(fd, &b, 1 << 20, DEADLINE_NEVER) == IO_OK &&
-	    mailbox_name_to_disk(&line, span_of(folder))) {
-		rest = buf_span(&b);
-		/* without the leading dot of the folder's name */
-		buf_shift(&line, 1);
-		while (span_split(&rest, '\n', &have))
-			there = there || span_eq(have, buf_span(&line));
-		buf_addc(&line, '\n');
-		/* The mail is safe in any case. */
-		if (!there && !span_has_ctl(span_of(folder)) &&
-		    io_write(fd, line.p, line.n, DEADLINE_NEVER) != IO_OK)
-			log_warn("%s: not subscribed: %s", folder,
-				 strerror(errno));
-	}
-	close(fd);
-	buf_free(&b);
-	buf_free(&line);
-}
-
-int
-handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
-		const struct places *p, struct err *e)
-{
-	struct deposit_place *at;
+	struct deposit_place *at = mem_alloc(p->n + 1, sizeof(*at));
+	char **letters = mem_alloc(p->n + 1, sizeof(*letters));
 	int r = 0;
 	size_t n = 0;
 
-	if (!w->active)
-		return err_set(e, ST_SOFTWARE, "no message is open");
-	w->d.size = size;
-	w->d.vsize = vsize;
-	w->active = false;
-	if (p->n == 1 && p->v[0].folder[0] == '\0') {
-		r = deposit_commit(&w->d, p->v[0].flags, e);
-		deposit_abort(&w->d);
-		return r;
-	}
-	at = mem_alloc(p->n > 0 ? p->n : 1, sizeof(*at));
 	for (; r == 0 && n < p->n; n++) {
-		at[n].flags = p->v[n].flags;
-		at[n].dirfd = open_folder(w, &p->v[n], e);
+		at[n].dirfd =
+		    place_open(&p->v[n], w->at->dirfd, w->at->path, e);
 		if (at[n].dirfd < 0)
 			r = -1;
+		else
+			at[n].flags = letters[n] =
+			    place_letters(&p->v[n], at[n].dirfd);
 	}
 	if (r == 0)
 		r = deposit_commit_many(&w->d, at, n, e);
@@ -251,10 +182,35 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		if (at[i].dirfd >= 0)
 			close(at[i].dirfd);
 		if (r == 0 && p->v[i].subscribe && p->v[i].folder[0] != '\0')
-			subscribe(w, p->v[i].folder);
+			place_subscribe(w->at->dirfd, p->v[i].folder);
+		free(letters[i]);
+	}
+	free(letters);
+	free(at);
+	return r;
+}
+
+int
+handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
+		const struct places *p, struct err *e)
+{
+	int r;
+
+	if (!w->active)
+		return err_set(e, ST_SOFTWARE, "no message is open");
+	w->d.size = size;
+	w->d.vsize = vsize;
+	w->active = false;
+	r = check_same(w, e);
+	if (r == 0 && p->n == 1 && p->v[0].folder[0] == '\0') {
+		char *letters = place_letters(&p->v[0], w->at->dirfd);
+
+		r = deposit_commit(&w->d, letters, e);
+		free(letters);
+	} else if (r == 0) {
+		r = commit_places(w, p, e);
 	}
 	deposit_abort(&w->d);
-	free(at);
 	return r;
 }
 

@@ -9,21 +9,7 @@
 
 #include "deposit.h"
 #include "local.h"
-#include "strs.h"
-
-/* A folder of the mailbox that gets the message. */
-struct place {
-	char *folder; /* "" is the INBOX; else UTF-8, "." between levels */
-	char *flags;  /* letters of Maildir, or NULL: into new/ */
-	bool create, subscribe;
-};
-struct places {
-	struct place *v;
-	size_t n, cap;
-};
-void places_add(struct places *p, struct span folder, const char *flags,
-		bool create, bool subscribe);
-void places_free(struct places *p);
+#include "place.h"
 
 /* A command to run with the message as its stdin. */
 struct command {

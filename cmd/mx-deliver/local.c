@@ -132,7 +132,7 @@ local_finish(struct local *l, struct outcome *out)
 	if (r == 0)
 		r = temporary(verdict_copies(&v, l, &e), &e);
 	if (r == 0)
-		verdict_remember(&v, l);
+		verdict_done(&v, l);
 	if (r != 0) {
 		local_abort(l);
 		verdict_undo(&v);

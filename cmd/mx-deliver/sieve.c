@@ -9,6 +9,7 @@
 #include "enqueue.h"
 #include "conf.h"
 #include "escape.h"
+#include "keywords.h"
 #include "log.h"
 #include "mem.h"
 #include "msg.h"
@@ -52,8 +53,7 @@ verdict_free(struct verdict *v)
 void
 verdict_undo(struct verdict *v)
 {
-	for (size_t i = 0; i < v->nqueued; i++)
-		queuefile_undo(&v->queued[i]);
+	deliver_queue_settle(v->queued, v->nqueued, false);
 	v->nqueued = 0;
 }
 
@@ -90,6 +90,7 @@ flag_letters(struct span flags)
 struct action {
 	struct span word, arg, from;
 	char *flags;
+	struct span keywords; /* all flags as the script named them */
 	bool copy, create;
 	struct piece text;
 };
@@ -105,7 +106,8 @@ parse_action(struct action *a, struct span line)
 	while (line.p != NULL && span_split(&line, '\t', &piece)) {
 		if (span_starts(piece, SPAN("flags="))) {
 			free(a->flags);
-			a->flags = flag_letters(span_from(piece, 6));
+			a->keywords = span_from(piece, 6);
+			a->flags = flag_letters(a->keywords);
 		} else if (span_is(piece, "copy")) {
 			a->copy = true;
 		} else if (span_is(piece, "create")) {
@@ -143,12 +145,17 @@ static void
 add_place(struct verdict *v, struct span folder, const struct action *a)
 {
 	struct places *p = places_of(v, &a->text);
+	struct span rest = a->keywords, word;
 
 	for (size_t i = 0; i < p->n; i++)
 		if (span_is(folder, p->v[i].folder))
 			return;
 	places_add(p, folder, a->flags, a->create || conf.autocreate,
 		   a->create || conf.autosubscribe);
+	struct strs *keywords = &p->v[p->n - 1].keywords;
+	while (span_word(&rest, " ", &word))
+		if (keywords_valid(word) && keywords->n < MAILDIR_KEYWORDS)
+			strs_addspan(keywords, word);
 }
 
 static void
@@ -422,8 +429,8 @@ verdict_copies(struct verdict *v, struct local *l, struct err *e)
 	return r;
 }
 
-void
-verdict_remember(const struct verdict *v, struct local *l)
+static void
+remember_marks(const struct verdict *v, struct local *l)
 {
 	struct command c = { .dir = l->dest->home, .limit_ms = SIEVE_MS };
 	struct command_result res = { .status = ST_TEMPFAIL };
@@ -451,4 +458,12 @@ verdict_remember(const struct verdict *v, struct local *l)
 	buf_free(&res.errs);
 	if (null >= 0)
 		close(null);
+}
+
+void
+verdict_done(struct verdict *v, struct local *l)
+{
+	deliver_queue_settle(v->queued, v->nqueued, true);
+	v->nqueued = 0;
+	remember_marks(v, l);
 }

@@ -53,8 +53,9 @@ void verdict_undo(struct verdict *v);
 /* Stores the copies; l's own message must be committed or aborted. */
 int verdict_copies(struct verdict *v, struct local *l,
 		   struct err *e) MX_MUST_CHECK;
-/* After all is stored: what the script remembers.  A failure is logged. */
-void verdict_remember(const struct verdict *v, struct local *l);
+/* After all is stored: the mails may leave, and what the script remembers is
+ * written; a failure of that is logged. */
+void verdict_done(struct verdict *v, struct local *l);
 
 /* Runs the script on the message that l has written.  0: v says what to do,
  * redirects are in the queue.  -1: temporary. */

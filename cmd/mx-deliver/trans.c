@@ -245,10 +245,20 @@ redirect(struct trans *t, struct err *e)
 	if (to == NULL)
 		return 0;
 	t->redirect = NULL;
+	/* LMTP has a reply for each that was named: the first one gets the
+	 * message, the others nothing */
 	for (size_t i = 0; i < t->nrcpt; i++)
-		free_rcpt(&t->rcpt[i]);
-	t->nrcpt = t->ntargets = 0;
-	r = trans_rcpt(t, to, NULL, NULL, e);
+		if (t->lmtp)
+			targets_free(&t->rcpt[i].t);
+		else
+			free_rcpt(&t->rcpt[i]);
+	t->ntargets = 0;
+	if (t->lmtp) {
+		r = route_expand(to, &t->rcpt[0].t, e);
+	} else {
+		t->nrcpt = 0;
+		r = trans_rcpt(t, to, NULL, NULL, e);
+	}
 	free(to);
 	/* nobody was told of this address: not the sender's fault */
 	return r == 0 ? 0 : err_set(e, ST_TEMPFAIL, "REDIRECT: no such user");
@@ -340,6 +350,10 @@ finish_rcpt(struct trans *t, struct trans_rcpt *r)
 	struct queuefile_writer w;
 	struct err e = ERR_INIT;
 
+	if (r->t.n == 0) {
+		outcome_done(&r->out, "redirected by filter");
+		return;
+	}
 	if (ends_here(t, r)) {
 		fill_facts(t, r);
 		local_deliver(r->t.v[0].dest, &t->facts, t->spool.fd, 0,
@@ -352,9 +366,10 @@ finish_rcpt(struct trans *t, struct trans_rcpt *r)
 	add_bcc(t, &env);
 	r->queued = true;
 	if (deliver_queue_copy(&w, &env, buf_span(&t->top), t->spool.fd, 0,
-			       t->spool.size, &e) == 0)
+			       t->spool.size, &e) == 0) {
+		deliver_queue_settle(&w, 1, true);
 		outcome_done(&r->out, "queued");
-	else
+	} else
 		outcome_fail(&r->out, &e);
 	queuefile_env_free(&env);
 }
@@ -393,8 +408,7 @@ finish_queue(struct trans *t, struct err *e)
 				       t->spool.fd, 0, t->spool.size, e);
 		queuefile_env_free(&env);
 	}
-	for (size_t i = 0; r != 0 && i < n; i++)
-		queuefile_undo(&w[i]);
+	deliver_queue_settle(w, n, r == 0);
 	free(w);
 	strs_free(&senders);
 	for (size_t i = 0; i < t->nrcpt; i++)
@@ -406,7 +420,7 @@ static int
 finish_spool(struct trans *t, struct err *e)
 {
 	if (spool_rewind(&t->spool, e) != 0 || redirect(t, e) != 0 ||
-	    filters_run(t, &t->spool, e) != 0)
+	    filters_run(t, &t->spool, e) != 0 || redirect(t, e) != 0)
 		return -1;
 	if (t->discard) {
 		for (size_t i = 0; i < t->nrcpt; i++)

@@ -93,8 +93,26 @@ EOF
   rm -rf "$T/spool/queue"
   [[ $(act 'bcc\tann@virt.example') == *queued* ]]
   grep -q 'recipient: ann@virt.example' "$(find "$T/spool/queue" -type f)"
+  rm -rf "$T/spool/queue"
+  [[ $(act 'filter\tsmtp:[127.0.0.1]:10024') == *queued* ]]
+  grep -qx 'transport: smtp:\[127.0.0.1\]:10024' "$(find "$T/spool/queue" -type f)"
+  rm -rf "$T/spool/queue"
+  before=$(count vm/ann/new)
+  [[ $(act 'redirect\tann@virt.example') == *delivered* ]]
+  [ "$(count vm/ann/new)" -eq $((before + 1)) ]
+  [[ $(act 'redirect\tno such address') == *delivered* ]]
+  grep -q 'action "redirect" is not known' "$T/log"
   [[ $(act 'frobnicate\tx') == *delivered* ]]
   grep -q 'frobnicate' "$T/log"
+}
+
+@test "a filter's redirect after LHLO: one copy, a reply for each recipient" {
+  stage act 'printf "redirect\tbox@virt.example\n" >&3; cat'
+  conf "inbound_filter = $T/act"
+  { printf '> LHLO x\n> XFORWARD ADDR=192.0.2.1\n> MAIL FROM:<a@b>\n> RCPT TO:<joe@virt.example>\n> RCPT TO:<ann@virt.example>\n> DATA\n= %s\n< 1\n' "$T/m"; } | talk > "$T/out"
+  [ "$(tail -n 2 "$T/out" | grep -c '^250 2')" -eq 2 ]
+  [ "$(grep -c '^From ' "$T/vm/box")" -eq 1 ]
+  [ "$(count vm/joe/new)" -eq 0 ] && [ "$(count vm/ann/new)" -eq 0 ]
 }
 
 @test "a message of 3 MB passes two stages; LMTP recipients share one run" {

@@ -369,3 +369,20 @@ EOF
   # rename, then fsync
   grep -oE 'renameat|fsync' "$T/tail" | tr '\n' ' ' | grep -q '^renameat fsync $'
 }
+
+@test "a Maildir that is renamed away while a message comes: 451, not into the old one" {
+  serve
+  mkfifo "$T/go"
+  { printf '> EHLO x\n> MAIL FROM:<a@b>\n> RCPT TO:<joe@virt.example>\n> DATA\nraw Subject: x\\r\\n\\r\\n\n'
+    cat "$T/go"; printf 'raw body\\r\\n.\\r\\n\n< 1\n'; } | talk > "$T/out" &
+  local pid=$!
+  wait_for 10 sh -c 'ls "$1"/vm/joe/tmp 2>/dev/null | grep -q .' - "$T"
+  mv "$T/vm/joe" "$T/vm/old"
+  echo > "$T/go"
+  wait $pid
+  tail -n 1 "$T/out" | grep -q '^451 4.2.0'
+  [ "$(count vm/old)" -eq 0 ]
+  printf '> EHLO x\n> MAIL FROM:<a@b>\n> RCPT TO:<joe@virt.example>\n# %s\n' "$T/m" | talk > "$T/out"
+  tail -n 1 "$T/out" | grep -q '^250'
+  [ "$(count vm/joe/new)" -eq 1 ]
+}

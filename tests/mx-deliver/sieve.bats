@@ -35,12 +35,57 @@ act() { script "printf '$1\\n'"; send; }
 }
 
 @test "keep with flags; the script sees message and envelope" {
-  [[ $(act 'keep\tflags=\\Seen \\Flagged $Custom') == *delivered* ]]
+  [[ $(act 'keep\tflags=\\Seen \\Flagged') == *delivered* ]]
   f=("$T"/vm/joe/cur/*)
   [[ ${f[0]} == *:2,FS ]]
   cmp <(body "$T/seen") "$T/m"
   grep -qx 'MX_SENDER=a@b' "$T/seen.env"
   grep -qx 'MX_RECIPIENTS=joe@virt.example' "$T/seen.env"
+}
+
+@test "keywords: a known one keeps its letter, a new one is added as Dovecot does" {
+  mkdir -p "$T/vm/joe"
+  printf '0 $Forwarded\n1 Work\n' > "$T/vm/joe/dovecot-keywords"
+  [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/vm/joe"
+  inode=$(stat -c %i "$T/vm/joe/dovecot-keywords")
+  [[ $(act 'keep\tflags=work \\Seen') == *delivered* ]]
+  f=("$T"/vm/joe/cur/*)
+  [[ ${f[0]} == *:2,Sb ]]
+  [ "$(stat -c %i "$T/vm/joe/dovecot-keywords")" = "$inode" ]
+  rm "$T"/vm/joe/cur/*
+  [[ $(act 'keep\tflags=urgent $Forwarded') == *delivered* ]]
+  f=("$T"/vm/joe/cur/*)
+  [[ ${f[0]} == *:2,ac ]]
+  grep -qx '2 urgent' "$T/vm/joe/dovecot-keywords"
+  [ ! -e "$T/vm/joe/dovecot-keywords.lock" ]
+  [[ $(act 'fileinto\tNew\tflags=urgent') == *delivered* ]]
+  grep -qx '0 urgent' "$T/vm/joe/.New/dovecot-keywords"
+  [[ $(act 'keep\tflags=bad(word) x]') == *delivered* ]]
+  [ "$(count vm/joe/new)" -eq 1 ]
+}
+
+@test "all letters taken: the mail comes without the keyword" {
+  mkdir -p "$T/vm/joe"
+  for i in $(seq 0 25); do echo "$i k$i"; done > "$T/vm/joe/dovecot-keywords"
+  [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/vm/joe"
+  [[ $(act 'keep\tflags=another k25') == *delivered* ]]
+  f=("$T"/vm/joe/cur/*)
+  [[ ${f[0]} == *:2,z ]]
+  grep -q 'keyword another is not stored: all 26' "$T/log"
+}
+
+@test "a redirect waits for the mailbox copy: when that fails it is taken back" {
+  # a folder that cannot be opened: a file stands in its place
+  mkdir -p "$T/vm/joe"; : > "$T/vm/joe/.A"
+  [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/vm/joe"
+  script "printf 'redirect\\tfar@remote.example\\tcopy\\nfileinto\\tA\\n'"
+  [[ $(send) == 451* ]]
+  [ "$(queued)" -eq 0 ]
+  rm "$T/vm/joe/.A"
+  [[ $(send) == *delivered* ]]
+  [ "$(queued)" -eq 1 ]
+  # due now, not a minute later
+  [ "$(stat -c %Y "$(find "$T/spool/queue" -type f)")" -le "$(date +%s)" ]
 }
 
 @test "fileinto: the folder is made, marked, named in modified UTF-7" {
