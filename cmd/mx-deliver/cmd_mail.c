@@ -86,6 +86,10 @@ mail_param(struct session *x, struct span name, struct span value)
 		t->flags &= ~QUEUEFILE_8BIT;
 	} else if (span_iis(name, "SMTPUTF8") && value.p == NULL) {
 		t->flags |= QUEUEFILE_UTF8;
+	} else if (span_iis(name, "REQUIRETLS") && value.p == NULL &&
+		   x->trusted) {
+		/* RFC 8689; it came under TLS, mx-recv says */
+		t->flags |= QUEUEFILE_REQUIRETLS;
 	} else if (span_iis(name, "RET") && t->ret == NULL &&
 		   (span_iis(value, "FULL") || span_iis(value, "HDRS"))) {
 		t->ret = mem_strdup(span_iis(value, "FULL") ? "FULL" : "HDRS");

@@ -120,7 +120,8 @@ hello(struct session *x, struct span arg, bool lmtp)
 		stream_puts(&x->s, "250-XFORWARD NAME ADDR PORT PROTO HELO "
 				   "IDENT SOURCE LOGIN TLS\r\n"
 				   "250-XACTION HOLD REDIRECT FILTER BCC "
-				   "LATE\r\n");
+				   "LATE\r\n"
+				   "250-REQUIRETLS\r\n");
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		stream_printf(&x->s, "250%c%s\r\n",
 			      i + 1 < ARRAY_LEN(lines) ? '-' : ' ', lines[i]);

@@ -8,6 +8,7 @@
 #include "escape.h"
 #include "log.h"
 #include "mem.h"
+#include "rates.h"
 
 #include <stdlib.h>
 
@@ -231,7 +232,7 @@ cmd_auth(struct session *s, struct span args)
 	struct err e = ERR_INIT;
 	struct reply r;
 
-	if (!allowed(s, &r))
+	if (!allowed(s, &r) || rates_over(s, RATE_AUTH, &r))
 		return r;
 	if (!span_word(&args, " ", &mech))
 		return reply_syntax("AUTH mechanism");

@@ -3,6 +3,7 @@
  * RFC 5321 4.1.1.4, 3030; THREATS 1 to 5, 11, 40.
  */
 #include "cmd.h"
+#include "complete.h"
 
 #include "link.h"
 #include "log.h"
@@ -13,6 +14,7 @@
 #include "received.h"
 #include "restrict.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Beyond the limit a refused message is still read, up to so much more. */
@@ -23,6 +25,14 @@ policy(const struct session *s)
 {
 	return s->conf->p.forbid_bare_lf == FORBID_LF_REJECT ? WIRE_REJECT
 							     : WIRE_NORMALIZE;
+}
+
+static struct reply
+no_recipients(const struct session *s)
+{
+	/* RFC 2033 4.2: 503 for LMTP. */
+	return reply_make(s->lmtp ? 503 : 554, "5.5.1",
+			  "Error: no valid recipients");
 }
 
 /* PREPEND: above everything else. */
@@ -53,7 +63,7 @@ message_begin(struct session *s, bool dots, struct reply *r)
 	bool ok = true;
 
 	if (s->rcpts == 0) {
-		*r = reply_make(554, "5.5.1", "Error: no valid recipients");
+		*r = no_recipients(s);
 		return false;
 	}
 	if (restrict_data(s, r) || milters_data(s, r))
@@ -76,6 +86,8 @@ message_begin(struct session *s, bool dots, struct reply *r)
 			link_write(s, buf_span(&field));
 	}
 	buf_free(&field);
+	if (ok && s->conf->p.add_missing_headers)
+		s->complete = complete_new(s);
 	return ok;
 }
 
@@ -87,15 +99,30 @@ over_limit(const struct session *s, uint64_t extra)
 	return limit > 0 && s->wire.bytes > (uint64_t)limit + extra;
 }
 
+/* To the milters, which want it whole, or on to the delivery side. */
+static void
+pass_bytes(struct session *s, struct span stored)
+{
+	if (milters_holding(s))
+		milters_write(s, stored);
+	else
+		link_write(s, stored);
+}
+
 static void
 message_piece(struct session *s)
 {
 	if (over_limit(s, 0) && s->drop != DROP_LINK)
 		s->drop = DROP_SIZE;
-	if (milters_holding(s))
-		milters_write(s, buf_span(&s->piece));
-	else
-		link_write(s, buf_span(&s->piece));
+	if (s->complete != NULL) {
+		struct buf out = BUF_INIT;
+
+		complete_feed(s->complete, buf_span(&s->piece), &out);
+		pass_bytes(s, buf_span(&out));
+		buf_free(&out);
+	} else {
+		pass_bytes(s, buf_span(&s->piece));
+	}
 	buf_clear(&s->piece);
 }
 
@@ -118,41 +145,104 @@ too_large(struct session *s)
 	return r;
 }
 
-/* The message is whole: one reply, and the transaction is over. */
+/* What may still be said against the whole message: true and the reply. */
+static bool
+refused(struct session *s, struct reply *r)
+{
+	if (s->drop == DROP_SIZE) {
+		*r = too_large(s);
+		return true;
+	}
+	if (s->wire.bare_lf && policy(s) == WIRE_REJECT) {
+		*r = reply_make(521, "5.5.2", "%s Error: bare <LF> received",
+				s->conf->site.myhostname);
+		r->close = true;
+	} else if (s->drop != DROP_LINK && restrict_end(s, r)) {
+		return true;
+	} else if (!s->actions.discard && milters_holding(s) &&
+		   milters_message(s, r)) {
+		return true;
+	} else if (s->actions.discard ||
+		   (milters_holding(s) ? milters_send(s, r)
+				       : link_actions(s, r))) {
+		return false;
+	}
+	restrict_log(s, "reject", "END-OF-MESSAGE", r);
+	return true;
+}
+
+/* LMTP: the next recipient's reply (RFC 2033 4.2). */
+static struct reply
+next_verdict(struct session *s)
+{
+	struct reply r = { 0 };
+
+	if (s->lmtp_reply.code != 0) {
+		r = s->lmtp_reply;
+		r.text = BUF_INIT;
+		buf_addspan(&r.text, buf_span(&s->lmtp_reply.text));
+		r.close = false;
+	} else {
+		r = link_verdict(s);
+		if (r.code / 100 != 2)
+			restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+	}
+	if (--s->lmtp_left > 0) {
+		r.then = next_verdict;
+	} else {
+		session_end_mail(s);
+		cmd_xforward_reset(s);
+	}
+	return r;
+}
+
+/* The message is whole: one reply (LMTP: one a recipient), and the
+ * transaction is over. */
 static struct reply
 message_end(struct session *s)
 {
 	struct reply r;
 
-	if (s->drop == DROP_SIZE) {
-		r = too_large(s);
-	} else if (s->wire.bare_lf && policy(s) == WIRE_REJECT) {
-		r = reply_make(521, "5.5.2", "%s Error: bare <LF> received",
-			       s->conf->site.myhostname);
-		r.close = true;
-		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
-	} else if (s->drop != DROP_LINK && restrict_end(s, &r)) {
-		/* r says why */
-	} else if (!s->actions.discard && milters_holding(s) &&
-		   milters_message(s, &r)) {
-		/* so does it here */
-	} else if (s->actions.discard) {
-		r = reply_make(250, "2.0.0", "Ok: discarded as %s",
-			       s->queue_id);
-	} else if (milters_holding(s) ? !milters_send(s, &r)
-				      : !link_actions(s, &r)) {
-		restrict_log(s, "reject", "END-OF-MESSAGE", &r);
-	} else {
-		r = link_finish(s);
-		if (r.code / 100 != 2)
-			restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+	if (s->complete != NULL && s->drop == DROP_NO) {
+		struct buf out = BUF_INIT;
+
+		complete_finish(s->complete, &out);
+		pass_bytes(s, buf_span(&out));
+		buf_free(&out);
+	}
+	if (!refused(s, &r)) {
+		if (s->actions.discard) {
+			r = reply_make(250, "2.0.0", "Ok: discarded as %s",
+				       s->queue_id);
+		} else {
+			r = link_finish(s);
+			if (r.code / 100 != 2)
+				restrict_log(s, "reject", "END-OF-MESSAGE", &r);
+		}
 	}
 	if (s->wire.bare_lf || s->wire.bare_cr)
 		log_info("%s: message from %s has bare %s", s->queue_id, s->who,
 			 !s->wire.bare_cr   ? "LF"
 			 : !s->wire.bare_lf ? "CR"
 					    : "CR and LF");
+	s->lmtp_left = s->lmtp && !r.close ? s->rcpts - 1 : 0;
+	if (s->lmtp_left > 0) {
+		/* One that is not the delivery side's counts for all. */
+		if (!link_verdicts(s)) {
+			s->lmtp_reply = r;
+			s->lmtp_reply.text = BUF_INIT;
+			buf_addspan(&s->lmtp_reply.text, buf_span(&r.text));
+			if (r.esc != NULL && r.esc != s->esc_mem) {
+				snprintf(s->esc_mem, sizeof(s->esc_mem), "%s",
+					 r.esc);
+				s->lmtp_reply.esc = s->esc_mem;
+			}
+		}
+		r.then = next_verdict;
+		return r;
+	}
 	session_end_mail(s);
+	cmd_xforward_reset(s);
 	return r;
 }
 
@@ -281,7 +371,7 @@ bdat_refused(struct session *s, uint64_t n, struct reply *r)
 	else if (!s->in_mail)
 		*r = reply_make(503, "5.5.1", "Error: need MAIL command");
 	else if (s->rcpts == 0)
-		*r = reply_make(554, "5.5.1", "Error: no valid recipients");
+		*r = no_recipients(s);
 	else if (limit > 0 && n + (s->bdat ? s->wire.bytes : 0) >
 				  (uint64_t)limit * 2 + DRAIN_EXTRA)
 		*r = too_large(s);

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "mem.h"
 #include "milters.h"
+#include "rates.h"
 #include "restrict.h"
 #include "tls.h"
 
@@ -21,9 +22,17 @@ take_name(struct session *s, struct span name)
 	    span_chr(name, ' ') >= 0)
 		return false;
 	session_end_mail(s);
+	cmd_xforward_reset(s);
 	free(s->helo);
 	s->helo = mem_spandup(name);
 	return true;
+}
+
+/* RFC 2033 4.1 */
+static struct reply
+wrong_hello(void)
+{
+	return reply_make(500, "5.5.1", "Error: this is LMTP: say LHLO");
 }
 
 struct reply
@@ -31,6 +40,8 @@ cmd_helo(struct session *s, struct span args)
 {
 	struct reply r;
 
+	if (s->lmtp)
+		return wrong_hello();
 	if (!take_name(s, args))
 		return reply_syntax("HELO hostname");
 	s->esmtp = false;
@@ -47,35 +58,65 @@ offer(struct session *s, struct reply *r, const char *word, const char *value)
 	buf_addf(&r->text, "\n%s%s%s", word, *value != '\0' ? " " : "", value);
 }
 
-struct reply
-cmd_ehlo(struct session *s, struct span args)
+/* EHLO or LHLO: what there is. */
+static struct reply
+hello(struct session *s, struct span args)
 {
 	const char *mechs;
-	char size[32] = "";
+	char text[200] = "";
 	struct reply r;
 
 	if (!take_name(s, args))
-		return reply_syntax("EHLO hostname");
+		return reply_syntax(s->lmtp ? "LHLO hostname"
+					    : "EHLO hostname");
 	s->esmtp = true;
 	if (restrict_helo(s, &r) || milters_helo(s, &r))
 		return r;
 	r = reply_make(250, NULL, "%s", s->conf->site.myhostname);
 	if (s->conf->p.message_size_limit > 0)
-		snprintf(size, sizeof(size), "%lld",
+		snprintf(text, sizeof(text), "%lld",
 			 (long long)s->conf->p.message_size_limit);
 	offer(s, &r, "PIPELINING", "");
-	offer(s, &r, "SIZE", size);
+	offer(s, &r, "SIZE", text);
 	if (s->conf->tls != NULL && !s->tls)
 		offer(s, &r, "STARTTLS", "");
 	mechs = cmd_auth_mechanisms(s);
 	if (*mechs != '\0')
 		offer(s, &r, "AUTH", mechs);
+	if (cmd_xclient_offered(s))
+		offer(s, &r, "XCLIENT",
+		      "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT "
+		      "REVERSE_NAME");
+	if (cmd_xforward_offered(s))
+		offer(s, &r, "XFORWARD",
+		      "NAME ADDR PORT PROTO HELO IDENT SOURCE");
 	offer(s, &r, "ENHANCEDSTATUSCODES", "");
 	offer(s, &r, "8BITMIME", "");
 	offer(s, &r, "DSN", "");
+	/* RFC 8689 2: under TLS only. */
+	if (s->tls)
+		offer(s, &r, "REQUIRETLS", "");
+	/* RFC 9422 */
+	snprintf(text, sizeof(text), "RCPTMAX=%lld",
+		 (long long)s->conf->p.recipient_limit);
+	offer(s, &r, "LIMITS", text);
 	offer(s, &r, "SMTPUTF8", "");
 	offer(s, &r, "CHUNKING", "");
 	return r;
+}
+
+struct reply
+cmd_ehlo(struct session *s, struct span args)
+{
+	return s->lmtp ? wrong_hello() : hello(s, args);
+}
+
+struct reply
+cmd_lhlo(struct session *s, struct span args)
+{
+	return s->lmtp
+		   ? hello(s, args)
+		   : reply_make(500, "5.5.2", "Error: command not recognized");
 }
 
 /* What the log and the Received field say of the connection. */
@@ -99,8 +140,10 @@ cmd_tls_handshake(struct session *s)
 {
 	struct reply r = { 0 };
 	struct err e = ERR_INIT;
-	deadline_t d = clock_deadline(s->conf->p.timeout);
+	deadline_t d = clock_deadline(s->conf->p.starttls_timeout);
 
+	if (rates_over(s, RATE_TLS, &r))
+		return r;
 	if (s->conf->tls == NULL) {
 		log_error("a session of mode %s needs smtpd_tls_cert_file",
 			  s->conf->mode->name);

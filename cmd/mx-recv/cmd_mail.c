@@ -11,6 +11,7 @@
 #include "milters.h"
 #include "num.h"
 #include "queue_id.h"
+#include "rates.h"
 #include "restrict.h"
 
 /* Text of a parameter as xtext that decodes to nothing odd. */
@@ -79,10 +80,22 @@ parm_auth(struct session *s, struct span v)
 	return span_is(v, "<>") || is_xtext(v, 500);
 }
 
+/* RFC 8689 4.2.1: under TLS, and only where the next side keeps it. */
+static bool
+parm_requiretls(struct session *s, struct span v)
+{
+	s->requiretls = true;
+	return v.p == NULL && s->tls;
+}
+
 static const struct parm mail_parms[] = {
-	{ "SIZE", parm_size },     { "BODY", parm_body },
-	{ "SMTPUTF8", parm_utf8 }, { "RET", parm_ret },
-	{ "ENVID", parm_envid },   { "AUTH", parm_auth },
+	{ "REQUIRETLS", parm_requiretls },
+	{ "SIZE", parm_size },
+	{ "BODY", parm_body },
+	{ "SMTPUTF8", parm_utf8 },
+	{ "RET", parm_ret },
+	{ "ENVID", parm_envid },
+	{ "AUTH", parm_auth },
 };
 
 /* The words behind the path.  True, or false and the reply. */
@@ -176,7 +189,7 @@ cmd_mail(struct session *s, struct span args)
 	struct reply r;
 	bool bad;
 
-	if (s->conf->p.helo_required && s->helo == NULL)
+	if ((s->conf->p.helo_required || s->lmtp) && s->helo == NULL)
 		return reply_make(503, "5.5.1", "Error: send HELO/EHLO first");
 	session_end_mail(s);
 	s->utf8 = s->esmtp && wants_utf8(args);
@@ -195,6 +208,10 @@ cmd_mail(struct session *s, struct span args)
 		session_end_mail(s);
 		return reply_make(552, "5.3.4",
 				  "Message size exceeds fixed limit");
+	}
+	if (rates_over(s, RATE_MESSAGE, &r)) {
+		session_end_mail(s);
+		return r;
 	}
 	s->in_mail = true;
 	session_actions_copy(&s->actions, &s->lasting);
@@ -259,6 +276,17 @@ log_client(struct session *s)
 	s->logged = true;
 	log_event_begin(&ev, s->queue_id);
 	log_event_add(&ev, "client", "%s", s->who);
+	if (s->forwarded) {
+		const char *name = s->forward[FORWARD_NAME];
+		const char *addr = s->forward[FORWARD_ADDR];
+
+		log_event_add(&ev, "orig_client", "%s[%s]",
+			      name != NULL && *name ? name : "unknown",
+			      addr != NULL && *addr ? addr : "unknown");
+		if (s->forward[FORWARD_IDENT] != NULL)
+			log_event_add(&ev, "orig_queue_id", "%s",
+				      s->forward[FORWARD_IDENT]);
+	}
 	if (s->auth_user != NULL) {
 		log_event_add(&ev, "sasl_method", "%s", s->auth_method);
 		log_event_add(&ev, "sasl_username", "%s", s->auth_user);
@@ -299,6 +327,8 @@ cmd_rcpt(struct session *s, struct span args)
 		return r;
 	if (s->rcpts >= s->conf->p.recipient_limit)
 		return reply_make(452, "4.5.3", "Error: too many recipients");
+	if (rates_over(s, RATE_RCPT, &r))
+		return r;
 	if (restrict_rcpt(s, &r)) {
 		milters_rcpt_refused(s, rest, &r);
 		return r;

@@ -7,6 +7,10 @@
 const struct command session_commands[] = {
 	{ "HELO", WHEN_ANY | WHEN_PRE_TLS, CMD_LAST | CMD_JUNK, cmd_helo },
 	{ "EHLO", WHEN_ANY | WHEN_PRE_TLS, CMD_LAST | CMD_JUNK, cmd_ehlo },
+	{ "LHLO", WHEN_ANY | WHEN_PRE_TLS, CMD_LAST | CMD_JUNK, cmd_lhlo },
+	{ "XCLIENT", WHEN_NO_MAIL | WHEN_PRE_TLS, CMD_LONG | CMD_LAST,
+	  cmd_xclient },
+	{ "XFORWARD", WHEN_HELLO | WHEN_NO_MAIL, 0, cmd_xforward },
 	{ "STARTTLS", WHEN_NO_MAIL | WHEN_PRE_TLS, CMD_LAST, cmd_starttls },
 	{ "AUTH", WHEN_NO_MAIL, CMD_LONG | CMD_LAST, cmd_auth },
 	{ "MAIL", WHEN_NO_MAIL, 0, cmd_mail },
@@ -31,6 +35,7 @@ cmd_rset(struct session *s, struct span args)
 	if (args.n > 0)
 		return reply_syntax("RSET");
 	session_end_mail(s);
+	cmd_xforward_reset(s);
 	return reply_make(250, "2.0.0", "Ok");
 }
 

@@ -19,6 +19,8 @@ const struct server_mode conf_modes[] = {
 	{ .name = "smtp", .port = 25 },
 	{ .name = "submission", .port = 587 },
 	{ .name = "submissions", .tls = true, .port = 465 },
+	{ .name = "lmtp", .port = 24 },
+	{ .name = "reinject" },
 };
 const size_t conf_nmodes = ARRAY_LEN(conf_modes);
 
@@ -32,6 +34,8 @@ static const struct param rows[] = {
 	  "who takes the mail: unix:, inet: or exec:, ESMTP or LMTP"),
 	P(STR, auth_socket, "auth_socket", "unix:$run_directory/auth", 0, 0,
 	  NULL, "who checks passwords: the Dovecot auth protocol"),
+	P(STR, mail_name, "mail_name", "mx", 0, 0, NULL,
+	  "for smtpd_banner: what this is called"),
 	P(STR, banner, "smtpd_banner", "$myhostname ESMTP", 0, 0, NULL,
 	  "text behind 220"),
 	P(LIST, mydestination, "mydestination",
@@ -157,6 +161,8 @@ static const struct param rows[] = {
 	  NULL, "longest command line"),
 	P(TIME, timeout, "smtpd_timeout", "300s", 0, 0, "s",
 	  "time for a command, and for a reply to be taken"),
+	P(TIME, starttls_timeout, "smtpd_starttls_timeout", "300s", 0, 0, "s",
+	  "time for a TLS handshake"),
 	P(INT, soft_error_limit, "smtpd_soft_error_limit", "10", 0, 1000000,
 	  NULL, "errors before replies are delayed"),
 	P(INT, hard_error_limit, "smtpd_hard_error_limit", "20", 1, 1000000,
@@ -227,6 +233,38 @@ static const struct param rows[] = {
 	  "CAs of client certificates"),
 	P(STR, sasl_service, "smtpd_sasl_service", "smtp", 0, 0, NULL,
 	  "service name for the auth server"),
+	P(LIST, xclient_hosts, "smtpd_authorized_xclient_hosts", "", 0, 0, NULL,
+	  "hosts that may speak for another client (XCLIENT)"),
+	P(LIST, xforward_hosts, "smtpd_authorized_xforward_hosts", "", 0, 0,
+	  NULL, "hosts whose XFORWARD is believed"),
+	P(STR, upstream_proxy, "smtpd_upstream_proxy_protocol", "", 0, 0, NULL,
+	  "haproxy: each connection begins with a PROXY header"),
+	P(TIME, proxy_timeout, "smtpd_upstream_proxy_timeout", "5s", 0, 0, "s",
+	  "time for that header"),
+	P(LIST, proxy_networks, "proxy_networks", "$mynetworks", 0, 0, NULL,
+	  "proxies that are believed"),
+	P(TIME, rate_unit, "anvil_rate_time_unit", "60s", 0, 0, "s",
+	  "the time that the rate limits are about"),
+	P(INT, rate_connect, "smtpd_client_connection_rate_limit", "0", 0,
+	  1000000, NULL, "connections of a client in that time; 0: no limit"),
+	P(INT, rate_message, "smtpd_client_message_rate_limit", "0", 0, 1000000,
+	  NULL, "MAIL commands of a client in that time"),
+	P(INT, rate_rcpt, "smtpd_client_recipient_rate_limit", "0", 0, 1000000,
+	  NULL, "RCPT commands of a client in that time"),
+	P(INT, rate_auth, "smtpd_client_auth_rate_limit", "0", 0, 1000000, NULL,
+	  "AUTH commands of a client in that time"),
+	P(INT, rate_tls, "smtpd_client_new_tls_session_rate_limit", "0", 0,
+	  1000000, NULL, "TLS handshakes of a client in that time"),
+	P(BOOL, tls_wrappermode, "smtpd_tls_wrappermode", "no", 0, 0, NULL,
+	  "TLS from the first byte, as mode submissions has it"),
+	P(BOOL, enforce_tls, "smtpd_enforce_tls", "no", 0, 0, NULL,
+	  "old: smtpd_tls_security_level = encrypt"),
+	P(BOOL, use_tls, "smtpd_use_tls", "no", 0, 0, NULL,
+	  "old: smtpd_tls_security_level = may, which is the default"),
+	P(BOOL, sasl_header, "smtpd_sasl_authenticated_header", "no", 0, 0,
+	  NULL, "the login's name in the Received field"),
+	P(BOOL, add_missing_headers, "always_add_missing_headers", "no", 0, 0,
+	  NULL, "add Date, Message-ID and From where they are missing"),
 	P(INT, process_limit, "default_process_limit", "100", 1, 5000, NULL,
 	  "most sessions at once"),
 	P(INT, max_use, "max_use", "100", 1, 1000000, NULL,
@@ -250,6 +288,26 @@ static const struct {
 	  "permit_sasl_authenticated, reject" },
 	{ "submission", "smtpd_sender_restrictions",
 	  "reject_sender_login_mismatch" },
+	/* RFC 6409 8: what a user's program left out */
+	{ "submission", "always_add_missing_headers", "yes" },
+	/* final delivery: for others' MTAs, often on a unix socket */
+	{ "lmtp", "smtpd_relay_restrictions", "reject_unauth_destination" },
+	{ "lmtp", "smtpd_peername_lookup", "no" },
+	/* a filter of ours hands a message back: all was checked before */
+	{ "reinject", "smtpd_client_restrictions",
+	  "permit_mynetworks, reject" },
+	{ "reinject", "smtpd_relay_restrictions", "permit_mynetworks, reject" },
+	{ "reinject", "smtpd_recipient_restrictions",
+	  "permit_mynetworks, reject" },
+	{ "reinject", "smtpd_data_restrictions", "reject_unauth_pipelining" },
+	{ "reinject", "smtpd_delay_reject", "no" },
+	{ "reinject", "smtpd_error_sleep_time", "0" },
+	{ "reinject", "smtpd_soft_error_limit", "1001" },
+	{ "reinject", "smtpd_hard_error_limit", "1000" },
+	{ "reinject", "smtpd_authorized_xforward_hosts", "$mynetworks" },
+	{ "reinject", "smtpd_peername_lookup", "no" },
+	{ "reinject", "smtpd_tls_security_level", "none" },
+	{ "reinject", "smtpd_milters", "" },
 };
 
 static struct conf_params shown;
@@ -364,9 +422,37 @@ load_lists(struct conf *c, struct err *e)
 	c->limit_exceptions = match_networks(&c->p.limit_exceptions, e);
 	if (c->limit_exceptions == NULL)
 		return err_prefix(e, "smtpd_client_event_limit_exceptions");
+	c->xclient_hosts = match_networks(&c->p.xclient_hosts, e);
+	if (c->xclient_hosts == NULL)
+		return err_prefix(e, "smtpd_authorized_xclient_hosts");
+	c->xforward_hosts = match_networks(&c->p.xforward_hosts, e);
+	if (c->xforward_hosts == NULL)
+		return err_prefix(e, "smtpd_authorized_xforward_hosts");
+	c->proxy_networks = match_networks(&c->p.proxy_networks, e);
+	if (c->proxy_networks == NULL)
+		return err_prefix(e, "proxy_networks");
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
 	tables_open(&c->rbl_reply_maps, &c->p.rbl_reply_maps);
 	snprintf(c->rbl_code, sizeof(c->rbl_code), "%d", (int)c->p.code_rbl);
+	return 0;
+}
+
+/* What follows from several parameters together. */
+static int
+load_modes(struct conf *c, struct err *e)
+{
+	struct conf_params *p = &c->p;
+
+	c->lmtp = strcmp(c->mode->name, "lmtp") == 0;
+	c->implicit_tls = c->mode->tls || p->tls_wrappermode;
+	if (p->enforce_tls && p->tls_level == TLS_LEVEL_MAY)
+		p->tls_level = TLS_LEVEL_ENCRYPT;
+	p->proxy_protocol = strcmp(p->upstream_proxy, "haproxy") == 0;
+	if (p->upstream_proxy[0] != '\0' && !p->proxy_protocol)
+		return err_set(e, ST_CONFIG,
+			       "smtpd_upstream_proxy_protocol = %s: expected "
+			       "haproxy, or nothing",
+			       p->upstream_proxy);
 	return 0;
 }
 
@@ -382,7 +468,7 @@ load_tls(struct conf *c, struct server *s, struct err *e)
 				     .ca_file = c->p.tls_ca_file,
 				     .ask_client_cert = c->p.tls_ask_ccert,
 				     .alpn = "smtp" };
-	bool wanted = c->p.tls_level != TLS_LEVEL_NONE || c->mode->tls;
+	bool wanted = c->p.tls_level != TLS_LEVEL_NONE || c->implicit_tls;
 
 	if (c->p.tls_cert_file[0] == '\0' && t.chain_files.n == 0) {
 		/* A mode of TLS alone that nobody uses is no reason to stop;
@@ -434,7 +520,8 @@ load_one(struct conf *c, struct server *s, struct err *e)
 	};
 	int r = file == NULL || load_origin(&c->site, e) != 0 ? -1 : 0;
 
-	if (r == 0 && (load_endpoint(s, "delivery", c->p.delivery, &c->delivery,
+	if (r == 0 && (load_modes(c, e) != 0 ||
+		       load_endpoint(s, "delivery", c->p.delivery, &c->delivery,
 				     e) != 0 ||
 		       load_endpoint(s, "auth_socket", c->p.auth_socket,
 				     &c->auth, e) != 0 ||

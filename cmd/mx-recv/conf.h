@@ -64,6 +64,14 @@ struct conf_params {
 	char *tls_cert_file, *tls_key_file, *tls_protocols, *tls_ciphers;
 	char *tls_ca_file, *sasl_service;
 	struct strs tls_chain_files, limit_exceptions;
+	char *upstream_proxy, *mail_name;
+	struct strs xclient_hosts, xforward_hosts, proxy_networks;
+	bool proxy_protocol; /* of upstream_proxy */
+	bool tls_wrappermode, enforce_tls, use_tls, add_missing_headers;
+	bool sasl_header;
+	int64_t starttls_timeout, proxy_timeout, rate_unit, rate_connect,
+	    rate_message;
+	int64_t rate_rcpt, rate_auth, rate_tls;
 	int64_t process_limit, max_use, max_idle, client_limit;
 };
 
@@ -76,7 +84,9 @@ struct conf {
 	struct conf_params p;
 	struct site site; /* as this mode sees it */
 	struct match_list *mydestination, *relay_domains, *mynetworks;
-	struct match_list *limit_exceptions;
+	struct match_list *limit_exceptions, *xclient_hosts, *xforward_hosts;
+	struct match_list *proxy_networks;
+	bool implicit_tls, lmtp;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;
 	struct tables rbl_reply_maps;

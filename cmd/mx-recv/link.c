@@ -23,9 +23,11 @@ static struct {
 	struct smtp_client c;
 	bool open;
 	int endpoint;
-	bool in_mail; /* the peer has a transaction of ours */
-	bool in_data; /* it expects message bytes */
-	int rcpts;    /* accepted by the peer */
+	bool for_lmtp; /* greeted so for our own client */
+	bool in_mail;  /* the peer has a transaction of ours */
+	bool in_data;  /* it expects message bytes */
+	int rcpts;     /* accepted by the peer */
+	int verdicts;  /* replies of LMTP still to be read */
 	struct wire_out out;
 	struct buf chunk;          /* encoded, not yet sent */
 	bool owed;                 /* a BDAT whose reply was not read yet */
@@ -39,7 +41,7 @@ link_close(bool quit)
 	if (L->open)
 		smtp_client_close(&L->c, quit);
 	L->open = L->in_mail = L->in_data = L->owed = false;
-	L->rcpts = 0;
+	L->rcpts = L->verdicts = 0;
 	buf_clear(&L->chunk);
 	smtp_reply_free(&L->refusal);
 }
@@ -80,10 +82,11 @@ link_hello(struct session *s, struct smtp_reply *r, struct err *e)
 	deadline_t d = clock_deadline(REPLY_MS);
 	const char *me = s->conf->site.myhostname;
 
-	if (smtp_client_hello(&L->c, me, false, d, r, e) != 0)
+	/* For LMTP clients a verdict a recipient, where the peer has it. */
+	if (smtp_client_hello(&L->c, me, s->lmtp, d, r, e) != 0)
 		return -1;
 	if (r->code / 100 == 5 &&
-	    smtp_client_hello(&L->c, me, true, d, r, e) != 0)
+	    smtp_client_hello(&L->c, me, !s->lmtp, d, r, e) != 0)
 		return -1;
 	if (r->code / 100 != 2)
 		return err_set(e, ST_TEMPFAIL,
@@ -98,7 +101,8 @@ link_open(struct session *s, struct err *e)
 	struct smtp_reply r = { 0 };
 	int fd, st = -1;
 
-	if (L->open && (L->endpoint != s->conf->delivery || L->c.broken))
+	if (L->open && (L->endpoint != s->conf->delivery || L->c.broken ||
+			L->for_lmtp != s->lmtp))
 		link_close(true);
 	if (L->open)
 		return 0;
@@ -107,6 +111,7 @@ link_open(struct session *s, struct err *e)
 	if (fd < 0)
 		return -1;
 	L->endpoint = s->conf->delivery;
+	L->for_lmtp = s->lmtp;
 	L->open = true;
 	if (smtp_client_open(&L->c, fd, clock_deadline(REPLY_MS), &r, e) != 0)
 		;
@@ -136,12 +141,22 @@ facts(struct session *s, struct span v[9], char *port, size_t size,
 							      : "");
 	v[1] = span_of(net ? s->conn->addr : "");
 	v[2] = span_of(net ? port : "");
-	v[3] = s->esmtp ? SPAN("ESMTP") : SPAN("SMTP");
+	v[3] = span_of(session_proto(s));
 	v[4] = span_of(s->helo);
 	v[5] = span_of(s->queue_id);
 	v[6] = net ? SPAN("REMOTE") : SPAN("LOCAL");
 	v[7] = span_of(s->auth_user);
 	v[8] = buf_span(tls);
+	/* An authorised host spoke for the client: its words, and nothing of
+	 * this connection. */
+	if (!s->forwarded)
+		return;
+	for (size_t i = 0; i < FORWARDS; i++)
+		if (i != FORWARD_IDENT)
+			v[i] = span_of(s->forward[i]);
+	if (s->forward[FORWARD_IDENT] != NULL &&
+	    s->forward[FORWARD_IDENT][0] != '\0')
+		v[FORWARD_IDENT] = span_of(s->queue_id);
 }
 
 /* Queues XFORWARD commands; returns how many, or -1. */
@@ -194,7 +209,8 @@ send_mail(struct session *s, struct err *e)
 		snprintf(size, sizeof(size), " SIZE=%llu",
 			 (unsigned long long)s->claimed);
 	return smtp_client_send(
-	    &L->c, e, "MAIL FROM:<%s>%s%s%s%s", buf_str(&s->sender_text), size,
+	    &L->c, e, "MAIL FROM:<%s>%s%s%s%s%s", buf_str(&s->sender_text),
+	    size, s->requiretls ? " REQUIRETLS" : "",
 	    s->body8 && (caps & SMTP_8BITMIME) ? " BODY=8BITMIME" : "",
 	    s->utf8 && (caps & SMTP_SMTPUTF8) ? " SMTPUTF8" : "",
 	    caps & SMTP_DSN ? buf_str(&s->sender_parms) : "");
@@ -271,6 +287,13 @@ first_rcpt(struct session *s, struct span parms, struct smtp_reply *r,
 
 		if (link_open(s, e) != 0)
 			return -1;
+		if (s->requiretls && !(L->c.caps & SMTP_REQUIRETLS)) {
+			/* RFC 8689 4.2.1 */
+			r->code = 550;
+			memcpy(r->esc, "5.7.30", 7);
+			buf_adds(&r->text, "REQUIRETLS support required");
+			return 0;
+		}
 		if (begin(s, parms, r, &any, e) == 0)
 			return 0;
 		if (!kept || any || attempt > 0)
@@ -291,7 +314,7 @@ link_rcpt(struct session *s, struct span parms)
 		return reply_make(451, "4.3.0",
 				  "Error: mail delivery is not available, try "
 				  "again later");
-	if (L->in_mail && L->c.lmtp && L->rcpts > 0)
+	if (L->in_mail && L->c.lmtp && L->rcpts > 0 && !s->lmtp)
 		/* One verdict a message is what SMTP has (RFC 2033 4.2). */
 		return reply_make(452, "4.5.3", "Error: too many recipients");
 	if (!L->in_mail)
@@ -511,12 +534,40 @@ verdict(struct session *s)
 	r = pass_on(&sr);
 	smtp_reply_free(&sr);
 	/* The transaction is over at the other side, whatever it said. */
+	L->verdicts = L->c.lmtp ? L->rcpts - 1 : 0;
 	L->in_mail = L->in_data = L->owed = false;
 	L->rcpts = 0;
 	if (r.code / 100 != 2 && r.code < 400) {
 		link_close(false);
 		r.code = 451;
 	}
+	return r;
+}
+
+bool
+link_verdicts(struct session *s)
+{
+	return s->lmtp && L->verdicts > 0;
+}
+
+struct reply
+link_verdict(struct session *s)
+{
+	struct smtp_reply sr = { 0 };
+	struct err e = ERR_INIT;
+	struct reply r;
+
+	if (!L->open || L->verdicts == 0)
+		return reply_make(451, "4.3.0",
+				  "Error: mail delivery is not available, try "
+				  "again later");
+	L->verdicts--;
+	if (smtp_client_reply(&L->c, clock_deadline(FINAL_MS), &sr, &e) != 0)
+		return link_fail(s, &e);
+	r = pass_on(&sr);
+	smtp_reply_free(&sr);
+	if (r.code / 100 != 2 && r.code < 400)
+		r.code = 451;
 	return r;
 }
 
@@ -544,7 +595,8 @@ link_abort(struct session *s)
 	(void)s;
 	if (!L->open)
 		return;
-	if (L->c.broken) {
+	if (L->c.broken || L->verdicts > 0) {
+		/* Verdicts that nobody wants any more: another link. */
 		link_close(false);
 		return;
 	}

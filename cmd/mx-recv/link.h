@@ -20,8 +20,12 @@ bool link_actions(struct session *s, struct reply *r);
 bool link_data(struct session *s, struct reply *r);
 /* Stored (LF) bytes of the message; trouble is told by link_finish. */
 void link_write(struct session *s, struct span stored);
-/* The message is whole: the other side's verdict. */
+/* The message is whole: the other side's verdict; in mode lmtp that of the
+ * first recipient. */
 struct reply link_finish(struct session *s);
+/* In mode lmtp: are there others, and the next of them. */
+bool link_verdicts(struct session *s);
+struct reply link_verdict(struct session *s);
 /* Nothing of an open transaction may be delivered. */
 void link_abort(struct session *s);
 

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "mem.h"
 #include "opt.h"
+#include "rates.h"
 #include "sandbox.h"
 #include "server_table.h"
 #include "session.h"
@@ -26,9 +27,10 @@ static struct param_rows params[2];
 
 static const struct program program = {
 	.name = "mx-recv",
-	.synopsis = "mx-recv [--mode smtp|submission|submissions] "
+	.synopsis = "mx-recv "
+		    "[--mode smtp|submission|submissions|lmtp|reinject] "
 		    "[--listen ENDPOINT]...",
-	.meaning = "SMTP and submission server",
+	.meaning = "SMTP, submission and LMTP server",
 	.opts = rows,
 	.nopts = ARRAY_LEN(rows),
 	.options = &options,
@@ -42,7 +44,8 @@ before_drop(struct server *s, bool reload, struct err *e)
 	(void)reload;
 	/* What localtime reads is read before the sandbox closes. */
 	tzset();
-	if (dns_link_start(s, e) != 0 || conf_load(s, e) != 0)
+	if (rates_start(e) != 0 || dns_link_start(s, e) != 0 ||
+	    conf_load(s, e) != 0)
 		return -1;
 	server_tables(s);
 	hold_offer(s, site.data_directory);

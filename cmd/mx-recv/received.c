@@ -13,7 +13,9 @@ received_with(struct buf *b, const struct session *s)
 {
 	/* RFC 6531 4.3: UTF8SMTP...; RFC 3848: ESMTP with S and A. */
 	if (s->utf8)
-		buf_adds(b, "UTF8SMTP");
+		buf_adds(b, s->lmtp ? "UTF8LMTP" : "UTF8SMTP");
+	else if (s->lmtp)
+		buf_adds(b, "LMTP");
 	else
 		buf_adds(b, s->esmtp ? "ESMTP" : "SMTP");
 	if (s->esmtp && s->tls)
@@ -70,6 +72,11 @@ received_make(struct buf *b, struct session *s)
 			buf_addf(&v, "\" (%sverified))",
 				 f.verified ? "" : "not ");
 		}
+	}
+	if (s->conf->p.sasl_header && s->auth_user != NULL) {
+		buf_adds(&v, " (Authenticated sender: ");
+		add_comment_text(&v, s->auth_user);
+		buf_addc(&v, ')');
 	}
 	buf_addf(&v, " by %s (mx) with ", s->conf->site.myhostname);
 	received_with(&v, s);

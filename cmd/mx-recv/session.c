@@ -5,11 +5,13 @@
 #include "session.h"
 
 #include "cmd.h"
+#include "complete.h"
 #include "dns_link.h"
 #include "link.h"
 #include "log.h"
 #include "mem.h"
 #include "milters.h"
+#include "rates.h"
 #include "restrict.h"
 #include "status.h"
 #include "table.h"
@@ -58,7 +60,7 @@ session_in_mynetworks(const struct session *s)
 const char *
 session_proto(const struct session *s)
 {
-	return s->esmtp ? "ESMTP" : "SMTP";
+	return s->lmtp ? "LMTP" : s->esmtp ? "ESMTP" : "SMTP";
 }
 
 bool
@@ -106,7 +108,11 @@ session_end_mail(struct session *s)
 	buf_clear(&s->rcpt_text);
 	buf_clear(&s->first_rcpt);
 	buf_free(&s->piece);
-	s->utf8 = s->body8 = s->bdat = false;
+	s->utf8 = s->body8 = s->bdat = s->requiretls = false;
+	buf_free(&s->lmtp_reply.text);
+	s->lmtp_reply = (struct reply){ 0 };
+	s->lmtp_left = 0;
+	complete_free(&s->complete);
 	s->link_lost = s->logged = false;
 	s->drop = DROP_NO;
 	s->rcpts = 0;
@@ -119,6 +125,7 @@ void
 session_forget(struct session *s)
 {
 	session_end_mail(s);
+	cmd_xforward_reset(s);
 	free(s->helo);
 	free(s->auth_user);
 	free(s->auth_method);
@@ -479,6 +486,16 @@ too_many(const struct session *s)
 			    &e) != TABLE_FOUND;
 }
 
+struct reply
+session_greeting(struct session *s)
+{
+	struct reply r;
+
+	if (restrict_connect(s, &r) || milters_connect(s, &r))
+		return r;
+	return reply_make(220, NULL, "%s", s->conf->p.banner);
+}
+
 static void
 greet(struct session *s)
 {
@@ -493,10 +510,12 @@ greet(struct session *s)
 			       "%s Error: too many connections from %s",
 			       s->conf->site.myhostname, s->conn->addr);
 		r.close = true;
-	} else if (s->conf->mode->tls && (r = cmd_tls_handshake(s)).close)
+	} else if (rates_over(s, RATE_CONNECT, &r))
 		;
-	else if (!restrict_connect(s, &r) && !milters_connect(s, &r))
-		r = reply_make(220, NULL, "%s", s->conf->p.banner);
+	else if (s->conf->implicit_tls && (r = cmd_tls_handshake(s)).close)
+		;
+	else
+		r = session_greeting(s);
 	if (answer(s, r, &good))
 		serve(s);
 }
@@ -514,15 +533,22 @@ session_run(struct server *server, struct server_conn *conn)
 	s.tried = mem_alloc(session_ncommands, sizeof(int));
 	stream_init(&s.s, conn->fd_in, conn->fd_out);
 	s.s.out_deadline = clock_deadline(s.conf->p.timeout);
-	dns_link_client_name(&s);
-	snprintf(s.who, sizeof(s.who), "%.100s[%s]", s.client_name, conn->addr);
-	log_info("connect from %s", s.who);
-	greet(&s);
+	s.lmtp = s.conf->lmtp;
+	if (cmd_proxy(&s)) {
+		if (conn->has_peer)
+			snprintf(s.peer_addr, sizeof(s.peer_addr), "%s",
+				 conn->addr);
+		dns_link_client_name(&s);
+		cmd_xclient_who(&s);
+		log_info("connect from %s", s.who);
+		greet(&s);
+	}
 	session_forget(&s);
 	milters_close(&s);
 	session_actions_clear(&s.lasting);
 	dns_link_forget();
-	log_disconnect(&s);
+	if (s.who[0] != '\0')
+		log_disconnect(&s);
 	/* The descriptors go with the stream. */
 	stream_close(&s.s);
 	conn->fd_in = conn->fd_out = -1;

@@ -54,6 +54,18 @@ struct actions {
 void session_actions_clear(struct actions *a);
 void session_actions_copy(struct actions *to, const struct actions *from);
 
+/* What XFORWARD may say, in the order of its README. */
+enum {
+	FORWARD_NAME,
+	FORWARD_ADDR,
+	FORWARD_PORT,
+	FORWARD_PROTO,
+	FORWARD_HELO,
+	FORWARD_IDENT,
+	FORWARD_SOURCE,
+	FORWARDS
+};
+
 struct session {
 	struct server *server;
 	struct server_conn *conn;
@@ -63,11 +75,16 @@ struct session {
 
 	const char *client_name; /* confirmed, or "unknown" */
 	char *name_mem, *reverse_name;
-	bool name_temp; /* DNS did not answer about it */
-	char who[200];  /* "name[addr]" for logs and replies */
+	bool name_temp;     /* DNS did not answer about it */
+	char who[200];      /* "name[addr]" for logs and replies */
+	char peer_addr[64]; /* who connected, whatever XCLIENT says; "" */
+	/* XFORWARD of an authorised host, for one transaction */
+	char *forward[FORWARDS];
+	bool forwarded;
 
 	char *helo; /* NULL: none yet */
 	bool esmtp, tls;
+	bool lmtp; /* mode lmtp: a reply for each recipient (RFC 2033) */
 	bool unauth_pipelining; /* seen in this session */
 	char *auth_user, *auth_method;
 	bool auth_tried; /* the mechanism list was asked for */
@@ -87,7 +104,7 @@ struct session {
 	struct addr sender;
 	struct buf sender_text; /* as on the wire, without < > */
 	struct buf sender_parms;
-	bool utf8, body8;
+	bool utf8, body8, requiretls;
 	int rcpts;
 	struct addr rcpt; /* the one in question */
 	struct buf rcpt_text, first_rcpt;
@@ -96,8 +113,11 @@ struct session {
 	char queue_id[32]; /* "" : none yet (NOQUEUE) */
 
 	struct milters *milters; /* NULL: none */
+	int lmtp_left;           /* replies still to be given */
+	struct reply lmtp_reply; /* the same for all, or code 0 */
 
 	/* The message, while it is read. */
+	struct complete *complete; /* its header, while it is completed */
 	struct wire_in wire;
 	struct buf piece;
 	bool bdat; /* a BDAT came in this transaction */
@@ -107,6 +127,9 @@ struct session {
 	int64_t data_start, data_bytes;
 };
 
+/* What is said to a client that just came (also after XCLIENT): 220, or a
+ * refusal. */
+struct reply session_greeting(struct session *s);
 void session_run(struct server *server, struct server_conn *conn);
 /* The one function that ends a transaction, whatever ended it. */
 void session_end_mail(struct session *s);

@@ -53,12 +53,13 @@ class Session:
             with open("%s/tmp.%d" % (folder, n), "wb") as f:
                 f.write(self.data)
             os.rename("%s/tmp.%d" % (folder, n), "%s/msg.%d" % (folder, n))
+        n = len(self.rcpts) if "lmtp" in opts else 1
         self.reset()
-        for line in final.split("|"):
+        for line in (final.split("|") * n if "|" not in final else final.split("|")):
             self.say(line)
 
     def hello(self, word):
-        if word == "EHLO" and "lmtp" in opts or word == "HELO":
+        if (word == "EHLO") == ("lmtp" in opts) or word == "HELO":
             return self.say("500 5.5.1 command not recognized")
         caps = ["fake", "8BITMIME", "SIZE 50000000", "SMTPUTF8", "DSN",
                 "ENHANCEDSTATUSCODES"]
