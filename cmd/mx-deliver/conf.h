@@ -34,6 +34,14 @@ struct conf {
 	int64_t filter_time_limit, command_time_limit;
 	int64_t session_timeout, process_limit, max_use, max_idle;
 	char *sieve, *auth_master_socket;
+	struct strs canonical_maps, canonical_classes;
+	struct strs sender_canonical_maps, sender_canonical_classes;
+	struct strs recipient_canonical_maps, recipient_canonical_classes;
+	struct strs masquerade_domains, masquerade_classes,
+	    masquerade_exceptions;
+	struct strs propagate_extensions, header_rewrite_clients;
+	bool append_at_myorigin, append_dot_mydomain;
+	char *content_filter;
 	bool autosubscribe, autocreate;
 	int64_t userdb_cache_time;
 	int64_t sieve_max_redirects;

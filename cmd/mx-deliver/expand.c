@@ -9,6 +9,7 @@
 #include "io.h"
 #include "log.h"
 #include "mem.h"
+#include "rewrite.h"
 #include "route_int.h"
 #include "site.h"
 #include "status.h"
@@ -148,23 +149,6 @@ local_of(const char *addr)
 	return at < 0 ? s : span_sub(s, 0, (size_t)at);
 }
 
-/* The extension that the match dropped goes on to the result (Postfix
- * propagate_unmatched_extensions). */
-static char *
-with_extension(char *addr, const char *from)
-{
-	struct span user, ext, local = local_of(addr);
-
-	if (!addr_split_ext(local_of(from), site.recipient_delimiter, &user,
-			    &ext) ||
-	    addr_split_ext(local, site.recipient_delimiter, &user, &user))
-		return addr;
-	char *r = mem_printf("%.*s%c%.*s@%.*s", SPAN_ARG(local), ext.p[-1],
-			     SPAN_ARG(ext), SPAN_ARG(domain_of(addr)));
-	free(addr);
-	return r;
-}
-
 static int
 do_virtual(struct work *w, size_t i)
 {
@@ -201,7 +185,7 @@ do_virtual(struct work *w, size_t i)
 		bool again;
 
 		if (dropped)
-			to = with_extension(to, w->v[i].addr);
+			to = rewrite_extension(to, w->v[i].addr, "virtual");
 		again = in_chain(w, (ssize_t)i, span_of(to), DO_VIRTUAL);
 		if (again && !span_ieq(span_of(to), span_of(w->v[i].addr))) {
 			r = err_esc(w->e, ST_TEMPFAIL, "4.4.6",
@@ -233,6 +217,39 @@ unknown(struct work *w, size_t i, const char *where)
 	return err_esc(w->e, ST_NOUSER, "5.1.1", "User unknown in %s", where);
 }
 
+/* A local name that nobody has: what local_recipient_maps lists is taken, and
+ * bounced later. */
+static int
+unknown_local(struct work *w, size_t i)
+{
+	switch (route_local_listed(w->v[i].addr, w->e)) {
+	case TABLE_TRY_AGAIN:
+		return -1;
+	case TABLE_FOUND:
+		add_target(w, &w->v[i], NULL, true);
+		return 0;
+	case TABLE_NONE:
+		break;
+	}
+	return unknown(w, i, "local recipient table");
+}
+
+/* local_recipient_maps without the users of the system: who is not in it is
+ * refused, whoever has the name. */
+static int
+check_listed(struct work *w, size_t i, bool *go_on)
+{
+	enum table_result t = TABLE_FOUND;
+
+	*go_on = true;
+	if (!maps.local_passwd)
+		t = route_local_listed(w->v[i].addr, w->e);
+	if (t != TABLE_NONE)
+		return t == TABLE_FOUND ? 0 : -1;
+	*go_on = false;
+	return unknown(w, i, "local recipient table");
+}
+
 static int
 do_route(struct work *w, size_t i)
 {
@@ -242,11 +259,16 @@ do_route(struct work *w, size_t i)
 	struct buf v = BUF_INIT;
 	enum table_result t;
 	const char *addr = w->v[i].addr;
+	bool go_on = true;
 	int r = 0;
 
 	if (route_hop(addr, NULL, &c, &h, w->e) == TABLE_TRY_AGAIN)
 		return -1;
-	if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0) {
+	if (c == CLASS_LOCAL)
+		r = check_listed(w, i, &go_on);
+	if (r != 0 || !go_on) {
+		/* decided */
+	} else if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0) {
 		r = unknown(w, i, "virtual alias table");
 	} else if (strcmp(h.transport, "local") == 0) {
 		r = push(w, mem_strdup(addr), DO_ALIAS, (ssize_t)i, NULL);
@@ -352,9 +374,8 @@ do_mailbox(struct work *w, size_t i)
 	if (t == TABLE_FOUND)
 		add_target(w, &w->v[i], d, true);
 	else if (t == TABLE_NONE)
-		return conf.luser_relay[0] != '\0'
-			   ? push_luser(w, i)
-			   : unknown(w, i, "local recipient table");
+		return conf.luser_relay[0] != '\0' ? push_luser(w, i)
+						   : unknown_local(w, i);
 	else
 		dest_free(d);
 	return t == TABLE_TRY_AGAIN ? -1 : 0;
@@ -529,8 +550,14 @@ route_expand(const char *addr, struct targets *t, struct err *e)
 	struct work w = { .out = t, .e = e };
 	int r;
 
+	char *first = mem_strdup(addr);
+
 	*t = (struct targets){ NULL, 0, 0 };
-	r = push(&w, mem_strdup(addr), DO_VIRTUAL, -1, NULL);
+	r = rewrite_address(&first, ENVELOPE_RECIPIENT, e);
+	if (r == 0)
+		r = push(&w, first, DO_VIRTUAL, -1, NULL);
+	else
+		free(first);
 	for (; r == 0 && w.at < w.n; w.at++)
 		r = steps[w.v[w.at].stage](&w, w.at);
 	for (size_t i = 0; i < w.n; i++) {

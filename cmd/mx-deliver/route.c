@@ -9,6 +9,7 @@
 #include "log.h"
 #include "mem.h"
 #include "num.h"
+#include "rewrite.h"
 #include "route_int.h"
 #include "site.h"
 #include "status.h"
@@ -61,9 +62,44 @@ open_list(const struct strs *words, bool parents)
 	return m;
 }
 
+/* unix:passwd.byname and $alias_maps, the default, are what the delivery asks
+ * anyway. */
+static void
+open_local_recipients(void)
+{
+	struct strs rest = STRS_INIT;
+
+	maps.local_passwd = false;
+	for (size_t i = 0; i < conf.local_recipient_maps.n; i++) {
+		struct span s = span_of(conf.local_recipient_maps.v[i]);
+
+		if (span_ends(s, SPAN("unix:passwd.byname")))
+			maps.local_passwd = true;
+		else if (!strs_has(&conf.alias_maps, s) || !maps.local_passwd)
+			strs_addspan(&rest, s);
+	}
+	tables_open(&maps.local_recipient, &rest);
+	strs_free(&rest);
+}
+
+enum table_result
+route_local_listed(const char *addr, struct err *e)
+{
+	struct buf v = BUF_INIT;
+	enum table_result r;
+
+	if (conf.local_recipient_maps.n == 0)
+		return TABLE_FOUND;
+	r = tables_lookup_address(&maps.local_recipient, span_of(addr),
+				  site.recipient_delimiter, true, &v, NULL, e);
+	buf_free(&v);
+	return r;
+}
+
 void
 route_open(void)
 {
+	open_local_recipients();
 	maps.mydestination = open_list(&conf.mydestination, false);
 	maps.alias_domains = open_list(&conf.virtual_alias_domains, false);
 	maps.mailbox_domains = open_list(&conf.virtual_mailbox_domains, false);
@@ -81,6 +117,7 @@ route_open(void)
 	tables_open(&maps.sender_bcc, &conf.sender_bcc_maps);
 	tables_open(&maps.recipient_bcc, &conf.recipient_bcc_maps);
 	aliases_open(&conf.alias_maps);
+	rewrite_open();
 }
 
 static void
@@ -105,7 +142,9 @@ route_refresh(void)
 	refresh(&maps.fallback_transport);
 	refresh(&maps.sender_bcc);
 	refresh(&maps.recipient_bcc);
+	refresh(&maps.local_recipient);
 	aliases_refresh();
+	rewrite_refresh();
 }
 
 static enum table_result

@@ -21,7 +21,9 @@ struct maps {
 	    *relay_domains;
 	struct tables virtual_alias, mailbox, uid, gid, transport,
 	    relay_recipient, sender_relayhost, sender_transport,
-	    mailbox_transport, fallback_transport, sender_bcc, recipient_bcc;
+	    mailbox_transport, fallback_transport, sender_bcc, recipient_bcc,
+	    local_recipient; /* without the two below */
+	bool local_passwd;   /* it lists the users of the system */
 };
 extern struct maps maps;
 
@@ -41,6 +43,10 @@ enum table_result route_hop(const char *addr, const char *sender,
  * FOUND and set in h, NONE, TRY_AGAIN. */
 enum table_result route_local_hop(char which, struct span name, struct hop *h,
 				  struct err *e);
+/* postconf(5) local_recipient_maps: is the local address listed?  FOUND where
+ * the list is empty; where it names the users of the system they are asked
+ * by the delivery itself, and this says NONE. */
+enum table_result route_local_listed(const char *addr, struct err *e);
 /* The domain of an address, "" without one; and what stands before it. */
 struct span domain_of(const char *addr);
 struct span local_of(const char *addr);

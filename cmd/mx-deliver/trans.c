@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mem.h"
 #include "received.h"
+#include "rewrite.h"
 #include "route_int.h"
 #include "site.h"
 #include "status.h"
@@ -18,6 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* A longer header is passed on as it is. */
+#define HEADER_MAX (1 << 20)
 
 void
 client_free(struct client *c)
@@ -64,6 +68,7 @@ trans_reset(struct trans *t)
 	queuefile_env_free(&t->env);
 	head_watch_free(&t->head);
 	buf_free(&t->top);
+	buf_free(&t->gathered);
 	for (size_t i = 0; i < t->nrcpt; i++)
 		free_rcpt(&t->rcpt[i]);
 	free(t->rcpt);
@@ -277,6 +282,14 @@ trans_begin(struct trans *t)
 	else
 		queuefile_id_new(t->id, sizeof(t->id));
 	received_field(&t->top, t);
+	/* mx-recv says FILTER= for what came over SMTP */
+	if (t->transport == NULL && t->client->submit)
+		t->transport = dup_or_null(conf.content_filter);
+	t->rewriting = rewrite_wanted(t->client);
+	if (rewrite_address(&t->sender, ENVELOPE_SENDER, &t->failed) != 0) {
+		t->failed.status = ST_TEMPFAIL;
+		return;
+	}
 	if (add_copy(t, &maps.sender_bcc, t->sender, &t->failed) != 0) {
 		t->failed.status = ST_TEMPFAIL;
 		return;
@@ -313,11 +326,63 @@ give_up(struct trans *t)
 		t->failed.status = ST_TEMPFAIL;
 }
 
-void
-trans_write(struct trans *t, const void *p, size_t n)
+/* Bytes of the message, as they are stored. */
+static void
+put(struct trans *t, const void *p, size_t n)
 {
 	int r = 0;
 
+	if (t->sink == SINK_DIRECT)
+		r = local_write(&t->local, p, n, &t->failed);
+	else if (t->sink == SINK_QUEUE)
+		r = queuefile_write(&t->qw, p, n, &t->failed);
+	else if (t->sink == SINK_SPOOL)
+		r = spool_write(&t->spool, p, n, &t->failed);
+	if (r != 0)
+		give_up(t);
+}
+
+/* The header is whole (or too long to be one): its addresses are rewritten. */
+static void
+end_header(struct trans *t, size_t end)
+{
+	struct buf out = BUF_INIT;
+	struct span all = buf_span(&t->gathered);
+
+	t->rewriting = false;
+	if (rewrite_header(&out, span_sub(all, 0, end), &t->failed) != 0) {
+		t->failed.status = ST_TEMPFAIL;
+		give_up(t);
+	} else {
+		buf_addspan(&out, span_from(all, end));
+		put(t, out.p, out.n);
+	}
+	buf_free(&out);
+	buf_free(&t->gathered);
+}
+
+static void
+gather_header(struct trans *t, struct span in)
+{
+	size_t from = t->gathered.n > 0 ? t->gathered.n - 1 : 0;
+	ssize_t blank;
+
+	buf_addspan(&t->gathered, in);
+	struct span all = buf_span(&t->gathered);
+	if (all.n > 0 && all.p[0] == '\n') {
+		end_header(t, 0);
+		return;
+	}
+	blank = span_find(span_from(all, from), SPAN("\n\n"));
+	if (blank >= 0)
+		end_header(t, from + (size_t)blank + 1);
+	else if (all.n > HEADER_MAX)
+		end_header(t, 0);
+}
+
+void
+trans_write(struct trans *t, const void *p, size_t n)
+{
 	t->size += n;
 	if (conf.message_size_limit > 0 &&
 	    t->size > (uint64_t)conf.message_size_limit &&
@@ -332,14 +397,10 @@ trans_write(struct trans *t, const void *p, size_t n)
 		return;
 	if (!t->head.done)
 		head_watch(&t->head, span_make(p, n));
-	if (t->sink == SINK_DIRECT)
-		r = local_write(&t->local, p, n, &t->failed);
-	else if (t->sink == SINK_QUEUE)
-		r = queuefile_write(&t->qw, p, n, &t->failed);
-	else if (t->sink == SINK_SPOOL)
-		r = spool_write(&t->spool, p, n, &t->failed);
-	if (r != 0)
-		give_up(t);
+	if (t->rewriting)
+		gather_header(t, span_make(p, n));
+	else
+		put(t, p, n);
 }
 
 /* One recipient's message is in the spool; -1: temporary trouble. */
@@ -454,6 +515,8 @@ trans_end(struct trans *t, struct err *e)
 {
 	int r = 0;
 
+	if (t->rewriting && t->failed.status == 0)
+		end_header(t, t->gathered.n);
 	if (t->failed.status != 0) {
 		*e = t->failed;
 		r = -1;

@@ -43,6 +43,8 @@ struct trans {
 	/* while the message arrives */
 	enum sink sink;
 	struct head_watch head;
+	bool rewriting; /* the header is gathered in `gathered` */
+	struct buf gathered;
 	struct buf top; /* our Received field */
 	struct local local;
 	struct facts facts;

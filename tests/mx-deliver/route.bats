@@ -140,6 +140,29 @@ EOF
   [[ ${lines[1]} == 250* ]]
 }
 
+@test "local_recipient_maps: empty takes every name, a list is the list, extra tables add to it" {
+  conf 'local_recipient_maps ='
+  run rcpt nosuchuser@mail.example.org "$ME@mail.example.org"
+  [[ ${lines[0]} == 250* && ${lines[1]} == 250* ]]
+  sed -i '/^local_recipient_maps/d' "$T/mx.conf"
+  conf 'local_recipient_maps = inline:{ {listed = x} {whole@local.example = x} }'
+  run rcpt listed@mail.example.org listed+ext@local.example whole@local.example whole@mail.example.org "$ME@mail.example.org"
+  [[ ${lines[0]} == 250* && ${lines[1]} == 250* && ${lines[2]} == 250* ]]
+  [[ ${lines[3]} == *"User unknown in local recipient table" ]]
+  [[ ${lines[4]} == *"User unknown in local recipient table" ]]
+  sed -i '/^local_recipient_maps/d' "$T/mx.conf"
+  conf 'local_recipient_maps = proxy:unix:passwd.byname $alias_maps inline:{ listed=x }'
+  run rcpt listed@mail.example.org nosuchuser@mail.example.org
+  [[ ${lines[0]} == 250* && ${lines[1]} == 550* ]]
+  # what is accepted and unknown comes back from the queue
+  send listed@mail.example.org
+  mx-deliver --queue-run 2>&1 | grep -q 'to=<listed@mail.example.org>.*status=bounced (unknown user'
+  sed -i '/^local_recipient_maps/d' "$T/mx.conf"
+  conf 'local_recipient_maps = tcp:127.0.0.1:1'
+  run rcpt listed@mail.example.org
+  [[ ${lines[0]} == 451* ]]
+}
+
 @test "relay_recipient_maps" {
   conf 'relay_domains = relay.example' 'relay_recipient_maps = inline:{ known@relay.example=x }'
   run rcpt known@relay.example unknown@relay.example
