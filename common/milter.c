@@ -338,6 +338,41 @@ milter_put_reply(struct buf *b, int code, const char *esc, struct span text)
 	milter_end(b, at);
 }
 
+bool
+milter_socket(struct span text, struct buf *out)
+{
+	ssize_t colon = span_chr(text, ':'), at;
+	struct span kind, rest = text;
+
+	text = span_trim(text);
+	if (text.n > 0 && text.p[0] == '/') {
+		buf_addf(out, "unix:%.*s", SPAN_ARG(text));
+		return true;
+	}
+	if (colon <= 0)
+		return false;
+	kind = span_sub(text, 0, (size_t)colon);
+	rest = span_from(text, (size_t)colon + 1);
+	if (span_iis(kind, "local") || span_iis(kind, "unix")) {
+		buf_addf(out, "unix:%.*s", SPAN_ARG(rest));
+		return rest.n > 0;
+	}
+	if (!span_iis(kind, "inet") && !span_iis(kind, "inet6"))
+		return false;
+	at = span_chr(rest, '@');
+	if (at < 0) {
+		buf_addf(out, "inet::%.*s", SPAN_ARG(rest));
+	} else {
+		struct span host = span_from(rest, (size_t)at + 1);
+		bool v6 = span_chr(host, ':') >= 0 && host.p[0] != '[';
+
+		buf_addf(out, v6 ? "inet:[%.*s]:%.*s" : "inet:%.*s:%.*s",
+			 SPAN_ARG(host),
+			 SPAN_ARG(span_sub(rest, 0, (size_t)at)));
+	}
+	return true;
+}
+
 const char *
 milter_word(enum milter_code code)
 {

@@ -177,6 +177,11 @@ bool milter_parse_reply(struct milter_reply *r, struct span data) MX_MUST_CHECK;
 void milter_put_reply(struct buf *b, int code, const char *esc,
 		      struct span text);
 
+/* "inet:8891@localhost", "inet6:8891@::1", "local:/run/x", "unix:/x" or "/x" as
+ * OpenDKIM and its like write sockets -> our form (endpoint.h).  False: none.
+ */
+bool milter_socket(struct span text, struct buf *out) MX_MUST_CHECK;
+
 /* The command's word for logs: "CONNECT", "MAIL" ... */
 const char *milter_word(enum milter_code code);
 

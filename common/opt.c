@@ -405,14 +405,21 @@ prog_run_sub(const struct program *p, int argc, char **argv)
 	const struct subcommand *sub = NULL;
 	int at = prog_start(p, argc, argv, &sub);
 
-	if (sub == NULL && at >= argc)
+	return prog_sub(p, sub, argc - at, argv + at);
+}
+
+int
+prog_sub(const struct program *p, const struct subcommand *sub, int argc,
+	 char **argv)
+{
+	if (sub == NULL && argc == 0)
 		return prog_usage("a command is missing: see %s --help",
 				  p->name);
 	if (sub == NULL)
-		return prog_usage("%s: unknown command: see %s --help",
-				  argv[at], p->name);
-	return prog.serve ? serve_loop(sub->run, argc - at, argv + at)
-			  : sub->run(argc - at, argv + at);
+		return prog_usage("%s: unknown command: see %s --help", argv[0],
+				  p->name);
+	return prog.serve ? serve_loop(sub->run, argc, argv)
+			  : sub->run(argc, argv);
 }
 
 int

@@ -82,6 +82,9 @@ int prog_start(const struct program *p, int argc, char **argv,
 /* As prog_start with the subcommand's options parsed too, then runs it and
  * returns its status; a missing or unknown subcommand is 64. */
 int prog_run_sub(const struct program *p, int argc, char **argv);
+/* Its second half, for a main that looks at the options between. */
+int prog_sub(const struct program *p, const struct subcommand *sub, int argc,
+	     char **argv);
 /* Reads the configuration again (SIGHUP): on error the old values stay. */
 int prog_reload(const struct program *p, struct err *e) MX_MUST_CHECK;
 /* "mx-x: SENTENCE" on stderr and the status to return from main. */

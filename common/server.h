@@ -55,6 +55,8 @@ struct server_spec {
 	const char *const *sandbox_paths;
 	/* What to say (whole bytes) when no worker is free, e.g. "421 ...". */
 	const char *busy_text;
+	/* Clients wait then, however long: an MTA's links are not refused. */
+	bool patient;
 	/* In the monitor, at start and again at SIGHUP (reload true: the
 	 * configuration has been read again; make new objects and new offers,
 	 * leave the old ones to the workers that still run; on failure the

@@ -305,7 +305,8 @@ monitor_grow(struct server *s, struct growth *g)
 	}
 	if (g->full_since == 0)
 		g->full_since = now;
-	if (now - g->full_since > 1000 && monitor_pending(s, 0))
+	if (!s->spec->patient && now - g->full_since > 1000 &&
+	    monitor_pending(s, 0))
 		monitor_refuse(s);
 	return 100;
 }

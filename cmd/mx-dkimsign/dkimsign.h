@@ -7,6 +7,7 @@
 #include "dkim.h"
 #include "envelope.h"
 #include "opt.h"
+#include "server.h"
 
 struct sign_options {
 	const char *domain, *canon, *headers, *auid;
@@ -15,7 +16,8 @@ struct sign_options {
 	bool header_only;
 	const char *opendkim_conf;
 	const char *key_table, *signing_table, *trusted_hosts;
-	bool genkey, testkey, arc, rotate, force;
+	bool genkey, testkey, arc, rotate, force, milter;
+	struct server_options server;
 	const char *dns_port;
 	const char *authserv_id;
 	const char *bits, *algorithm, *directory;
@@ -29,7 +31,7 @@ struct sign_conf {
 	    *dkim_signing_table, *dkim_trusted_hosts, *dkim_canonicalization;
 	char *arc_domain, *arc_selector, *arc_key_file, *authserv_id;
 	char *opendkim_conf;
-	int64_t dkim_rotate_after, dkim_retire_after;
+	int64_t dkim_rotate_after, dkim_retire_after, process_limit;
 	/* opendkim.conf alone */
 	bool verify_only;  /* Mode without s */
 	bool exact_domain; /* SubDomains no */
@@ -60,6 +62,11 @@ struct sign_plan {
 
 /* sign.c: the whole message with its new fields on stdout. */
 int sign_message(struct sign_plan *plan, const struct msg *m, struct err *e);
+/* The new fields alone, each with its line ends; hash: of the body, as
+ * plan->body says. */
+int sign_fields(const struct sign_plan *plan, const struct msg *m,
+		const unsigned char hash[32], struct buf *fields,
+		struct err *e);
 /* From's addr-spec; ST_DATA without one. */
 int sign_from(const struct msg *m, struct buf *local, struct buf *domain,
 	      struct err *e);
@@ -71,6 +78,19 @@ bool sign_domain_ok(const char *s);
 /* i= must be of d= or below it (RFC 6376 3.5). */
 bool sign_auid_inside(const char *auid, const char *domain);
 void plan_free(struct sign_plan *plan);
+/* Keys that were loaded while they could be read (as root) serve plan_add from
+ * now on; keys_forget: they are read again. */
+int keys_keep(const char *keyfile, struct err *e);
+void keys_forget(void);
+
+/* plan.c: the signatures of this message; none: it is not ours to sign. */
+int plan_message(struct sign_plan *plan, const struct msg *m, struct err *e);
+int plan_arc(struct sign_plan *plan, struct err *e);
+/* main.c: what the options say of every plan; ST_*. */
+int sign_check_options(struct sign_plan *plan);
+
+/* milter.c: the server; ST_*. */
+int sign_milter(const struct program *p);
 
 /* The fields that are signed without -H, each once more than it occurs; or
  * what opendkim.conf's lists say (c may be NULL). */
@@ -95,6 +115,9 @@ int seal_message(struct sign_plan *plan, const struct msg *m, const char *id,
 int keytable_plan(struct sign_plan *plan, const char *signing_table,
 		  const char *key_table, struct span local, struct span domain,
 		  struct err *e);
+/* Each key file that the table names (those with % left out). */
+int keytable_each(const char *key_table,
+		  int (*fn)(const char *keyfile, struct err *e), struct err *e);
 /* Is the client (address, name) in the file? */
 int keytable_trusted(const char *file, const char *addr, const char *name,
 		     bool *yes, struct err *e);

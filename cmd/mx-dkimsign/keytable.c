@@ -249,6 +249,31 @@ keytable_plan(struct sign_plan *plan, const char *signing_table,
 	return r;
 }
 
+int
+keytable_each(const char *key_table,
+	      int (*fn)(const char *keyfile, struct err *e), struct err *e)
+{
+	struct buf b = BUF_INIT;
+	struct span rest, name, value, part;
+	enum kind unused;
+	int r = read_table(key_table, &b, &unused, e);
+
+	rest = buf_span(&b);
+	while (r == 0 && next_line(&rest, &name, &value)) {
+		struct buf path = BUF_INIT;
+
+		if (!span_split(&value, ':', &part) ||
+		    !span_split(&value, ':', &part) || value.p == NULL ||
+		    span_chr(value, '%') >= 0)
+			continue;
+		buf_addspan(&path, span_trim(value));
+		r = fn(buf_str(&path), e);
+		buf_free(&path);
+	}
+	buf_free(&b);
+	return r;
+}
+
 /* How precisely the word names the address: 0 not at all, else 1 + bits. */
 static int
 addr_rank(struct span word, const char *addr)

@@ -58,6 +58,9 @@ static const struct opt options[] = {
 	O(0, "dns-port", "PORT", STR, dns_port,
 	  "of the name servers that --rotate asks, in the place of 53"),
 	O(0, "testkey", NULL, FLAG, testkey, "does DNS hold this key?"),
+	O(0, "milter", NULL, FLAG, milter,
+	  "a server that signs for an MTA that speaks the milter protocol"),
+	SERVER_OPT_ROWS(struct sign_options, server),
 };
 
 #define ROW(TYPE, MEMBER, DEF, MEANING)                                        \
@@ -84,98 +87,11 @@ static const struct param rows[] = {
 	    "domain that --arc seals as; empty: nothing is sealed"),
 	ROW(STR, arc_selector, "", "selector of arc_key_file"),
 	ROW(STR, arc_key_file, "", "private key in PEM"),
+	PARAM_ROW(struct sign_conf, INT, process_limit, "default_process_limit",
+		  "100", 1, 5000, NULL, "--milter: most MTA links at once"),
 	ROW(STR, authserv_id, "$myhostname",
 	    "whose Authentication-Results go into the ARC set"),
 };
-
-/* -s and -k pair up; a single -s serves all keys. */
-static int
-plan_options(struct sign_plan *plan, struct err *e)
-{
-	for (size_t i = 0; i < opts.keys.n; i++) {
-		size_t s = opts.selectors.n == 1 ? 0 : i;
-
-		if (plan_add(plan, opts.domain, opts.selectors.v[s],
-			     opts.keys.v[i], opts.auid, e) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* A domain of dkim_domain, or below one: signed as that domain. */
-static int
-plan_conf(struct sign_plan *plan, struct span from, struct err *e)
-{
-	for (size_t i = 0; i < conf.dkim_domain.n; i++) {
-		struct span d = span_of(conf.dkim_domain.v[i]);
-
-		if (!span_ieq(from, d) &&
-		    !(!conf.exact_domain && from.n > d.n &&
-		      span_iends(from, d) && from.p[from.n - d.n - 1] == '.'))
-			continue;
-		if (conf.dkim_selector[0] == '\0' ||
-		    conf.dkim_key_file[0] == '\0')
-			return err_set(e, ST_CONFIG,
-				       "dkim_domain is set: dkim_selector and "
-				       "dkim_key_file are needed, too");
-		return plan_add(plan, conf.dkim_domain.v[i], conf.dkim_selector,
-				conf.dkim_key_file, NULL, e);
-	}
-	return 0;
-}
-
-/* Signed are our own hosts' messages and our users' (opendkim's rule). */
-static int
-may_sign(bool *yes, struct err *e)
-{
-	const char *file =
-	    opts.trusted_hosts ? opts.trusted_hosts : conf.dkim_trusted_hosts;
-	struct envelope env;
-	int r = 0;
-
-	*yes = !conf.verify_only;
-	envelope_from_env(&env);
-	if (*yes && file[0] != '\0' && env.client_addr != NULL &&
-	    env.client_addr[0] != '\0' &&
-	    (env.auth_user == NULL || env.auth_user[0] == '\0'))
-		r = keytable_trusted(file, env.client_addr, env.client_name,
-				     yes, e);
-	envelope_free(&env);
-	return r;
-}
-
-static int
-plan_all(struct sign_plan *plan, const struct msg *m, struct err *e)
-{
-	const char *st =
-	    opts.signing_table ? opts.signing_table : conf.dkim_signing_table;
-	const char *kt = opts.key_table ? opts.key_table : conf.dkim_key_table;
-	struct buf local = BUF_INIT, domain = BUF_INIT;
-	bool tables = opts.domain == NULL && st[0] != '\0' && kt[0] != '\0';
-	bool named = opts.domain == NULL && !tables && conf.dkim_domain.n > 0;
-	bool yes;
-	int r;
-
-	if (may_sign(&yes, e) != 0)
-		return -1;
-	/* Nothing to do: the message passes as it is, From or not. */
-	if (!yes || (opts.domain == NULL && !tables && !named))
-		return 0;
-	r = sign_from(m, &local, &domain, e);
-	/* A From without an address belongs to nobody's domain. */
-	if (r != 0 && (e == NULL || e->status == 0))
-		r = opts.domain != NULL ? plan_options(plan, e) : 0;
-	else if (r == 0 && opts.domain != NULL)
-		r = plan_options(plan, e);
-	else if (r == 0 && tables)
-		r = keytable_plan(plan, st, kt, buf_span(&local),
-				  buf_span(&domain), e);
-	else if (r == 0)
-		r = plan_conf(plan, buf_span(&domain), e);
-	buf_free(&local);
-	buf_free(&domain);
-	return r;
-}
 
 /* Names of fields with colons between, From among them. */
 static bool
@@ -198,8 +114,8 @@ headers_ok(const char *list)
 }
 
 /* Options that cannot be: 64, nothing written. */
-static int
-check_options(struct sign_plan *plan)
+int
+sign_check_options(struct sign_plan *plan)
 {
 	const char *canon =
 	    opts.canon ? opts.canon : conf.dkim_canonicalization;
@@ -248,22 +164,6 @@ check_options(struct sign_plan *plan)
 	return ST_OK;
 }
 
-/* --arc: -d -s -k, or what mx.conf says; nothing there: unchanged. */
-static int
-plan_arc(struct sign_plan *plan, struct err *e)
-{
-	if (opts.domain != NULL)
-		return plan_options(plan, e);
-	if (conf.arc_domain[0] == '\0')
-		return 0;
-	if (conf.arc_selector[0] == '\0' || conf.arc_key_file[0] == '\0')
-		return err_set(e, ST_CONFIG,
-			       "arc_domain is set: arc_selector and "
-			       "arc_key_file are needed, too");
-	return plan_add(plan, conf.arc_domain, conf.arc_selector,
-			conf.arc_key_file, NULL, e);
-}
-
 static int
 check_arc(void)
 {
@@ -286,6 +186,26 @@ check_arc(void)
 	return ST_OK;
 }
 
+/* Signed are our own hosts' messages and our users' (opendkim's rule). */
+static int
+may_sign(bool *yes, struct err *e)
+{
+	const char *file =
+	    opts.trusted_hosts ? opts.trusted_hosts : conf.dkim_trusted_hosts;
+	struct envelope env;
+	int r = 0;
+
+	*yes = !conf.verify_only;
+	envelope_from_env(&env);
+	if (*yes && file[0] != '\0' && env.client_addr != NULL &&
+	    env.client_addr[0] != '\0' &&
+	    (env.auth_user == NULL || env.auth_user[0] == '\0'))
+		r = keytable_trusted(file, env.client_addr, env.client_name,
+				     yes, e);
+	envelope_free(&env);
+	return r;
+}
+
 static int
 sign(int argc, char **argv)
 {
@@ -295,11 +215,12 @@ sign(int argc, char **argv)
 	struct err e = ERR_INIT;
 	const char *opendkim =
 	    opts.opendkim_conf ? opts.opendkim_conf : conf.opendkim_conf;
+	bool yes = false;
 	int r;
 
 	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, &e) != 0)
 		return prog_fail(&e);
-	r = check_options(&plan);
+	r = sign_check_options(&plan);
 	if (argc > 0)
 		return prog_usage("%s: unexpected: the message is read from "
 				  "standard input",
@@ -311,7 +232,9 @@ sign(int argc, char **argv)
 	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
 		return prog_fail(&e);
 	msg_index(&m, load.bytes, 0);
-	r = opts.arc ? plan_arc(&plan, &e) : plan_all(&plan, &m, &e);
+	r = opts.arc ? plan_arc(&plan, &e) : may_sign(&yes, &e);
+	if (r == 0 && !opts.arc && yes)
+		r = plan_message(&plan, &m, &e);
 	if (r == 0 && opts.arc)
 		r = seal_message(
 		    &plan, &m,
@@ -340,6 +263,7 @@ main(int argc, char **argv)
 		    "       mx-dkimsign --genkey -d DOMAIN -s SELECTOR "
 		    "[-b BITS] [-a ALG] [-D DIR]\n"
 		    "       mx-dkimsign --rotate -d DOMAIN [-D DIR]\n"
+		    "       mx-dkimsign --milter [--listen ENDPOINT]...\n"
 		    "       mx-dkimsign --testkey -d DOMAIN -s SELECTOR "
 		    "-k KEYFILE",
 		.meaning = "sign a message, make and test keys",
@@ -358,6 +282,8 @@ main(int argc, char **argv)
 		return rotate();
 	if (opts.testkey)
 		return testkey();
+	if (opts.milter)
+		return sign_milter(&p);
 	return prog.serve ? serve_loop(sign, argc - at, argv + at)
 			  : sign(argc - at, argv + at);
 }

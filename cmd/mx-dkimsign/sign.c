@@ -83,6 +83,60 @@ plan_free(struct sign_plan *plan)
 	plan->n = plan->cap = 0;
 }
 
+/* Keys kept by keys_keep. */
+struct kept_key {
+	EVP_PKEY *key;
+	enum dkim_alg alg;
+};
+static struct map *kept;
+
+static void
+free_kept(void *v)
+{
+	struct kept_key *k = v;
+
+	EVP_PKEY_free(k->key);
+	free(k);
+}
+
+void
+keys_forget(void)
+{
+	map_free(kept, free_kept);
+	kept = NULL;
+}
+
+int
+keys_keep(const char *keyfile, struct err *e)
+{
+	struct kept_key *k = mem_alloc(1, sizeof(*k));
+
+	k->key = dkim_load_key(keyfile, &k->alg, e);
+	if (k->key == NULL) {
+		free(k);
+		return -1;
+	}
+	if (kept == NULL)
+		kept = map_new();
+	k = map_put(kept, span_of(keyfile), k);
+	if (k != NULL)
+		free_kept(k);
+	return 0;
+}
+
+static EVP_PKEY *
+load_key(const char *keyfile, enum dkim_alg *alg, struct err *e)
+{
+	const struct kept_key *k =
+	    kept != NULL ? map_get(kept, span_of(keyfile)) : NULL;
+
+	if (k == NULL)
+		return dkim_load_key(keyfile, alg, e);
+	EVP_PKEY_up_ref(k->key);
+	*alg = k->alg;
+	return k->key;
+}
+
 int
 plan_add(struct sign_plan *plan, const char *domain, const char *selector,
 	 const char *keyfile, const char *auid, struct err *e)
@@ -95,7 +149,7 @@ plan_add(struct sign_plan *plan, const char *domain, const char *selector,
 			       domain);
 	if (!sign_selector_ok(selector))
 		return err_set(e, ST_CONFIG, "\"%s\": no selector", selector);
-	key = dkim_load_key(keyfile, &alg, e);
+	key = load_key(keyfile, &alg, e);
 	if (key == NULL)
 		return -1;
 	plan->v = mem_grow(plan->v, &plan->cap, plan->n + 1, sizeof(*plan->v));
@@ -311,23 +365,17 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 }
 
 int
-sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
+sign_fields(const struct sign_plan *plan, const struct msg *m,
+	    const unsigned char hash[32], struct buf *fields, struct err *e)
 {
-	struct buf fields = BUF_INIT, one = BUF_INIT, names = BUF_INIT,
-		   bh = BUF_INIT;
-	struct dkim_body body;
-	unsigned char hash[32];
-	size_t from = (size_t)(m->header.p - m->whole.p);
+	struct buf one = BUF_INIT, names = BUF_INIT, bh = BUF_INIT;
 	int r = 0;
 
 	if (plan->headers != NULL)
 		buf_adds(&names, plan->headers);
 	else
 		sign_default_list(&names, m, plan->conf);
-	dkim_body_init(&body, plan->body, -1);
-	dkim_body_add(&body, m->body);
-	dkim_body_done(&body, hash);
-	base64_encode(&bh, span_make((const char *)hash, sizeof(hash)));
+	base64_encode(&bh, span_make((const char *)hash, 32));
 	/* RSA first: old verifiers stop at what they do not know. */
 	for (int pass = 0; r == 0 && pass < 2; pass++) {
 		for (size_t i = 0; r == 0 && i < plan->n; i++) {
@@ -337,9 +385,28 @@ sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
 			r = make_signature(plan, &plan->v[i], m,
 					   buf_span(&names), buf_span(&bh),
 					   &one, e);
-			field_lines(&fields, buf_span(&one), m->crlf);
+			field_lines(fields, buf_span(&one), m->crlf);
 		}
 	}
+	buf_free(&one);
+	buf_free(&names);
+	buf_free(&bh);
+	return r;
+}
+
+int
+sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
+{
+	struct buf fields = BUF_INIT;
+	struct dkim_body body;
+	unsigned char hash[32];
+	size_t from = (size_t)(m->header.p - m->whole.p);
+	int r;
+
+	dkim_body_init(&body, plan->body, -1);
+	dkim_body_add(&body, m->body);
+	dkim_body_done(&body, hash);
+	r = sign_fields(plan, m, hash, &fields, e);
 	if (r == 0 && !plan->header_only)
 		r = field_write(span_sub(m->whole, 0, from), e);
 	if (r == 0)
@@ -347,8 +414,5 @@ sign_message(struct sign_plan *plan, const struct msg *m, struct err *e)
 	if (r == 0 && !plan->header_only)
 		r = field_write(span_from(m->whole, from), e);
 	buf_free(&fields);
-	buf_free(&one);
-	buf_free(&names);
-	buf_free(&bh);
 	return r;
 }

@@ -10,6 +10,7 @@
 #include "finding.h"
 #include "json.h"
 #include "opt.h"
+#include "server.h"
 #include "spf.h"
 #include "verify.h"
 
@@ -21,7 +22,8 @@ struct check_options {
 	/* audit, rbl, tlsa, mta-sts */
 	const char *ca_file, *smtp_port, *https_port;
 	struct strs selectors, rbl;
-	bool lint, offline, authoritative;
+	bool lint, offline, authoritative, milter;
+	struct server_options server;
 	const char *dns_port;
 };
 struct check_params {
@@ -30,6 +32,7 @@ struct check_params {
 	struct strs dmarc_ignore_hosts, dmarc_ignore_mail_from,
 	    dmarc_trusted_authserv_ids;
 	char *opendmarc_conf;
+	int64_t process_limit;
 	char *dmarc_history_file;
 	struct strs rbl_domains;
 	/* mx-dkimsign's: the keys on disk */
@@ -75,5 +78,6 @@ int cmd_tlsrpt(int argc, char **argv);
 int cmd_mx(int argc, char **argv);
 int cmd_ptr(int argc, char **argv);
 int cmd_dkimkey(int argc, char **argv);
+int cmd_milter(const struct program *p);
 
 #endif

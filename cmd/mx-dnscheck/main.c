@@ -157,6 +157,9 @@ static const struct param rows[] = {
 		  "", 0, 0, NULL, "an opendmarc.conf: what it says counts"),
 	PARAM_ROW(struct check_params, BOOL, arc_verify, "arc_verify", "no", 0,
 		  0, NULL, "auth validates ARC chains, too"),
+	PARAM_ROW(struct check_params, INT, process_limit,
+		  "default_process_limit", "100", 1, 5000, NULL,
+		  "--milter: most MTA links at once"),
 	PARAM_ROW(struct check_params, LIST, rbl_domains, "rbl_domains",
 		  "zen.spamhaus.org bl.spamcop.net psbl.surriel.com "
 		  "b.barracudacentral.org dnsbl-1.uceprotect.net "
@@ -253,17 +256,28 @@ check_status(enum verify_code c)
 	}
 }
 
+static const struct opt main_options[] = {
+	{ 0, "milter", NULL, OPT_FLAG, offsetof(struct check_options, milter),
+	  "a server: auth for an MTA that speaks the milter protocol" },
+	SERVER_OPT_ROWS(struct check_options, server),
+};
+
 int
 main(int argc, char **argv)
 {
+	const struct subcommand *sub = NULL;
 	const struct param_rows sets[] = { site_params,
 					   { rows, ARRAY_LEN(rows), &params } };
 	const struct program p = {
 		.name = "mx-dnscheck",
 		.synopsis = "mx-dnscheck DOMAIN\n"
 			    "       mx-dnscheck COMMAND [OPTION...] "
-			    "[ARGUMENT...]",
+			    "[ARGUMENT...]\n"
+			    "       mx-dnscheck --milter "
+			    "[--listen ENDPOINT]...",
 		.meaning = "what DNS says of mail: SPF, DKIM, DMARC, MX, PTR",
+		.opts = main_options,
+		.nopts = ARRAY_LEN(main_options),
 		.options = &opts,
 		.subs = subs,
 		.filters = "auth",
@@ -272,6 +286,12 @@ main(int argc, char **argv)
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),
 	};
+	int at;
 
-	return prog_run_sub(&p, argc, argv);
+	at = prog_start(&p, argc, argv, &sub);
+	if (opts.milter)
+		return sub != NULL || at < argc
+			   ? prog_usage("--milter: no command is expected")
+			   : cmd_milter(&p);
+	return prog_sub(&p, sub, argc - at, argv + at);
 }

@@ -211,6 +211,37 @@ test_header(void)
 		      "header %zu", i);
 }
 
+static void
+test_socket(void)
+{
+	static const struct {
+		const char *in, *out; /* NULL: none */
+	} cases[] = {
+		{ "inet:8891@localhost", "inet:localhost:8891" },
+		{ "inet:8891@127.0.0.1", "inet:127.0.0.1:8891" },
+		{ "inet6:8891@::1", "inet:[::1]:8891" },
+		{ "inet:8891@[::1]", "inet:[::1]:8891" },
+		{ "inet:8891", "inet::8891" },
+		{ "local:/run/x.sock", "unix:/run/x.sock" },
+		{ "unix:/run/x.sock", "unix:/run/x.sock" },
+		{ "/run/x.sock", "unix:/run/x.sock" },
+		{ "8891", NULL },
+		{ "local:", NULL },
+		{ "tcp:1@x", NULL },
+		{ "", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct buf b = BUF_INIT;
+		bool ok = milter_socket(span_of(cases[i].in), &b);
+
+		CHECK(ok == (cases[i].out != NULL) &&
+			  (!ok || strcmp(buf_str(&b), cases[i].out) == 0),
+		      "socket %s: %s", cases[i].in, buf_str(&b));
+		buf_free(&b);
+	}
+}
+
 /* ---- the filter's end ---- */
 
 static struct buf seen; /* a word an event */
@@ -488,6 +519,7 @@ main(void)
 	test_peer();
 	test_options();
 	test_header();
+	test_socket();
 	test_runs();
 	test_negotiation();
 	buf_free(&seen);
