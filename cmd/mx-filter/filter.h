@@ -10,6 +10,10 @@ struct filter_options {
 	const char *script, *edited, *maildir;
 	bool actions, explain;
 	const char *sender, *recipient;
+	/* procmail */
+	bool to_sieve, mailfilter, keep_environment, ignored;
+	const char *from;
+	struct strs args;
 	/* headers: tables of each class */
 	struct strs mime_tables, nested_tables, body_tables;
 };
@@ -26,6 +30,7 @@ int cmd_sieve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_remember(int argc, char **argv);
 int cmd_test(int argc, char **argv);
+int cmd_procmail(int argc, char **argv);
 int cmd_headers(int argc, char **argv);
 
 #endif

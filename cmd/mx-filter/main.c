@@ -51,6 +51,23 @@ static const struct opt headers_options[] = {
 	O(LIST, "body", "TABLE", body_tables, "for body lines"),
 };
 
+static const struct opt procmail_options[] = {
+	{ 'a', "argument", "ARGUMENT", OPT_LIST,
+	  offsetof(struct filter_options, args), "$1, $2 ... of the rcfile" },
+	{ 'f', "from", "SENDER", OPT_STR, offsetof(struct filter_options, from),
+	  "a line \"From SENDER\" on top where there is none" },
+	{ 'm', "mailfilter", NULL, OPT_FLAG,
+	  offsetof(struct filter_options, mailfilter),
+	  "a mail filter: no default mailbox" },
+	{ 'p', "preserve", NULL, OPT_FLAG,
+	  offsetof(struct filter_options, keep_environment),
+	  "keep the environment" },
+	{ 't', "tempfail", NULL, OPT_FLAG,
+	  offsetof(struct filter_options, ignored),
+	  "failures are temporary (they always are)" },
+	O(FLAG, "to-sieve", NULL, to_sieve, "print the rcfile as Sieve"),
+};
+
 static const struct subcommand subs[] = {
 	{ "sieve", "sieve --script FILE [--actions|--explain] < msg",
 	  "run a Sieve script", sieve_options, ARRAY_LEN(sieve_options),
@@ -61,6 +78,9 @@ static const struct subcommand subs[] = {
 	  cmd_test },
 	{ "remember", "remember MARK...",
 	  "record what the action lines of sieve said", NULL, 0, cmd_remember },
+	{ "procmail", "procmail [OPTION...] RCFILE [NAME=VALUE...] < msg",
+	  "deliver as an rcfile of procmail says", procmail_options,
+	  ARRAY_LEN(procmail_options), cmd_procmail },
 	{ "headers", "headers [TABLE...] < msg > msg",
 	  "Postfix header_checks and body_checks", headers_options,
 	  ARRAY_LEN(headers_options), cmd_headers },
