@@ -10,6 +10,8 @@ struct filter_options {
 	const char *script, *edited, *maildir;
 	bool actions, explain;
 	const char *sender, *recipient;
+	/* spam, virus */
+	const char *server, *learn;
 	/* procmail */
 	bool to_sieve, mailfilter, keep_environment, ignored;
 	const char *from;
@@ -31,6 +33,8 @@ int cmd_check(int argc, char **argv);
 int cmd_remember(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_procmail(int argc, char **argv);
+int cmd_spam(int argc, char **argv);
+int cmd_virus(int argc, char **argv);
 int cmd_headers(int argc, char **argv);
 
 #endif

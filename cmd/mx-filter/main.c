@@ -2,6 +2,7 @@
  * main.c - mx-filter: one message through a filter.  A subcommand is a row.
  */
 #include "filter.h"
+#include "scan.h"
 #include "sieve_conf.h"
 #include "site.h"
 
@@ -68,6 +69,18 @@ static const struct opt procmail_options[] = {
 	O(FLAG, "to-sieve", NULL, to_sieve, "print the rcfile as Sieve"),
 };
 
+static const struct opt spam_options[] = {
+	O(STR, "server", "ENDPOINT", server, "the scanner (spam_server)"),
+	O(STR, "learn", "CLASS", learn, "spam, ham or forget: tell it"),
+	O(STR, "sender", "ADDRESS", sender, "MAIL FROM (MX_SENDER)"),
+	O(STR, "recipient", "ADDRESS", recipient, "RCPT TO (MX_RECIPIENTS)"),
+};
+static const struct opt virus_options[] = {
+	O(STR, "server", "ENDPOINT", server, "the scanner (virus_server)"),
+	O(STR, "sender", "ADDRESS", sender, "MAIL FROM (MX_SENDER)"),
+	O(STR, "recipient", "ADDRESS", recipient, "RCPT TO (MX_RECIPIENTS)"),
+};
+
 static const struct subcommand subs[] = {
 	{ "sieve", "sieve --script FILE [--actions|--explain] < msg",
 	  "run a Sieve script", sieve_options, ARRAY_LEN(sieve_options),
@@ -81,6 +94,10 @@ static const struct subcommand subs[] = {
 	{ "procmail", "procmail [OPTION...] RCFILE [NAME=VALUE...] < msg",
 	  "deliver as an rcfile of procmail says", procmail_options,
 	  ARRAY_LEN(procmail_options), cmd_procmail },
+	{ "spam", "spam [--server ENDPOINT] < msg > msg", "ask spamd or rspamd",
+	  spam_options, ARRAY_LEN(spam_options), cmd_spam },
+	{ "virus", "virus [--server ENDPOINT] < msg > msg", "ask clamd",
+	  virus_options, ARRAY_LEN(virus_options), cmd_virus },
 	{ "headers", "headers [TABLE...] < msg > msg",
 	  "Postfix header_checks and body_checks", headers_options,
 	  ARRAY_LEN(headers_options), cmd_headers },
@@ -93,6 +110,7 @@ main(int argc, char **argv)
 		site_params,
 		{ rows, ARRAY_LEN(rows), &filter_params },
 		sieve_rows,
+		scan_rows,
 	};
 	const struct program p = {
 		.name = "mx-filter",
@@ -100,7 +118,7 @@ main(int argc, char **argv)
 		.meaning = "one message through a filter: Sieve, header checks",
 		.options = &opts,
 		.subs = subs,
-		.filters = "sieve headers",
+		.filters = "sieve headers spam virus",
 		.nsubs = ARRAY_LEN(subs),
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),
