@@ -343,6 +343,7 @@ check_address(struct sieve_script *s, struct sieve_node *n)
 		"disposition-notification-to",
 		"return-receipt-to",
 		"x-forwarded-to",
+		"content-from",
 	};
 	const struct sieve_arg *a = sieve_pos(n, 0);
 

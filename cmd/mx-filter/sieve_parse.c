@@ -14,7 +14,8 @@ struct parser {
 	struct sieve_script *s;
 	struct sieve_lex l;
 	int depth, test_depth;
-	bool lost; /* nothing more can be made of this command */
+	bool lost;     /* nothing more can be made of this command */
+	bool told_end; /* that the script ends too early is said once */
 };
 
 static void parse_commands(struct parser *p, struct sieve_node *parent);
@@ -60,6 +61,9 @@ complain(struct parser *p, const char *want)
 {
 	struct sieve_lex *l = &p->l;
 
+	if (l->token == T_END && p->told_end)
+		return;
+	p->told_end |= l->token == T_END;
 	if (l->token == T_BAD)
 		sieve_error(p->s, l->tline, l->tcol, "%s", l->why);
 	else if (l->token == T_END)

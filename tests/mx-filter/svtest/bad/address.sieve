@@ -1,0 +1,1 @@
+if address "subject" "x" { keep; } redirect "a b c"; redirect "@x.example";

@@ -1,0 +1,1 @@
+keep { stop; } if true; if { keep; } if true, false { keep; }

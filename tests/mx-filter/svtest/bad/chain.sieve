@@ -1,0 +1,1 @@
+else { keep; } if true { } elsif true { } else { } elsif false { } else { }

@@ -1,0 +1,1 @@
+require "editheader"; addheader "X Y" "v"; addheader "X" "a"; deleteheader :last "X"; deleteheader "X:";

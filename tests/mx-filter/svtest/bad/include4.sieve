@@ -1,0 +1,1 @@
+require "include"; include "../one"; include "/etc/passwd"; include ".x";

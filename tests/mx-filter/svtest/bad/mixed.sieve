@@ -1,0 +1,1 @@
+if keep { keep; } true; if true { header "a" "b"; }

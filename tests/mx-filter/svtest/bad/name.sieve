@@ -1,0 +1,1 @@
+if size :aaaaaaaaaabbbbbbbbbbccccccccccddd 3 { } aaaaaaaaaabbbbbbbbbbccccccccccddd;

@@ -1,0 +1,1 @@
+keep "a" ; if ] true { keep; } stop; if true { keep

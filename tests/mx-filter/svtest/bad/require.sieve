@@ -1,0 +1,1 @@
+require ["fileinto", "nonsense", "other"]; keep; require "copy"; if true { require "body"; }

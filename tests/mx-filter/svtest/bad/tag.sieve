@@ -1,0 +1,1 @@
+if header :frop "subject" "x" { keep :frop; } if header :frop "a" "b" { keep; }

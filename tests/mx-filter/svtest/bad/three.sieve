@@ -1,0 +1,1 @@
+frob; if header "x" { keep; } redirect "no address";

@@ -1,0 +1,1 @@
+require ["include","variables"]; global "test"; global ["test_mailbox"]; set "test" "x";

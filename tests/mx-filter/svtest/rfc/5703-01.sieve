@@ -1,0 +1,6 @@
+require ["mime", "fileinto"];
+
+if header :mime :type "Content-Type" "image"
+{
+    fileinto "INBOX.images";
+}

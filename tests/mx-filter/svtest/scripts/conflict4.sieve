@@ -1,0 +1,1 @@
+require ["reject"]; redirect "x@example.org"; reject "b";

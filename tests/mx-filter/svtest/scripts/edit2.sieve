@@ -1,0 +1,1 @@
+require ["fileinto","mailbox"]; if header "x-first" "1" { fileinto :create "second"; }

@@ -1,0 +1,1 @@
+require ["ihave"]; if not ihave "x-none" { error "needs x-none"; }

@@ -1,0 +1,12 @@
+require "enotify";
+notify "mailto:u1@example.org";
+notify "mailto:u2@example.org";
+notify "mailto:u3@example.org";
+notify "mailto:u4@example.org";
+notify "mailto:u5@example.org";
+notify "mailto:u6@example.org";
+notify "mailto:u7@example.org";
+notify "mailto:u8@example.org";
+notify "mailto:u9@example.org";
+notify "mailto:u10@example.org";
+notify "mailto:u11@example.org";

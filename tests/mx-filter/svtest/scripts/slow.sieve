@@ -1,0 +1,1 @@
+require ["regex","variables"]; set "a" "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; if string :regex "${a}b" "^(a+)+$" { keep; }
