@@ -94,14 +94,15 @@ maildir_root_open(const char *path, struct err *e)
 
 /* A name that becomes part of a path: no way out of its folder. */
 static int
-add_part(struct buf *path, struct span part, const char *user, struct err *e)
+add_part(struct buf *path, struct span part, const char *name, const char *user,
+	 struct err *e)
 {
 	if (part.n == 0 || part.p[0] == '.' || span_chr(part, '/') >= 0 ||
 	    span_has_ctl(part))
 		return err_set(e, ST_DATA,
-			       "mail_location: \"%s\" is no user name that can "
+			       "%s: \"%s\" is no user name that can "
 			       "be part of a path",
-			       user);
+			       name, user);
 	buf_addspan(path, part);
 	return 0;
 }
@@ -149,22 +150,23 @@ letter_of(struct span s, size_t *used_r)
 }
 
 static int
-variable(struct buf *path, char c, const char *user, const char *home,
-	 struct err *e)
+variable(struct buf *path, const char *name, char c, const char *user,
+	 const char *home, struct err *e)
 {
 	struct span u = span_of(user);
 	ssize_t at = span_chr(u, '@');
 
 	switch (c) {
 	case 'u':
-		return add_part(path, u, user, e);
+		return add_part(path, u, name, user, e);
 	case 'n':
 		return add_part(path, at < 0 ? u : span_sub(u, 0, (size_t)at),
-				user, e);
+				name, user, e);
 	case 'd':
 		if (at < 0)
 			return 0;
-		return add_part(path, span_from(u, (size_t)at + 1), user, e);
+		return add_part(path, span_from(u, (size_t)at + 1), name, user,
+				e);
 	case 'h':
 		buf_adds(path, home);
 		return 0;
@@ -173,16 +175,16 @@ variable(struct buf *path, char c, const char *user, const char *home,
 		return 0;
 	default:
 		return err_set(e, ST_CONFIG,
-			       "mail_location: a %%-variable is not known: use "
+			       "%s: a %%-variable is not known: use "
 			       "%%u (user), %%n (its name), %%d (its domain), "
-			       "%%h (home)");
+			       "%%h (home)",
+			       name);
 	}
 }
 
-/* Location without "maildir:" -> path. */
-static int
-expand(struct buf *path, struct span l, const char *user, const char *home,
-       struct err *e)
+int
+maildir_root_expand(struct buf *path, const char *name, struct span l,
+		    const char *user, const char *home, struct err *e)
 {
 	for (size_t i = 0; i < l.n; i++) {
 		if (i == 0 && l.p[0] == '~' && (l.n == 1 || l.p[1] == '/')) {
@@ -194,7 +196,7 @@ expand(struct buf *path, struct span l, const char *user, const char *home,
 
 			i += lower ? 1 : 0;
 			c = letter_of(span_from(l, i + 1), &used);
-			if (variable(path, c, user, home, e) != 0)
+			if (variable(path, name, c, user, home, e) != 0)
 				return -1;
 			for (; lower && from < path->n; from++)
 				path->p[from] = ascii_tolower(path->p[from]);
@@ -203,6 +205,11 @@ expand(struct buf *path, struct span l, const char *user, const char *home,
 			buf_addc(path, l.p[i]);
 		}
 	}
+	if (path->n == 0 || path->p[0] != '/')
+		return err_set(e, ST_CONFIG,
+			       "%s: \"%.*s\" is no absolute path for \"%s\" "
+			       "(home \"%s\")",
+			       name, SPAN_ARG(l), user, home);
 	return 0;
 }
 
@@ -223,12 +230,5 @@ maildir_root_path(struct buf *path, const char *location, const char *user,
 	colon = span_chr(l, ':');
 	if (colon >= 0)
 		l = span_sub(l, 0, (size_t)colon);
-	if (expand(path, l, user, home, e) != 0)
-		return -1;
-	if (path->n == 0 || path->p[0] != '/')
-		return err_set(e, ST_CONFIG,
-			       "mail_location: \"%s\" is no absolute path for "
-			       "\"%s\" (home \"%s\")",
-			       location, user, home);
-	return 0;
+	return maildir_root_expand(path, "mail_location", l, user, home, e);
 }

@@ -18,6 +18,12 @@ int maildir_root_open(const char *path, struct err *e) MX_MUST_CHECK;
 int maildir_root_path(struct buf *path, const char *location, const char *user,
 		      const char *home, struct err *e) MX_MUST_CHECK;
 
+/* A parameter's value (`name` is for the sentence) with these variables ->
+ * an absolute path. */
+int maildir_root_expand(struct buf *path, const char *name, struct span value,
+			const char *user, const char *home,
+			struct err *e) MX_MUST_CHECK;
+
 /* mailbox_auto's rows: NAME=WORD,WORD... */
 extern struct strs maildir_root_boxes;
 /* The special use ("\Sent") of a mailbox, or NULL. */
