@@ -121,13 +121,17 @@ serve(struct front *f)
 		(void)!stream_flush(f->st, clock_deadline(FRONT_WRITE_MS));
 		return;
 	}
-	f->until = clock_deadline(front_conf.login_timeout);
-	protocol->before_login(f);
-	if (f->fd >= 0)
-		front_relay(f, protocol->stopping);
-	else
-		(void)!stream_flush(f->st, clock_deadline(FRONT_WRITE_MS));
-	log_end(f);
+	do {
+		io_close(&f->fd);
+		free(f->user);
+		f->user = NULL;
+		f->option[0] = '\0';
+		f->until = clock_deadline(front_conf.login_timeout);
+		protocol->before_login(f);
+		f->again = f->fd >= 0 && front_relay(f, protocol->stopping);
+		log_end(f);
+	} while (f->again);
+	(void)!stream_flush(f->st, clock_deadline(FRONT_WRITE_MS));
 }
 
 static void

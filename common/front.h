@@ -42,6 +42,7 @@ struct front {
 	struct stream *st;
 	deadline_t until; /* login_timeout */
 	bool tls;         /* under TLS now */
+	bool again;       /* a session gave its login up: no greeting */
 	int attempts;     /* logins that failed */
 	int bad_commands; /* for the protocol to count */
 	char *user;       /* once logged in */
@@ -141,6 +142,10 @@ void front_mechs(struct front *f, struct buf *b, const char *before);
 int front_mail_root(struct front_user *u, const char *mail_location,
 		    struct err *e) MX_MUST_CHECK;
 
+/* UNAUTHENTICATE, the last thing that a session does, behind its reply: the
+ * front takes commands again. */
+void front_again(struct stream *st);
+
 /* One session on stdin and stdout as the caller (--preauth), with the mail
  * root `maildir` where that is not NULL.  Returns a status for main. */
 int front_preauth(const struct front_protocol *p, const char *user,
@@ -156,7 +161,8 @@ int front_hand_offer(const struct front_protocol *p, struct server *s,
 void front_hand_worker(void);
 int front_hand_ask(struct front *f, const struct authclient *a,
 		   struct err *e) MX_MUST_CHECK;
-/* front_relay.c: copies bytes until either end closes. */
-void front_relay(const struct front *f, const char *stopping);
+/* front_relay.c: copies bytes until either end closes.  True: the session said
+ * front_again. */
+bool front_relay(const struct front *f, const char *stopping);
 
 #endif

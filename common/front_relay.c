@@ -19,6 +19,7 @@ struct link {
 	struct stream *client;
 	int fd;        /* the session */
 	bool half;     /* its input is closed */
+	bool held;     /* a NUL that it sent, and is not passed on yet */
 	struct buf to; /* for the session, not yet written */
 	char chunk[CHUNK];
 };
@@ -59,7 +60,10 @@ pull(struct link *l)
 	if (n <= 0)
 		return false;
 	l->client->out_deadline = clock_deadline(WRITE_MS);
-	stream_write(l->client, l->chunk, (size_t)n);
+	if (l->held)
+		stream_write(l->client, "", 1);
+	l->held = l->chunk[n - 1] == '\0';
+	stream_write(l->client, l->chunk, (size_t)(l->held ? n - 1 : n));
 	return stream_flush(l->client, clock_deadline(WRITE_MS)) == IO_OK;
 }
 
@@ -91,10 +95,19 @@ step(struct link *l)
 	return push(l);
 }
 
+/* A NUL behind the last reply, which no protocol of ours ends with. */
 void
+front_again(struct stream *st)
+{
+	stream_write(st, "", 1);
+	(void)!stream_flush(st, clock_deadline(WRITE_MS));
+}
+
+bool
 front_relay(const struct front *f, const char *stopping)
 {
 	struct link l = { .client = f->st, .fd = f->fd };
+	bool again;
 
 	/* what the client sent behind its login */
 	if (stream_flush(f->st, clock_deadline(WRITE_MS)) == IO_OK &&
@@ -106,5 +119,8 @@ front_relay(const struct front *f, const char *stopping)
 		stream_puts(f->st, stopping);
 		(void)!stream_flush(f->st, clock_deadline(1000));
 	}
+	/* what was meant for the session is said to nobody else */
+	again = l.held && !l.half && !io_stop && l.to.n == 0;
 	buf_wipe(&l.to);
+	return again;
 }

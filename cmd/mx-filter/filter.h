@@ -30,6 +30,7 @@ extern struct filter_params filter_params;
 
 int cmd_sieve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_extensions(int argc, char **argv);
 int cmd_remember(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_procmail(int argc, char **argv);

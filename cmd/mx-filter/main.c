@@ -87,6 +87,8 @@ static const struct subcommand subs[] = {
 	  cmd_sieve },
 	{ "check", "check FILE...", "compile Sieve scripts, tell errors", NULL,
 	  0, cmd_check },
+	{ "extensions", "extensions", "print what scripts may require", NULL, 0,
+	  cmd_extensions },
 	{ "test", "test FILE.svtest", "run a test script, print TAP", NULL, 0,
 	  cmd_test },
 	{ "remember", "remember MARK...",
