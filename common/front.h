@@ -142,8 +142,8 @@ void front_mechs(struct front *f, struct buf *b, const char *before);
 int front_mail_root(struct front_user *u, const char *mail_location,
 		    struct err *e) MX_MUST_CHECK;
 
-/* UNAUTHENTICATE, the last thing that a session does, behind its reply: the
- * front takes commands again. */
+/* UNAUTHENTICATE, the last thing that a session does, behind its reply (which
+ * is not flushed yet): the front takes commands again. */
 void front_again(struct stream *st);
 
 /* One session on stdin and stdout as the caller (--preauth), with the mail

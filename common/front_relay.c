@@ -70,7 +70,8 @@ pull(struct link *l)
 static bool
 step(struct link *l)
 {
-	bool read_client = !l->half && l->to.n < PENDING_MAX;
+	/* behind front_again the client speaks to the front */
+	bool read_client = !l->half && !l->held && l->to.n < PENDING_MAX;
 	struct pollfd p[2] = {
 		{ l->fd,
 		  (short)(POLLIN | (l->to.n > 0 && !l->half ? POLLOUT : 0)),
@@ -92,7 +93,7 @@ step(struct link *l)
 		if (r == IO_EOF || r == IO_ERROR)
 			close_half(l);
 	}
-	return push(l);
+	return l->held || push(l);
 }
 
 /* A NUL behind the last reply, which no protocol of ours ends with. */

@@ -18,9 +18,9 @@ int maildir_root_open(const char *path, struct err *e) MX_MUST_CHECK;
 int maildir_root_path(struct buf *path, const char *location, const char *user,
 		      const char *home, struct err *e) MX_MUST_CHECK;
 
-/* A parameter's value (`name` is for the sentence) with these variables ->
+/* A parameter's value l (`name` is for the sentence) with these variables ->
  * an absolute path. */
-int maildir_root_expand(struct buf *path, const char *name, struct span value,
+int maildir_root_expand(struct buf *path, const char *name, struct span l,
 			const char *user, const char *home,
 			struct err *e) MX_MUST_CHECK;
 

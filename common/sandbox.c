@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,15 +151,24 @@ sandbox_close_others(int from, const int *keep)
 #define LL_REFER (1ULL << 13)    /* ABI 2 */
 #define LL_TRUNCATE (1ULL << 14) /* ABI 3 */
 
+/* What may be said of a file that is no folder. */
+#define LL_FILE                                                                \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |        \
+	 LANDLOCK_ACCESS_FS_EXECUTE | LL_TRUNCATE)
+
 static int
 landlock_allow(int rules, const char *path, uint64_t rights)
 {
 	struct landlock_path_beneath_attr at = { .allowed_access = rights };
+	struct stat st;
 	int r;
 
+	/* what cannot be reached needs no leave */
 	at.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (at.parent_fd < 0)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT || errno == EACCES ? 0 : -1;
+	if (fstat(at.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		at.allowed_access &= LL_FILE;
 	r = (int)syscall(SYS_landlock_add_rule, rules,
 			 LANDLOCK_RULE_PATH_BENEATH, &at, 0);
 	close(at.parent_fd);

@@ -28,7 +28,9 @@ int sandbox_user(const char *user, struct err *e) MX_MUST_CHECK;
 int sandbox_names(const char *user, const char *group, uid_t *uid, gid_t *gid,
 		  struct err *e) MX_MUST_CHECK;
 int sandbox_ids(uid_t uid, gid_t gid, struct err *e) MX_MUST_CHECK;
-/* Enters it; paths: NULL-terminated directories for RPATH/WPATH/EXEC. */
+/* Enters it; paths: NULL-terminated directories (or files)
+ * for RPATH/WPATH/EXEC; those that are not there, or out of reach, do not
+ * count. */
 int sandbox_enter(enum sandbox_mode mode, unsigned promises,
 		  const char *const *paths, struct err *e) MX_MUST_CHECK;
 /* Closes every descriptor from `from` on but the listed ones (-1 ends). */

@@ -249,7 +249,9 @@ prepare(struct front_user *u, struct err *e)
 		return err_sys(e, "the environment");
 	u->paths[n++] = buf_str(&store.dir_path);
 	u->paths[n++] = buf_str(&store.link_folder);
-	u->paths[n++] = sieved_check_folder();
+	if (sieved_check_folder() != NULL)
+		u->paths[n++] = sieved_check_folder();
+	u->paths[n] = config_path(prog.config);
 	u->promises =
 	    SANDBOX_RPATH | SANDBOX_WPATH | SANDBOX_EXEC | SANDBOX_FORK;
 	return 0;
@@ -258,8 +260,7 @@ prepare(struct front_user *u, struct err *e)
 static void
 session(struct stream *st, struct front_user *u)
 {
-	if (sieved_run(st, u->auth.user, &store, u->greet) && !u->greet)
-		front_again(st);
+	sieved_run(st, u->auth.user, &store, u->greet);
 	store_close(&store);
 }
 

@@ -91,8 +91,9 @@ bare(struct command *c, struct span s, size_t *at)
 }
 
 enum command_state
-command_line(struct command *c, struct span s)
+command_line(struct command *c, struct span line)
 {
+	struct span s = line;
 	bool first = c->n == 0;
 	size_t at = 0;
 

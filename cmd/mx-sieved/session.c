@@ -370,7 +370,7 @@ step(struct session *s)
 	s->over = true;
 }
 
-bool
+void
 sieved_run(struct stream *st, const char *user, struct store *store, bool greet)
 {
 	struct session s = { .st = st, .user = user, .store = store };
@@ -381,7 +381,8 @@ sieved_run(struct stream *st, const char *user, struct store *store, bool greet)
 		ok(&s, "Logged in");
 	while (!s.over)
 		step(&s);
+	if (s.again && !greet)
+		front_again(st);
 	(void)!stream_flush(st, clock_deadline(FRONT_WRITE_MS));
 	command_clear(&s.c);
-	return s.again;
 }

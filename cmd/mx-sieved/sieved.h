@@ -45,8 +45,8 @@ int sieved_check(const char *path, struct span name, struct buf *said);
 /* The folder that the checker is in, for the sandbox; may be NULL. */
 const char *sieved_check_folder(void);
 
-/* The session behind a login.  True: the client said UNAUTHENTICATE. */
-bool sieved_run(struct stream *st, const char *user, struct store *store,
+/* The session behind a login (greet: there was none). */
+void sieved_run(struct stream *st, const char *user, struct store *store,
 		bool greet);
 
 #endif
