@@ -1,0 +1,83 @@
+# Real clients: sieve-connect, and a delivery that does what they wrote.
+load ../lib/common
+load sieved
+setup() { common_setup; }
+teardown() { [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 20 "$MX_LOG"; common_teardown; }
+
+sc() { # ARG...: sieve-connect as joe
+  HOME=$T sieve-connect --server 127.0.0.1 --port "$SIEVE" --user joe@x.test --passwordfd 3 --notlsverify --4 "$@" 3< "$T/pw"
+}
+
+@test "sieve-connect: upload, list, check, activate, download, delete; an error has line and column" {
+  sieve_serve
+  echo secret > "$T/pw"
+  printf 'require "fileinto";\nif header :contains "subject" "x" { fileinto "X"; }\n' > "$T/main.sieve"
+  sc --localsieve "$T/main.sieve" --remotesieve main --upload
+  sc --list | grep -q '"main"'
+  sc --remotesieve main --activate
+  sc --list | grep -q '"main" ACTIVE'
+  [ "$(readlink "$T/mail/joe/.dovecot.sieve")" = sieve/main.sieve ]
+  sc --remotesieve main --localsieve "$T/back" --download
+  cmp "$T/main.sieve" "$T/back"
+  printf 'keep;\nfoo;\n' > "$T/bad.sieve"
+  run sc --localsieve "$T/bad.sieve" --checkscript
+  [[ "$output" == *"script:2:1: error:"* ]]
+  run sc --localsieve "$T/bad.sieve" --remotesieve main --upload
+  [[ "$output" == *"main:2:1: error:"* ]]
+  sc --deactivate
+  ! sc --list | grep -q ACTIVE
+  sc --remotesieve main --delete
+  [ "$(ls "$T/mail/joe/sieve")" = tmp ]
+}
+
+@test "the active script is what a delivery runs: from PUTSCRIPT to the folder, and back" {
+  need_root
+  sieve_serve "sieve = $T/mail/%n/.dovecot.sieve" "sieve_dir = $T/mail/%n/sieve" "mail_owner = nobody" "filter_user = nobody" \
+    "queue_directory = $T/spool" "virtual_mailbox_domains = x.test" "virtual_mailbox_base = $T/mail" \
+    "virtual_mailbox_maps = inline:{ {joe@x.test = joe/} {eve@x.test = eve/} }" "mydestination = localhost" "myhostname = mail.x.test"
+  mkdir "$T/spool"; chown nobody "$T/spool"
+  send() { printf 'From: a@b.test\nTo: %s\nSubject: %s\n\nx\n' "$1" "$2" | mx-deliver -f a@b.test "$1"; }
+  at() { ls "$T/mail/$1" 2>/dev/null | wc -l; }
+  py <<'PY'
+c = login()
+c.cmd('PUTSCRIPT "rules" ', b'require ["fileinto", "mailbox"];\r\nif header :is "subject" "list" { fileinto :create "Lists"; }\r\n').ok()
+PY
+  send joe@x.test list
+  [ "$(at joe/new)" -eq 1 ]
+  py <<'PY'
+c = login(); c.cmd('SETACTIVE "rules"').ok()
+PY
+  send joe@x.test list; send joe@x.test other; send eve@x.test list
+  [ "$(at joe/.Lists/new)" -eq 1 ] && [ "$(at joe/new)" -eq 2 ] && [ "$(at eve/new)" -eq 1 ]
+  py <<'PY'
+c = login(); c.cmd('RENAMESCRIPT "rules" "renamed"').ok()
+PY
+  send joe@x.test list
+  [ "$(at joe/.Lists/new)" -eq 2 ]
+  py <<'PY'
+c = login(); c.cmd('PUTSCRIPT "renamed" "discard;"').ok()
+PY
+  send joe@x.test list
+  [ "$(at joe/.Lists/new)" -eq 2 ] && [ "$(at joe/new)" -eq 2 ]
+  py <<'PY'
+c = login(); c.cmd('SETACTIVE ""').ok()
+PY
+  send joe@x.test list
+  [ "$(at joe/new)" -eq 3 ]
+}
+
+@test "a full disk: NO (QUOTA), the former script stays, nothing is left" {
+  need_root
+  mkdir "$T/disk"
+  mount -t tmpfs -o size=64k,mode=755 tmpfs "$T/disk" 2>/dev/null || skip "no mount here"
+  : > "$T/mx.conf"; export MX_CONFIG=$T/mx.conf MX_LOG=$T/mail.log
+  run py <<'PY'
+c = preauth(home="disk/home")
+c.cmd('PUTSCRIPT "a" "keep;"').ok(); c.cmd('SETACTIVE "a"').ok()
+c.cmd('PUTSCRIPT "a" ', b"#" * 200000 + b"\nkeep;").no(b"QUOTA")
+assert c.cmd('GETSCRIPT "a"').ok().lines == [[b"keep;"]] and os.listdir("disk/home/sieve/tmp") == []
+c.cmd('PUTSCRIPT "b" "stop;"').ok(); c.logout()
+PY
+  umount "$T/disk"
+  [ "$status" -eq 0 ] || { echo "$output"; false; }
+}
