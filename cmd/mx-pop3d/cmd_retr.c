@@ -5,12 +5,14 @@
 #include "conf.h"
 #include "log.h"
 #include "pop3.h"
+#include "surrogate.h"
 #include "text.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #define CHUNK 65536
+#define HEADER_MAX 262144 /* a longer one goes out as it is */
 
 /* The open file's bytes into t; -1 and errno. */
 static int
@@ -68,6 +70,31 @@ not_there(struct pop3 *s, const struct message *m)
 	pop3_err(s, "[SYS/TEMP] The message cannot be read");
 }
 
+/* A header in UTF-8 for a client that does not know it; what follows is left
+ * in the file. */
+static int
+put_surrogate(struct text *t, int fd)
+{
+	struct buf whole = BUF_INIT, out = BUF_INIT;
+	ssize_t n = pread(fd, buf_room(&whole, HEADER_MAX), HEADER_MAX, 0);
+	size_t end = 0;
+	int r = n < 0 ? -1 : 0;
+
+	if (n > 0) {
+		buf_grew(&whole, (size_t)n);
+		end = surrogate_header_end(buf_span(&whole));
+	}
+	if (end > 0 &&
+	    surrogate_header(&out, span_sub(buf_span(&whole), 0, end))) {
+		text_put(t, buf_span(&out));
+		if (lseek(fd, (off_t)end, SEEK_SET) < 0)
+			r = -1;
+	}
+	buf_free(&whole);
+	buf_free(&out);
+	return r;
+}
+
 /* Writes the message, or its header and `lines` of the body. */
 static bool
 send_message(struct pop3 *s, struct message *m, bool limited, uint32_t lines,
@@ -91,7 +118,7 @@ send_message(struct pop3 *s, struct message *m, bool limited, uint32_t lines,
 	text_init(&t, s->st);
 	t.limited = limited;
 	t.lines = lines;
-	if (pump(&t, fd) != 0) {
+	if ((!s->utf8 && put_surrogate(&t, fd) != 0) || pump(&t, fd) != 0) {
 		/* what was sent is no message: no end, the line goes down */
 		log_error("%s: message %lu: %s", s->user, (unsigned long)m->uid,
 			  strerror(errno));

@@ -2,6 +2,7 @@
  * command.c - see command.h.
  */
 #include "command.h"
+#include "escape.h"
 #include "num.h"
 
 #define NAME_CHARS 128
@@ -161,27 +162,6 @@ command_shape(const struct command *c, const char *shape)
 	return i == c->n;
 }
 
-/* The code point at the front, its length in *n_r; or -1. */
-static int32_t
-code_point(struct span s, size_t *n_r)
-{
-	unsigned char c = (unsigned char)s.p[0];
-	size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	static const int32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	int32_t v = n == 1 ? c : c & (0x7f >> n);
-
-	if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n > s.n)
-		return -1;
-	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-			return -1;
-		v = v << 6 | (s.p[i] & 0x3f);
-	}
-	*n_r = n;
-	return v < least[n] || (v >= 0xd800 && v < 0xe000) || v > 0x10ffff ? -1
-									   : v;
-}
-
 bool
 command_name_ok(struct span name)
 {
@@ -190,10 +170,10 @@ command_name_ok(struct span name)
 	if (name.n == 0 || name.n > NAME_BYTES || name.p[0] == '.')
 		return false;
 	while (name.n > 0) {
-		size_t n = 1;
-		int32_t v = code_point(name, &n);
+		uint32_t v;
+		size_t n = utf8_next(name, &v);
 
-		if (v < 0x20 || (v >= 0x7f && v < 0xa0) || v == '/' ||
+		if (n == 0 || v < 0x20 || (v >= 0x7f && v < 0xa0) || v == '/' ||
 		    v == 0x2028 || v == 0x2029 || ++chars > NAME_CHARS)
 			return false;
 		name = span_from(name, n);

@@ -136,3 +136,28 @@ c.line().ok(); c.line().ok(); c.line().ok()
 assert c.closed() == b"" and c.p.wait(20) == 0 and len(files("m")) == 2
 PY
 }
+
+@test "UTF-8 in headers: encoded words for a client that did not say UTF8, as it is for one that did" {
+  py <<'PY'
+import email, email.policy
+raw = ("From: \"José Díaz, Chef\" <josé@exämple.test>, \"A, B\" <ab@x.test>, müller@x.test\nTo: Grüße An Alle <a@x.test>, b@x.test (plain)\n"
+       "Subject: Ein ganz langer Betreff mit Ümläuten, der über eine Zeile hinausgeht und noch größer wird\n und gefaltet ist\n"
+       "Content-Type: text/plain; charset=utf-8; name=\"größe 1.txt\"\nX-Plain: .a\tb\n\nbödy\n.x\n").encode()
+deliver("m", "1700000001.M1P1.h", raw)
+broken = b"Subject: latin \xe9\nX: 1\n\nx\n"
+deliver("m", "1700000002.M1P1.h", broken)
+c = preauth("m")
+got = c.message("RETR 1")
+head, body = got.split(b"\r\n\r\n", 1)
+assert head.isascii() and body == "bödy\r\n.x\r\n".encode() and all(len(l) <= 200 for l in head.split(b"\r\n"))
+m = email.message_from_bytes(got, policy=email.policy.default)
+assert m["Subject"] == "Ein ganz langer Betreff mit Ümläuten, der über eine Zeile hinausgeht und noch größer wird und gefaltet ist", m["Subject"]
+a = m["From"].addresses
+assert [x.display_name for x in a] == ["José Díaz, Chef", "A, B", ""] and [x.addr_spec for x in a] == ["invalid@internationalized-address.invalid", "ab@x.test", "invalid@internationalized-address.invalid"], a
+assert [(x.display_name, x.addr_spec) for x in m["To"].addresses][0] == ("Grüße An Alle", "a@x.test"), m["To"]
+assert b'name="=?UTF-8?B?' in head and b"X-Plain: .a\tb" in head
+assert c.message("TOP 1 0") == head + b"\r\n\r\n"
+# what is not UTF-8 is no such message: as it came
+assert c.message("RETR 2") == broken.replace(b"\n", b"\r\n")
+PY
+}

@@ -42,6 +42,16 @@ c.cmd("AUTH PLAIN " + b64("\0joe@x.test\0wrong")).err(b"AUTH")
 # commands that come with the login
 c.send("USER joe@x.test\r\nPASS secret\r\nSTAT\r\nQUIT\r\n")
 c.line().ok(); c.line().ok(); assert c.line().startswith(b"+OK 2 "); c.line().ok(); assert c.closed() == b""
+# UTF8 before the login counts for the session; STLS forgets it
+deliver("mail/joe", "1700000060.M1P1.h", "Subject: Größe\n\nx\n".encode()); os.system("chown -R nobody: mail/joe")
+def third(*first):
+    c = connect(port)
+    for w in first: stls(c) if w == "STLS" else c.cmd(w).ok()
+    c.cmd("USER joe@x.test").ok(); c.cmd("PASS secret").ok()
+    return c.message("RETR 3")
+assert third("STLS", "UTF8") == "Subject: Größe\r\n\r\nx\r\n".encode()
+assert third("STLS") == third("UTF8", "STLS") == b"Subject: =?UTF-8?B?R3LDtsOfZQ==?=\r\n\r\nx\r\n"
+os.unlink("mail/joe/cur/" + [f for f in os.listdir("mail/joe/cur") if f.startswith("1700000060")][0])
 # a password with blanks
 open("users", "a").write("sp@x.test:{PLAIN}two  words :%s:%s::%s::\n" % (os.stat("mail").st_uid, 65534, os.getcwd() + "/mail/sp"))
 c = connect(tls, tls=True); c.cmd("USER sp@x.test").ok(); c.cmd("PASS two  words ").ok(); c.quit().ok()
