@@ -24,6 +24,7 @@ struct conf {
 	struct strs sender_bcc_maps, recipient_bcc_maps;
 	struct strs sender_relayhost_maps, sender_transport_maps;
 	struct strs mailbox_transport_maps, fallback_transport_maps;
+	char *forward_path;
 	char *mailbox_transport, *fallback_transport, *luser_relay;
 	int maildir_fsync; /* enum deposit_sync */
 	bool enable_original_recipient;

@@ -98,7 +98,9 @@ route_to_queue(struct queuefile_env *env, const struct target *t)
 	struct queuefile_rcpt *r = queuefile_env_add(env, t->addr);
 
 	if (t->dest != NULL && t->dest->user == NULL)
-		strs_addf(&r->other, " place: %s%s%s",
+		strs_addf(&r->other, " place: %s%s%s%s%s",
+			  t->dest->by != NULL ? "~" : "",
+			  t->dest->by != NULL ? t->dest->by : "",
 			  t->dest->kind == DEST_COMMAND ? "|" : "",
 			  t->dest->path,
 			  t->dest->kind == DEST_MAILDIR ? "/" : "");
@@ -243,8 +245,14 @@ route_find(struct route *r, const struct queuefile_env *env,
 	} else if (strcmp(place, "mailbox") == 0) {
 		route_final(r, rcpt->addr, env->sender);
 	} else {
-		bool command = place[0] == '|';
-		r->dest = dest_of_alias(place + command, command, &r->why);
+		/* "~joe|command": from the .forward of joe */
+		size_t by = place[0] == '~' ? strcspn(place, "|/") : 0;
+		bool command = place[by] == '|';
+		const char *text = place + by + command;
+		r->dest = by > 0 ? dest_of_forward(text, command,
+						   span_make(place + 1, by - 1),
+						   &r->why)
+				 : dest_of_alias(text, command, &r->why);
 		r->kind = r->dest != NULL ? ROUTE_LOCAL : ROUTE_DEFERRED;
 		r->transport = mem_strdup("local");
 		r->nexthop = mem_strdup("");

@@ -21,7 +21,7 @@
 #define INCLUDE_MAX (1 << 20)
 
 /* What is still to be done with an item. */
-enum stage { DO_VIRTUAL, DO_ROUTE, DO_ALIAS, DO_MAILBOX };
+enum stage { DO_VIRTUAL, DO_ROUTE, DO_ALIAS, DO_FORWARD, DO_MAILBOX };
 
 struct item {
 	char *addr;
@@ -29,6 +29,7 @@ struct item {
 	ssize_t parent;
 	int depth;
 	char *owner; /* sender from an owner- alias, or NULL */
+	char *by;    /* whose .forward is being read, or NULL */
 };
 
 struct work {
@@ -115,8 +116,10 @@ push(struct work *w, char *addr, enum stage stage, ssize_t parent,
 	if (owner == NULL && parent >= 0)
 		owner = w->v[parent].owner;
 	w->v = mem_grow(w->v, &w->cap, w->n + 1, sizeof(*w->v));
-	w->v[w->n++] = (struct item){ addr, stage, parent, depth,
-				      owner ? mem_strdup(owner) : NULL };
+	w->v[w->n++] = (struct item){
+		addr, stage, parent, depth, owner ? mem_strdup(owner) : NULL,
+		NULL
+	};
 	return 0;
 }
 
@@ -429,8 +432,12 @@ push_address(struct work *w, size_t i, const struct alias_item *it,
 	}
 	if (c != CLASS_LOCAL)
 		return push(w, to, DO_VIRTUAL, (ssize_t)i, owner);
-	if (it->literal || in_chain(w, (ssize_t)i, span_of(to), DO_ALIAS))
+	/* "joe" in joe's .forward is the mailbox; "\joe" in an alias may
+	 * still be forwarded */
+	if (in_chain(w, (ssize_t)i, span_of(to), DO_FORWARD))
 		return push(w, to, DO_MAILBOX, (ssize_t)i, owner);
+	if (it->literal || in_chain(w, (ssize_t)i, span_of(to), DO_ALIAS))
+		return push(w, to, DO_FORWARD, (ssize_t)i, owner);
 	return push(w, to, DO_ALIAS, (ssize_t)i, owner);
 }
 
@@ -448,8 +455,12 @@ push_list(struct work *w, size_t i, struct alias_list *l, const char *owner)
 		} else if (it->kind == ALIAS_INCLUDE) {
 			r = push_include(w, i, it->text, owner);
 		} else {
-			d = dest_of_alias(it->text, it->kind == ALIAS_COMMAND,
-					  w->e);
+			bool command = it->kind == ALIAS_COMMAND;
+
+			d = w->v[i].by != NULL
+				? dest_of_forward(it->text, command,
+						  span_of(w->v[i].by), w->e)
+				: dest_of_alias(it->text, command, w->e);
 			if (d == NULL)
 				return -1;
 			add_target(w, &w->v[i], d, true);
@@ -503,7 +514,7 @@ do_alias(struct work *w, size_t i)
 			? TABLE_TRY_AGAIN
 			: TABLE_FOUND;
 	if (t == TABLE_NONE)
-		r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX, (ssize_t)i,
+		r = push(w, mem_strdup(w->v[i].addr), DO_FORWARD, (ssize_t)i,
 			 NULL);
 	else if (t == TABLE_TRY_AGAIN)
 		r = -1;
@@ -515,6 +526,49 @@ do_alias(struct work *w, size_t i)
 	alias_list_free(&l);
 	buf_free(&v);
 	free(owner);
+	return r;
+}
+
+/* local(8): the user's own say, if there is one. */
+static int
+do_forward(struct work *w, size_t i)
+{
+	struct alias_list l = { NULL, 0, 0 };
+	struct buf low = BUF_INIT, b = BUF_INIT;
+	struct span local = local_of(w->v[i].addr), name, ext = SPAN("");
+	const struct user *u;
+	enum table_result t;
+	int r = 0;
+
+	for (size_t k = 0; k < local.n; k++)
+		buf_addc(&low, ascii_tolower(local.p[k]));
+	name = buf_span(&low);
+	t = users_find(name, &u, w->e);
+	if (t == TABLE_NONE &&
+	    addr_split_ext(name, site.recipient_delimiter, &name, &ext))
+		t = users_find(name, &u, w->e);
+	if (t == TABLE_TRY_AGAIN)
+		r = -1;
+	else if (t == TABLE_FOUND && u->system && u->has_ids && u->uid != 0)
+		r = forward_read(u, ext, &b, w->e);
+	if (r == 1) {
+		w->v[i].by = mem_strdup(u->name);
+		r = alias_parse(&l, buf_span(&b), true,
+				(size_t)conf.alias_expansion_limit, w->e);
+		if (r == 0 && l.n > 0)
+			r = push_list(w, i, &l, NULL);
+		else if (r == 0)
+			r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX,
+				 (ssize_t)i, NULL);
+		if (r != 0 && w->e != NULL)
+			w->e->status = ST_TEMPFAIL;
+	} else if (r == 0) {
+		r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX, (ssize_t)i,
+			 NULL);
+	}
+	alias_list_free(&l);
+	buf_free(&low);
+	buf_free(&b);
 	return r;
 }
 
@@ -542,9 +596,8 @@ int
 route_expand(const char *addr, struct targets *t, struct err *e)
 {
 	static int (*const steps[])(struct work *, size_t) = {
-		[DO_VIRTUAL] = do_virtual,
-		[DO_ROUTE] = do_route,
-		[DO_ALIAS] = do_alias,
+		[DO_VIRTUAL] = do_virtual, [DO_ROUTE] = do_route,
+		[DO_ALIAS] = do_alias,     [DO_FORWARD] = do_forward,
 		[DO_MAILBOX] = do_mailbox,
 	};
 	struct work w = { .out = t, .e = e };
@@ -563,6 +616,7 @@ route_expand(const char *addr, struct targets *t, struct err *e)
 	for (size_t i = 0; i < w.n; i++) {
 		free(w.v[i].addr);
 		free(w.v[i].owner);
+		free(w.v[i].by);
 	}
 	free(w.v);
 	if (r == 0 && t->n == 0)

@@ -287,6 +287,29 @@ hand_run(struct hand *h, const struct command *c, int fd,
 }
 
 int
+hand_forward(struct hand *h, const char *path, struct buf *b, struct err *e)
+{
+	struct buf q = BUF_INIT, a = BUF_INIT;
+	struct span rest, bytes;
+	uint64_t there;
+
+	if (h->sock < 0)
+		return handwork_forward(path, b, e);
+	wire_put_u64(&q, HAND_FORWARD);
+	wire_put_str(&q, path);
+	if (ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
+		return -1;
+	rest = buf_span(&a);
+	bool ok = wire_get_u64(&rest, &there) && wire_get_span(&rest, &bytes);
+	if (ok)
+		buf_addspan(b, bytes);
+	buf_free(&a);
+	if (!ok)
+		return err_set(e, ST_TEMPFAIL, "malformed answer");
+	return there != 0;
+}
+
+int
 hand_pipe(struct hand *h, const struct pipeline *p, int fd,
 	  struct pipeline_result *r, struct err *e)
 {

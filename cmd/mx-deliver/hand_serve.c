@@ -147,6 +147,26 @@ serve_pipe(struct served *s, struct span q, int fd, struct buf *a,
 }
 
 static int
+serve_forward(struct span q, struct buf *a, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	char *path = NULL;
+	int r = -1;
+
+	if (!wire_get_str(&q, &path) || path == NULL)
+		err_set(e, ST_PROTOCOL, "malformed request");
+	else
+		r = handwork_forward(path, &b, e);
+	if (r >= 0) {
+		wire_put_u64(a, (uint64_t)r);
+		wire_put_span(a, buf_span(&b));
+	}
+	buf_free(&b);
+	free(path);
+	return r < 0 ? -1 : 0;
+}
+
+static int
 serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 {
 	uint64_t op;
@@ -165,6 +185,8 @@ serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 		return serve_mbox(q, fd, e);
 	case HAND_RUN:
 		return serve_run(q, fd, a, e);
+	case HAND_FORWARD:
+		return serve_forward(q, a, e);
 	case HAND_PIPE:
 		return serve_pipe(s, q, fd, a, e);
 	default:

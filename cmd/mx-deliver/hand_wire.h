@@ -12,7 +12,15 @@
 #define HAND_MAX 150000
 #define HAND_MS 120000
 
-enum { HAND_OPEN = 1, HAND_COMMIT, HAND_ABORT, HAND_MBOX, HAND_RUN, HAND_PIPE };
+enum {
+	HAND_OPEN = 1,
+	HAND_COMMIT,
+	HAND_ABORT,
+	HAND_MBOX,
+	HAND_RUN,
+	HAND_PIPE,
+	HAND_FORWARD
+};
 
 void wire_put_u64(struct buf *b, uint64_t v);
 void wire_put_span(struct buf *b, struct span s);

@@ -222,6 +222,48 @@ handwork_abort(struct handwork *w)
 	w->active = false;
 }
 
+/* Postfix local(8), FORWARD FILES: a regular file, the user's or root's, that
+ * nobody else may write; another one is as good as none. */
+int
+handwork_forward(const char *path, struct buf *b, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	const char *why = NULL;
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0) {
+		/* a home that is away is no reason to ignore it */
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES
+			   ? 0
+			   : err_sys(e, "%s", path);
+	}
+	if (fstat(fd, &st) != 0) {
+		r = err_sys(e, "%s", path);
+	} else if (!S_ISREG(st.st_mode)) {
+		why = "no regular file";
+	} else if (st.st_uid != geteuid() && st.st_uid != 0) {
+		why = "it belongs to somebody else";
+	} else if (st.st_mode & (S_IWOTH | S_IWGRP)) {
+		why = "its group or others may write it";
+	} else {
+		switch (io_read_all(fd, b, FORWARD_MAX, DEADLINE_NEVER)) {
+		case IO_OK:
+			r = 1;
+			break;
+		case IO_TOOLONG:
+			why = "it is too large";
+			break;
+		default:
+			r = err_sys(e, "%s", path);
+		}
+	}
+	close(fd);
+	if (why != NULL)
+		log_warn("%s: %s: it is not used", path, why);
+	return r;
+}
+
 int
 handwork_mbox(const char *path, const char *sender, struct span head, int fd,
 	      uint64_t at, uint64_t size, struct err *e)

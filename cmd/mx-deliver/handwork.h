@@ -71,6 +71,11 @@ int handwork_mbox(const char *path, const char *sender, struct span head,
 /* Runs it; stdin is fd.  -1: it could not be run at all. */
 int handwork_run(const struct command *c, int fd, struct command_result *r,
 		 struct err *e) MX_MUST_CHECK;
+/* A .forward file of ours, at most FORWARD_MAX bytes: 1 and its bytes, 0 when
+ * there is none that counts (why is logged), -1 and a sentence. */
+#define FORWARD_MAX 100000
+int handwork_forward(const char *path, struct buf *b,
+		     struct err *e) MX_MUST_CHECK;
 int handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
 		  struct err *e) MX_MUST_CHECK;
 

@@ -14,6 +14,7 @@ struct dest {
 	const char *relay; /* word for the log: "local", "virtual", "pipe" */
 	char *path;        /* absolute; or the command line */
 	char *user;        /* login name, or NULL: no user stands behind it */
+	char *by;          /* user == NULL: whose .forward names it, or NULL */
 	char *home;        /* or NULL */
 	char *sieve;       /* script, or NULL */
 	uid_t uid;

@@ -27,6 +27,7 @@ dest_free(struct dest *d)
 		return;
 	free(d->path);
 	free(d->user);
+	free(d->by);
 	free(d->home);
 	free(d->sieve);
 	free(d);
@@ -46,6 +47,7 @@ dest_copy(const struct dest *d)
 	*c = *d;
 	c->path = dup_or_null(d->path);
 	c->user = dup_or_null(d->user);
+	c->by = dup_or_null(d->by);
 	c->home = dup_or_null(d->home);
 	c->sieve = dup_or_null(d->sieve);
 	return c;

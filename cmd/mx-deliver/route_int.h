@@ -60,5 +60,11 @@ enum table_result virtual_dest(const char *addr, struct dest **d,
 			       struct err *e);
 /* A place named in an alias: command or file, with default_privs. */
 struct dest *dest_of_alias(const char *text, bool command, struct err *e);
+/* The same from the .forward of a system user, with that user's rights. */
+struct dest *dest_of_forward(const char *text, bool command, struct span user,
+			     struct err *e);
+/* The .forward of a system user: 1 and its text, 0 none, -1 and e. */
+int forward_read(const struct user *u, struct span ext, struct buf *b,
+		 struct err *e) MX_MUST_CHECK;
 
 #endif
