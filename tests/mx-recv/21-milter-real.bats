@@ -90,7 +90,7 @@ add_header all Status _YESNO_ score=_SCORE_
 add_header all Level _STARS(*)_
 report_safe 0' > "$T/rules/x.cf"
   spawn spamd -L -x -i 127.0.0.1 -p "$port" --configpath="$T/rules" --siteconfigpath="$T/rules" -m 1 --pidfile "$T/spamd.pid"
-  spawn spamass-milter -f -p "$T/spamass.sock" -- -d 127.0.0.1 -p "$port"
+  spawn spamass-milter -p "$T/spamass.sock" -- -d 127.0.0.1 -p "$port"
   wait_for 10 test -S "$T/spamass.sock"
   wait_for 60 bash -c "exec 9<>/dev/tcp/127.0.0.1/$port"
   recv_conf "smtpd_peername_lookup = no" "smtpd_milters = unix:$T/spamass.sock" \
