@@ -21,6 +21,9 @@ struct message {
 	bool recent;   /* \Recent in this session */
 	bool gone;     /* the file is no more; EXPUNGE not yet told */
 	bool seen_now; /* during a scan */
+	bool lent;     /* `file` belongs to the index that is mapped */
+	bool marked;   /* in mailbox.changed */
+	bool noted;    /* the index has it */
 	maildir_flags flags;
 	maildir_flags told; /* flags as last told to the client */
 	uint64_t modseq;    /* RFC 7162 */
@@ -29,6 +32,25 @@ struct message {
 	int64_t mtime;      /* INT64_MIN: not asked yet */
 	char *file;         /* name with flags, in new/ or cur/ */
 	uint32_t base_n;    /* bytes of it before ":2," */
+};
+
+/* RFC 7162 3.2: a message that is no more, and since when. */
+struct vanished {
+	uint32_t uid;
+	uint64_t modseq;
+};
+
+/* mx-index as this session has it; see mailbox_index.h. */
+struct mailbox_index {
+	int fd;            /* -1: none */
+	uint64_t ino, end; /* log read up to here */
+	uint64_t log_at;
+	void *map;
+	size_t map_n;
+	/* the state that the log ends with */
+	bool dirs_known;
+	int64_t dir_ns[2];
+	struct uidlist_file list;
 };
 
 struct dir_state { /* of new/ or cur/ */
@@ -51,7 +73,21 @@ struct mailbox {
 	int watch, watched[2];    /* inotify, or -1 */
 	uint64_t kw_ino;          /* which dovecot-keywords was read */
 	int64_t kw_ns;
+	bool incomplete; /* a file has a place that cannot be shown now */
+	/* Since the last mailbox_index_commit: UIDs. */
+	uint32_t *changed;
+	size_t changed_n, changed_cap;
+	struct mailbox_index index;
+	uint64_t modseq;           /* the greatest given */
+	uint64_t vanished_since;   /* `vanished` is whole from then on */
+	struct vanished *vanished; /* in order of modseq */
+	size_t vanished_n, vanished_cap;
+	/* Our own renames and removals, whose events are still to come. */
+	uint64_t *own;
+	size_t own_at, own_n, own_cap;
 	/* What the client knows. */
+	bool news; /* something may differ from it */
+	bool told; /* it knows the messages at all */
 	size_t told_exists, told_recent;
 	bool kw_changed;
 };
@@ -63,6 +99,8 @@ struct mailbox {
 struct mailbox *mailbox_select(int root, const char *name, bool readonly,
 			       const char *watch_path, struct err *e);
 void mailbox_close(struct mailbox *mb);
+/* Gives mod-sequences to what was changed; mailbox_sync does it too. */
+void mailbox_commit(struct mailbox *mb);
 /* Follows the files: new messages are appended, those whose file is gone are
  * marked, flags are taken over.  Cheap when nothing changed. */
 int mailbox_sync(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
@@ -91,6 +129,30 @@ int mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 int mailbox_unlink(struct mailbox *mb, struct message *m,
 		   struct err *e) MX_MUST_CHECK;
 /* What the files mailbox*.c share. */
+struct scan {
+	struct seen_file {
+		size_t name;
+		uint32_t n;
+		bool in_new;
+	} * v;
+	size_t n, cap;
+	struct buf text;
+	bool in_new;
+};
+int scan_add(void *ctx, const char *file, size_t n);
+struct span scan_name(const struct scan *sc, size_t i);
+void scan_free(struct scan *sc);
+/* Some files that were not known: those with a UID are taken in, the others
+ * get one, without reading more than need be.  1: read the folder. */
+int mailbox_take_some(struct mailbox *mb, struct scan *sc,
+		      struct err *e) MX_MUST_CHECK;
+/* Reads the folder and takes over what it holds. */
+int mailbox_follow(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
+/* Looks into new/ alone; 1: read the folder. */
+int mailbox_follow_new(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
+/* What lies in new/ goes to cur/ (RFC 3501 2.3.2). */
+void mailbox_empty_new(struct mailbox *mb);
+int mailbox_dir_time(int fd, const char *sub, int64_t *ns_r);
 void mailbox_watch(struct mailbox *mb, const char *root_path);
 /* Takes over what the queue of events tells. */
 enum watch_news {
@@ -98,18 +160,27 @@ enum watch_news {
 	WATCH_DONE, /* all of it is taken over */
 	WATCH_LOOK  /* read the folder */
 };
-enum watch_news mailbox_events(struct mailbox *mb);
+enum watch_news mailbox_events(struct mailbox *mb, struct scan *newcomers);
+/* Takes those out that are gone: none of them was told. */
+void mailbox_drop_gone(struct mailbox *mb);
+/* m differs from what the index has. */
+void mailbox_mark(struct mailbox *mb, struct message *m);
+/* One of our own changes of a name in new/ or cur/: its event is no news. */
+void mailbox_own(struct mailbox *mb, const char *path, bool came);
+/* A message's UID is gone for good: for VANISHED (EARLIER). */
+void mailbox_vanished(struct mailbox *mb, uint32_t uid, uint64_t modseq);
 void message_free(struct message *m);
-void message_take(struct message *m, struct span file,
+void message_take(struct mailbox *mb, struct message *m, struct span file,
 		  const struct maildir_name *name, bool in_new);
 /* "cur/NAME" */
 void mailbox_path(struct buf *b, const struct message *m);
 
 /*
  * Messages that were put into a folder's new/ or cur/ under `bases` get their
- * UIDs at once: uids_r[i], ascending.  For APPEND and COPY.
+ * UIDs at once: uids_r[i], ascending.  For APPEND and COPY; `since` is what
+ * uidlist_peek said before they were put there.
  */
-int mailbox_assign(int root, int fd, const struct strs *bases,
+int mailbox_assign(int root, int fd, const struct strs *bases, uint32_t since,
 		   uint32_t *uidvalidity_r, uint32_t *uids_r,
 		   struct err *e) MX_MUST_CHECK;
 

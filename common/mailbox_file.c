@@ -20,6 +20,7 @@
 #define LOCK_MS 30000
 
 struct search {
+	struct mailbox *mb;
 	struct span base;
 	struct message *m;
 	bool in_new;
@@ -37,7 +38,7 @@ match(void *ctx, const char *file, size_t n)
 	maildir_name_parse(&name, f);
 	if (!span_eq(name.base, s->base))
 		return 0;
-	message_take(s->m, f, &name, s->in_new);
+	message_take(s->mb, s->m, f, &name, s->in_new);
 	return 1;
 }
 
@@ -46,7 +47,7 @@ static bool
 relocate(struct mailbox *mb, struct message *m)
 {
 	char *base = mem_spandup(span_make(m->file, m->base_n));
-	struct search s = { span_of(base), m, true };
+	struct search s = { mb, span_of(base), m, true };
 	struct err e = ERR_INIT;
 	int r = 0;
 
@@ -59,8 +60,10 @@ relocate(struct mailbox *mb, struct message *m)
 			r = maildir_each(mb->fd, "cur", match, &s, &e);
 	}
 	free(base);
-	if (r == 0)
+	if (r == 0) {
 		m->gone = true;
+		mailbox_mark(mb, m);
+	}
 	return r == 1;
 }
 
@@ -138,10 +141,13 @@ mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 		}
 		r = renameat(mb->fd, buf_str(&from), mb->fd, buf_str(&to));
 		if (r == 0) {
-			free(m->file);
+			mailbox_own(mb, buf_str(&from), false);
+			mailbox_own(mb, buf_str(&to), true);
+			message_free(m);
 			m->file = mem_strdup(buf_str(&to) + 4);
 			m->in_new = false;
 			m->flags = want;
+			mailbox_mark(mb, m);
 			break;
 		}
 		if (errno != ENOENT || !relocate(mb, m))
@@ -166,7 +172,9 @@ mailbox_unlink(struct mailbox *mb, struct message *m, struct err *e)
 		mailbox_path(&path, m);
 		r = unlinkat(mb->fd, buf_str(&path), 0);
 		if (r == 0) {
+			mailbox_own(mb, buf_str(&path), false);
 			m->gone = true;
+			mailbox_mark(mb, m);
 			break;
 		}
 		if (errno != ENOENT)
@@ -199,7 +207,7 @@ number_all(struct uidlist *u, const struct strs *bases, uint32_t *uids_r,
 }
 
 int
-mailbox_assign(int root, int fd, const struct strs *bases,
+mailbox_assign(int root, int fd, const struct strs *bases, uint32_t since,
 	       uint32_t *uidvalidity_r, uint32_t *uids_r, struct err *e)
 {
 	struct dotlock lock;
@@ -208,6 +216,11 @@ mailbox_assign(int root, int fd, const struct strs *bases,
 
 	if (uidlist_lock(&lock, fd, clock_deadline(LOCK_MS), e) != 0)
 		return -1;
+	r = uidlist_quick_add(fd, bases, since, uidvalidity_r, uids_r, e);
+	if (r <= 0) {
+		dotlock_drop(&lock);
+		return r;
+	}
 	uidlist_init(&u);
 	r = uidlist_read(&u, fd, e);
 	if (r == 0 && u.uidvalidity == 0)

@@ -6,7 +6,9 @@
  */
 #include "mailbox.h"
 #include "mailbox_name.h"
+#include "mem.h"
 
+#include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +20,8 @@ struct drain {
 	size_t events;
 	size_t lost; /* messages whose file went and did not come back */
 	bool look;   /* read the folder again */
+	bool empty_new;
+	struct scan *newcomers; /* files that are not known */
 };
 
 void
@@ -43,6 +47,60 @@ mailbox_watch(struct mailbox *mb, const char *root_path)
 	buf_free(&path);
 }
 
+/* Our own changes come back as events, in the order they were made. */
+static uint64_t
+own_hash(const char *path, bool came)
+{
+	uint64_t h = came ? 0x9e3779b97f4a7c15 : 0xcbf29ce484222325;
+
+	for (; *path != '\0'; path++) /* FNV-1a */
+		h = (h ^ (unsigned char)*path) * 0x100000001b3;
+	return h;
+}
+
+void
+mailbox_own(struct mailbox *mb, const char *path, bool came)
+{
+	if (mb->watch < 0)
+		return;
+	if (mb->own_at == mb->own_n)
+		mb->own_at = mb->own_n = 0;
+	mb->own =
+	    mem_grow(mb->own, &mb->own_cap, mb->own_n + 1, sizeof(*mb->own));
+	mb->own[mb->own_n++] = own_hash(path, came);
+}
+
+static bool
+is_own(struct mailbox *mb, struct span file, bool in_new, bool came)
+{
+	char path[300];
+
+	if (mb->own_at == mb->own_n || file.n > 255)
+		return false;
+	snprintf(path, sizeof(path), "%s/%.*s", in_new ? "new" : "cur",
+		 SPAN_ARG(file));
+	if (mb->own[mb->own_at] != own_hash(path, came))
+		return false;
+	mb->own_at++;
+	return true;
+}
+
+/* The list is read as a whole once somebody else renames what we know. */
+static uint32_t
+find_uid(struct mailbox *mb, struct drain *d, struct span base)
+{
+	uint32_t uid = uidlist_find(&mb->ul, base);
+	struct err e = ERR_INIT;
+
+	if (uid != 0 || !mb->ul.lazy)
+		return uid;
+	if (uidlist_lazy_has(&mb->ul, mb->fd, base) == 0)
+		return 0;
+	if (uidlist_read_all(&mb->ul, mb->fd, &e) != 0)
+		d->look = true;
+	return uidlist_find(&mb->ul, base);
+}
+
 static void
 file_came(struct mailbox *mb, struct drain *d, struct span file, bool in_new)
 {
@@ -53,21 +111,42 @@ file_came(struct mailbox *mb, struct drain *d, struct span file, bool in_new)
 	size_t at;
 
 	maildir_name_parse(&name, file);
-	uid = uidlist_find(&mb->ul, name.base);
+	uid = find_uid(mb, d, name.base);
 	at = mailbox_find(mb, uid, &exact);
-	if (uid == 0 || (!exact && at == mb->n) || (exact && mb->v[at].gone)) {
+	if (uid == 0 || (!exact && at == mb->n)) {
+		d->newcomers->in_new = in_new;
+		(void)scan_add(d->newcomers, file.p, file.n);
+		return;
+	}
+	if (exact && mb->v[at].gone) {
 		d->look = true;
 		return;
 	}
-	if (!exact)
-		return; /* shows at the next SELECT, see take_scan */
+	if (!exact) {
+		mb->incomplete = true; /* shows at the next SELECT */
+		return;
+	}
 	m = &mb->v[at];
 	if (!m->seen_now)
 		d->lost--;
 	m->seen_now = true;
-	message_take(m, file, &name, in_new);
+	message_take(mb, m, file, &name, in_new);
 	if (in_new && !mb->readonly)
-		d->look = true;
+		d->empty_new = true;
+}
+
+/* It came and went, or went on from new/ to cur/, before it was looked at. */
+static void
+forget_newcomer(struct drain *d, struct span file, bool in_new)
+{
+	struct scan *sc = d->newcomers;
+	size_t to = 0;
+
+	for (size_t i = 0; i < sc->n; i++)
+		if (sc->v[i].in_new != in_new ||
+		    !span_eq(scan_name(sc, i), file))
+			sc->v[to++] = sc->v[i];
+	sc->n = to;
 }
 
 static void
@@ -79,9 +158,11 @@ file_went(struct mailbox *mb, struct drain *d, struct span file, bool in_new)
 	size_t at;
 
 	maildir_name_parse(&name, file);
-	at = mailbox_find(mb, uidlist_find(&mb->ul, name.base), &exact);
-	if (!exact)
+	at = mailbox_find(mb, find_uid(mb, d, name.base), &exact);
+	if (!exact) {
+		forget_newcomer(d, file, in_new);
 		return;
+	}
 	m = &mb->v[at];
 	/* an older name than the one we know: our own rename */
 	if (m->gone || !m->seen_now || m->in_new != in_new ||
@@ -103,6 +184,9 @@ one_event(struct mailbox *mb, struct drain *d, const struct inotify_event *ev)
 	else if (file.n == 0 || file.p[0] == '.' || span_has_ctl(file) ||
 		 (ev->mask & IN_ISDIR))
 		return;
+	else if (is_own(mb, file, in_new,
+			(ev->mask & (IN_CREATE | IN_MOVED_TO)) != 0))
+		return;
 	else if (ev->mask & (IN_CREATE | IN_MOVED_TO))
 		file_came(mb, d, file, in_new);
 	else
@@ -110,10 +194,10 @@ one_event(struct mailbox *mb, struct drain *d, const struct inotify_event *ev)
 }
 
 enum watch_news
-mailbox_events(struct mailbox *mb)
+mailbox_events(struct mailbox *mb, struct scan *newcomers)
 {
 	_Alignas(struct inotify_event) char room[16384];
-	struct drain d = { .events = 0 };
+	struct drain d = { .newcomers = newcomers };
 	ssize_t n;
 
 	while ((n = read(mb->watch, room, sizeof(room))) > 0) {
@@ -125,7 +209,11 @@ mailbox_events(struct mailbox *mb)
 			at += (ssize_t)(sizeof(*ev) + ev->len);
 		}
 	}
+	if (d.look)
+		mb->own_at = mb->own_n;
 	if (d.look || d.lost > 0)
 		return WATCH_LOOK;
+	if (d.empty_new)
+		mailbox_empty_new(mb);
 	return d.events > 0 ? WATCH_DONE : WATCH_NONE;
 }

@@ -21,12 +21,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_NAME "dovecot-uidlist"
 #define VALIDITY_FILE "dovecot-uidvalidity"
 #define FILE_MAX ((size_t)1 << 30)
+#define TAIL_READ 65536
 
 void
 uidlist_init(struct uidlist *u)
@@ -170,17 +172,55 @@ parse_line(struct uidlist *u, struct span line)
 	return true;
 }
 
-bool
-uidlist_parse(struct uidlist *u, struct span bytes)
+static void
+remember(struct uidlist *u, const struct stat *st, struct span content)
+{
+	u->file.dev = st->st_dev;
+	u->file.ino = st->st_ino;
+	u->file.size = (uint64_t)st->st_size;
+	u->file.mtime_ns =
+	    (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	memset(u->file.tail, 0, sizeof(u->file.tail));
+	if (content.n >= sizeof(u->file.tail))
+		memcpy(u->file.tail,
+		       content.p + content.n - sizeof(u->file.tail),
+		       sizeof(u->file.tail));
+}
+
+/* Is it the file we know? */
+static bool
+same_file(const struct uidlist *u, const struct stat *st)
+{
+	return u->file.dev == st->st_dev && u->file.ino == st->st_ino &&
+	       u->file.size == (uint64_t)st->st_size &&
+	       u->file.mtime_ns == (int64_t)st->st_mtim.tv_sec * 1000000000 +
+				       st->st_mtim.tv_nsec;
+}
+
+/* The same file with lines behind those that were read?  An inode's number may
+ * be given again: so the last bytes must stand where they stood. */
+static bool
+has_grown(const struct uidlist *u, int fd, const struct stat *st)
+{
+	char tail[UIDLIST_TAIL];
+
+	return u->uidvalidity != 0 && u->file.dev == st->st_dev &&
+	       u->file.ino == st->st_ino &&
+	       u->file.size < (uint64_t)st->st_size &&
+	       u->file.size >= sizeof(tail) &&
+	       u->file.tail[sizeof(tail) - 1] == '\n' &&
+	       pread(fd, tail, sizeof(tail),
+		     (off_t)(u->file.size - sizeof(tail))) ==
+		   (ssize_t)sizeof(tail) &&
+	       memcmp(tail, u->file.tail, sizeof(tail)) == 0;
+}
+
+static void
+parse_lines(struct uidlist *u, struct span bytes)
 {
 	ssize_t lf;
 	uint32_t next;
 
-	forget_entries(u);
-	lf = span_chr(bytes, '\n');
-	if (lf < 0 || !parse_header(u, span_sub(bytes, 0, (size_t)lf)))
-		return false;
-	bytes = span_from(bytes, (size_t)lf + 1);
 	/* A last line without its end is one that Dovecot is writing, or that
 	 * a crash cut off. */
 	while ((lf = span_chr(bytes, '\n')) >= 0) {
@@ -191,27 +231,52 @@ uidlist_parse(struct uidlist *u, struct span bytes)
 	next = u->n > 0 ? u->v[u->n - 1].uid + 1 : 1;
 	if (u->uidnext < next)
 		u->uidnext = next;
+}
+
+bool
+uidlist_parse(struct uidlist *u, struct span bytes)
+{
+	ssize_t lf;
+
+	forget_entries(u);
+	u->lazy = false;
+	lf = span_chr(bytes, '\n');
+	if (lf < 0 || !parse_header(u, span_sub(bytes, 0, (size_t)lf)))
+		return false;
+	parse_lines(u, span_from(bytes, (size_t)lf + 1));
 	return true;
 }
 
-/* Is it the file we know?  Remembers it if not. */
-static bool
-same_file(struct uidlist *u, const struct stat *st)
+static int
+load_growth(struct uidlist *u, int fd, const struct stat *st, struct err *e)
 {
-	int64_t ns =
-	    (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-	bool same = u->dev == st->st_dev && u->ino == st->st_ino &&
-		    u->size == (uint64_t)st->st_size && u->mtime_ns == ns;
+	struct buf b = BUF_INIT;
+	size_t n = (size_t)((uint64_t)st->st_size - u->file.size);
+	ssize_t got = pread(fd, buf_room(&b, n), n, (off_t)u->file.size);
+	struct stat upto = *st;
+	int r = 0;
 
-	u->dev = st->st_dev;
-	u->ino = st->st_ino;
-	u->size = (uint64_t)st->st_size;
-	u->mtime_ns = ns;
-	return same;
+	if (got < 0) {
+		r = err_sys(e, "%s: reading", FILE_NAME);
+	} else {
+		ssize_t lf;
+
+		buf_grew(&b, (size_t)got);
+		lf = span_rchr(buf_span(&b), '\n');
+		/* an unfinished line is read again when it is whole */
+		buf_cut(&b, (size_t)(lf + 1));
+		parse_lines(u, buf_span(&b));
+		upto.st_size = (off_t)(u->file.size + b.n);
+		buf_insert(&b, 0,
+			   span_make(u->file.tail, sizeof(u->file.tail)));
+		remember(u, &upto, buf_span(&b));
+	}
+	buf_free(&b);
+	return r;
 }
 
 static int
-load(struct uidlist *u, int fd, struct err *e)
+load(struct uidlist *u, int fd, bool all, struct err *e)
 {
 	uint32_t validity = u->uidvalidity, next = u->uidnext;
 	struct buf bytes = BUF_INIT;
@@ -219,13 +284,16 @@ load(struct uidlist *u, int fd, struct err *e)
 
 	if (fstat(fd, &st) != 0)
 		return err_sys(e, "%s", FILE_NAME);
-	if (same_file(u, &st))
+	all = all && u->lazy;
+	if (!all && same_file(u, &st))
 		return 0;
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ST_TEMPFAIL, "%s is no file", FILE_NAME);
+	if (!all && has_grown(u, fd, &st))
+		return load_growth(u, fd, &st, e);
 	if (io_read_all(fd, &bytes, FILE_MAX, DEADLINE_NEVER) != IO_OK) {
 		buf_free(&bytes);
-		u->ino = 0;
+		u->file.ino = 0;
 		return err_sys(e, "%s: reading", FILE_NAME);
 	}
 	if (!uidlist_parse(u, buf_span(&bytes))) {
@@ -235,6 +303,8 @@ load(struct uidlist *u, int fd, struct err *e)
 	} else if (u->uidvalidity == validity && u->uidnext < next) {
 		u->uidnext = next;
 	}
+	st.st_size = (off_t)bytes.n;
+	remember(u, &st, buf_span(&bytes));
 	if (u->skipped > 0)
 		log_warn("%s: %zu damaged lines are passed over; their "
 			 "messages get new UIDs",
@@ -246,16 +316,15 @@ load(struct uidlist *u, int fd, struct err *e)
 bool
 uidlist_current(const struct uidlist *u, int dirfd)
 {
-	struct uidlist copy = *u;
 	struct stat st;
 
 	return u->uidvalidity != 0 &&
 	       fstatat(dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       same_file(&copy, &st);
+	       same_file(u, &st);
 }
 
-int
-uidlist_read(struct uidlist *u, int dirfd, struct err *e)
+static int
+read_list(struct uidlist *u, int dirfd, bool all, struct err *e)
 {
 	int fd = openat(dirfd, FILE_NAME,
 			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -267,11 +336,58 @@ uidlist_read(struct uidlist *u, int dirfd, struct err *e)
 		/* With the file its validity is lost. */
 		forget_entries(u);
 		u->uidvalidity = 0;
-		u->ino = 0;
+		u->file.ino = 0;
+		u->lazy = false;
 		return 0;
 	}
-	r = load(u, fd, e);
+	r = load(u, fd, all, e);
 	close(fd);
+	return r;
+}
+
+int
+uidlist_read(struct uidlist *u, int dirfd, struct err *e)
+{
+	return read_list(u, dirfd, false, e);
+}
+
+int
+uidlist_read_all(struct uidlist *u, int dirfd, struct err *e)
+{
+	return read_list(u, dirfd, true, e);
+}
+
+void
+uidlist_assume(struct uidlist *u, const struct uidlist_file *file,
+	       uint32_t uidvalidity, uint32_t uidnext, struct span guid)
+{
+	forget_entries(u);
+	u->file = *file;
+	u->uidvalidity = uidvalidity;
+	u->uidnext = uidnext;
+	buf_clear(&u->guid);
+	buf_addspan(&u->guid, guid);
+	u->lazy = true;
+}
+
+int
+uidlist_lazy_has(const struct uidlist *u, int dirfd, struct span base)
+{
+	int fd = openat(dirfd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	void *map = MAP_FAILED;
+	int r = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && same_file(u, &st) &&
+	    st.st_size > 0)
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
+			   0);
+	if (map != MAP_FAILED) {
+		r = memmem(map, (size_t)st.st_size, base.p, base.n) != NULL;
+		(void)munmap(map, (size_t)st.st_size);
+	}
+	if (fd >= 0)
+		close(fd);
 	return r;
 }
 
@@ -359,6 +475,16 @@ write_durably(int dirfd, struct span content, struct stat *st)
 	return fsync(dirfd);
 }
 
+static void
+put_line(struct buf *b, uint32_t uid, struct span ext, struct span base)
+{
+	buf_addf(b, "%lu ", (unsigned long)uid);
+	buf_addspan(b, ext);
+	buf_addc(b, ':');
+	buf_addspan(b, base);
+	buf_addc(b, '\n');
+}
+
 int
 uidlist_write(struct uidlist *u, int dirfd, struct err *e)
 {
@@ -369,16 +495,229 @@ uidlist_write(struct uidlist *u, int dirfd, struct err *e)
 	buf_addf(&b, "3 V%lu N%lu%s\n", (unsigned long)u->uidvalidity,
 		 (unsigned long)u->uidnext, buf_str(&u->guid));
 	for (size_t i = 0; i < u->n; i++) {
-		buf_addf(&b, "%lu ", (unsigned long)u->v[i].uid);
-		buf_add(&b, u->text.p + u->v[i].ext, u->v[i].ext_n);
-		buf_addc(&b, ':');
-		buf_addspan(&b, uidlist_base(u, i));
-		buf_addc(&b, '\n');
+		put_line(&b, u->v[i].uid,
+			 span_make(u->text.p + u->v[i].ext, u->v[i].ext_n),
+			 uidlist_base(u, i));
 	}
 	if (write_durably(dirfd, buf_span(&b), &st) != 0)
 		r = err_sys(e, "%s: writing", FILE_NAME);
 	else
-		(void)same_file(u, &st);
+		remember(u, &st, buf_span(&b));
+	buf_free(&b);
+	return r;
+}
+
+/* Dovecot's readers take a line when its end is there. */
+static int
+add_durably(int fd, struct span lines, struct err *e)
+{
+	if (io_write(fd, lines.p, lines.n, DEADLINE_NEVER) != IO_OK ||
+	    fdatasync(fd) != 0)
+		return err_sys(e, "%s: writing", FILE_NAME);
+	return 0;
+}
+
+int
+uidlist_append(struct uidlist *u, int dirfd, size_t from, struct err *e)
+{
+	int fd = openat(dirfd, FILE_NAME,
+			O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	struct buf b = BUF_INIT;
+	struct stat st;
+	int r = 1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && same_file(u, &st) &&
+	    u->file.tail[UIDLIST_TAIL - 1] == '\n') {
+		for (size_t i = from; i < u->n; i++)
+			put_line(
+			    &b, u->v[i].uid,
+			    span_make(u->text.p + u->v[i].ext, u->v[i].ext_n),
+			    uidlist_base(u, i));
+		r = add_durably(fd, buf_span(&b), e);
+		if (r != 0 && ftruncate(fd, st.st_size) != 0)
+			log_warn("%s: a torn line stays", FILE_NAME);
+		if (r == 0 && fstat(fd, &st) == 0) {
+			buf_insert(&b, 0,
+				   span_make(u->file.tail, UIDLIST_TAIL));
+			remember(u, &st, buf_span(&b));
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	buf_free(&b);
+	return r;
+}
+
+/* The head and the end of a list. */
+struct ends {
+	struct uidlist head; /* facts of its header */
+	struct buf tail;     /* whole lines */
+	bool whole;          /* the tail begins behind the header */
+	uint32_t next;
+};
+
+static void
+ends_free(struct ends *x)
+{
+	buf_free(&x->head.guid);
+	buf_free(&x->tail);
+}
+
+static bool
+line_uid(struct span line, uint32_t *uid_r)
+{
+	uint64_t uid;
+	size_t used;
+
+	if (!num_prefix(line, UINT32_MAX - 1, &uid, &used) || uid == 0)
+		return false;
+	*uid_r = (uint32_t)uid;
+	return true;
+}
+
+/* False: no list, or one that must be read as a whole. */
+static bool
+read_ends(struct ends *x, int fd)
+{
+	char head[512];
+	struct stat st;
+	ssize_t n = pread(fd, head, sizeof(head), 0), lf;
+	size_t from, want;
+	uint32_t uid;
+	bool ok;
+
+	*x = (struct ends){ .whole = false };
+	if (n <= 0 || fstat(fd, &st) != 0)
+		return false;
+	lf = span_chr(span_make(head, (size_t)n), '\n');
+	if (lf < 2 || head[0] != '3' ||
+	    !parse_header(&x->head, span_make(head, (size_t)lf)))
+		return false;
+	from = (size_t)lf + 1;
+	if ((size_t)st.st_size - from > TAIL_READ)
+		from = (size_t)st.st_size - TAIL_READ;
+	x->whole = from == (size_t)lf + 1;
+	want = (size_t)st.st_size - from;
+	if (want > 0) {
+		n = pread(fd, buf_room(&x->tail, want), want, (off_t)from);
+		if (n != (ssize_t)want)
+			return false;
+		buf_grew(&x->tail, want);
+		if (x->tail.p[want - 1] != '\n')
+			return false;
+	}
+	if (!x->whole) {
+		lf = span_chr(buf_span(&x->tail), '\n');
+		buf_shift(&x->tail, (size_t)lf + 1);
+	}
+	x->next = x->head.uidnext;
+	ok = true;
+	if (x->tail.n > 0) {
+		struct span all =
+		    span_sub(buf_span(&x->tail), 0, x->tail.n - 1);
+
+		ok = line_uid(
+		    span_from(all, (size_t)(span_rchr(all, '\n') + 1)), &uid);
+		if (ok && uid >= x->next)
+			x->next = uid + 1;
+	}
+	return ok && (x->whole || x->tail.n > 0);
+}
+
+uint32_t
+uidlist_peek(int dirfd)
+{
+	int fd = openat(dirfd, FILE_NAME,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct ends x;
+	uint32_t next = 0;
+
+	if (fd < 0)
+		return 0;
+	if (read_ends(&x, fd))
+		next = x.next;
+	ends_free(&x);
+	close(fd);
+	return next;
+}
+
+/* The base name of a line: behind its first ":" that ends the extensions. */
+static struct span
+line_base(struct span line)
+{
+	ssize_t at = span_chr(line, ' ');
+	struct maildir_name m;
+
+	line = span_from(line, (size_t)(at + 1));
+	if (line.n == 0 || line.p[0] != ':') {
+		at = span_find(line, SPAN(" :"));
+		line = at < 0 ? line : span_from(line, (size_t)at + 1);
+	}
+	if (line.n > 0 && line.p[0] == ':')
+		line = span_from(line, 1);
+	maildir_name_parse(&m, line);
+	return m.base;
+}
+
+/* Looks through the lines whose UID is at least `since`, from the end; false
+ * when they begin before what was read. */
+static bool
+find_since(const struct ends *x, const struct strs *bases, uint32_t since,
+	   uint32_t *uids_r)
+{
+	struct span rest = buf_span(&x->tail);
+	uint32_t uid;
+
+	while (rest.n > 0) {
+		ssize_t lf = span_rchr(span_sub(rest, 0, rest.n - 1), '\n');
+		struct span line = span_sub(rest, (size_t)(lf + 1), rest.n - 1);
+		struct span base;
+
+		if (!line_uid(line, &uid))
+			return false;
+		if (uid < since)
+			return true;
+		base = line_base(line);
+		for (size_t i = 0; i < bases->n; i++)
+			if (span_is(base, bases->v[i]))
+				uids_r[i] = uid;
+		rest = span_sub(rest, 0, (size_t)(lf + 1));
+	}
+	return x->whole;
+}
+
+int
+uidlist_quick_add(int dirfd, const struct strs *bases, uint32_t since,
+		  uint32_t *uidvalidity_r, uint32_t *uids_r, struct err *e)
+{
+	int fd = openat(dirfd, FILE_NAME,
+			O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	struct buf b = BUF_INIT;
+	struct ends x;
+	struct stat st;
+	int r = 1;
+
+	if (fd < 0 || since == 0) {
+		if (fd >= 0)
+			close(fd);
+		return 1;
+	}
+	memset(uids_r, 0, bases->n * sizeof(*uids_r));
+	if (read_ends(&x, fd) && x.next < UINT32_MAX - bases->n &&
+	    find_since(&x, bases, since, uids_r) && fstat(fd, &st) == 0) {
+		for (size_t i = 0; i < bases->n; i++) {
+			if (uids_r[i] != 0)
+				continue;
+			uids_r[i] = x.next++;
+			put_line(&b, uids_r[i], SPAN(""), span_of(bases->v[i]));
+		}
+		*uidvalidity_r = x.head.uidvalidity;
+		r = b.n > 0 ? add_durably(fd, buf_span(&b), e) : 0;
+		if (r != 0 && ftruncate(fd, st.st_size) != 0)
+			log_warn("%s: a torn line stays", FILE_NAME);
+	}
+	ends_free(&x);
+	close(fd);
 	buf_free(&b);
 	return r;
 }

@@ -13,6 +13,8 @@
 #include "maildir.h"
 #include "strs.h"
 
+#define UIDLIST_TAIL 64
+
 struct uidlist_entry {
 	uint32_t uid;
 	uint32_t name_n, ext_n;
@@ -27,9 +29,15 @@ struct uidlist {
 	struct buf text;
 	struct map *index; /* base name -> entry number + 1 */
 	size_t skipped;    /* damaged lines that were passed over */
-	/* which file this is; to see whether it was replaced */
-	uint64_t dev, ino, size;
-	int64_t mtime_ns;
+	/* Only what was appended since `lazy_size` is in memory: the facts of
+	 * the rest came from elsewhere (uidlist_assume). */
+	bool lazy;
+	/* which file this is; to see whether it was replaced, or grew */
+	struct uidlist_file {
+		uint64_t dev, ino, size;
+		int64_t mtime_ns;
+		char tail[UIDLIST_TAIL]; /* its last bytes */
+	} file;
 };
 void uidlist_init(struct uidlist *u);
 void uidlist_done(struct uidlist *u);
@@ -41,6 +49,14 @@ bool uidlist_parse(struct uidlist *u, struct span bytes) MX_MUST_CHECK;
  * -1 only when reading failed.  uidnext never goes down while the validity
  * stays. */
 int uidlist_read(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+/* The facts of a file that an index remembers: its entries are not read until
+ * uidlist_read_all. */
+void uidlist_assume(struct uidlist *u, const struct uidlist_file *file,
+		    uint32_t uidvalidity, uint32_t uidnext, struct span guid);
+/* Reads it, lazy or not. */
+int uidlist_read_all(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+/* Does the part that was not read name this base?  -1: cannot tell. */
+int uidlist_lazy_has(const struct uidlist *u, int dirfd, struct span base);
 /* Is the file still the one that was read (or written)? */
 bool uidlist_current(const struct uidlist *u, int dirfd);
 /* The UID of a file (its base name), or 0. */
@@ -61,6 +77,20 @@ int uidlist_renew(struct uidlist *u, int root, struct err *e) MX_MUST_CHECK;
 /* Writes dovecot-uidlist: a new file, fsync, rename, fsync of the directory.
  * The caller holds the lock. */
 int uidlist_write(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+/* Writes the entries from number `from` on behind the file that was read, as
+ * Dovecot does; 1 (nothing is done) where it is not that file any more.  The
+ * caller holds the lock. */
+int uidlist_append(struct uidlist *u, int dirfd, size_t from,
+		   struct err *e) MX_MUST_CHECK;
+/* The next UID by the file alone, or 0: every entry that comes later has at
+ * least this one. */
+uint32_t uidlist_peek(int dirfd);
+/* Gives UIDs to bases that came after uidlist_peek gave `since`, reading no
+ * more of the file than its end: uids_r[i].  1 (nothing is done): read it as
+ * a whole.  The caller holds the lock. */
+int uidlist_quick_add(int dirfd, const struct strs *bases, uint32_t since,
+		      uint32_t *uidvalidity_r, uint32_t *uids_r,
+		      struct err *e) MX_MUST_CHECK;
 int uidlist_lock(struct dotlock *l, int dirfd, deadline_t d,
 		 struct err *e) MX_MUST_CHECK;
 

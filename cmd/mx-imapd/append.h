@@ -23,6 +23,7 @@ struct append_one {
 };
 struct append {
 	struct mailbox to; /* folder and keywords only */
+	uint32_t since;    /* its next UID before the messages came */
 	struct append_one **v;
 	size_t n, cap;
 	struct err e;

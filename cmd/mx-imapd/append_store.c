@@ -148,8 +148,8 @@ number(struct session *s, struct append *a)
 		strs_addspan(&bases, name.base);
 	}
 	/* It lies there safely; where this fails the UIDs come later. */
-	if (mailbox_assign(s->root, a->to.fd, &bases, &validity, uids, &a->e) ==
-	    0) {
+	if (mailbox_assign(s->root, a->to.fd, &bases, a->since, &validity, uids,
+			   &a->e) == 0) {
 		appenduid(s, validity, uids, a->n);
 		r.code = buf_str(&s->code);
 	}
@@ -172,6 +172,7 @@ append_commit(struct session *s, struct append *a)
 		bytes += a->v[i]->dep.size;
 	if (!a->failed && !quota_fits(s, bytes, a->n, &r))
 		return r;
+	a->since = uidlist_peek(a->to.fd);
 	for (size_t i = 0; !a->failed && i < a->n; i++)
 		if (place(a, a->v[i]) != 0)
 			fail(a);

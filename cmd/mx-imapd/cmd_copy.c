@@ -24,6 +24,7 @@ struct copy {
 	struct strs bases; /* names given there */
 	struct strs paths; /* the same with "cur/" and flags */
 	uint64_t bytes;
+	uint32_t since; /* its next UID before they came */
 	struct set from_uids;
 	uint32_t *uids;
 	bool some_gone;
@@ -178,6 +179,7 @@ copy_all(struct session *s, const struct set *set, struct copy *c, bool move)
 	uint32_t validity;
 	struct result r;
 
+	c->since = uidlist_peek(c->to.fd);
 	if (each_message(s, set, copy_one, c) != 0) {
 		undo(c);
 		return result_err(s, &c->e);
@@ -197,8 +199,8 @@ copy_all(struct session *s, const struct set *set, struct copy *c, bool move)
 	}
 	c->uids = mem_alloc(c->bases.n, sizeof(*c->uids));
 	if (make_durable(c) != 0 ||
-	    mailbox_assign(s->root, c->to.fd, &c->bases, &validity, c->uids,
-			   &c->e) != 0) {
+	    mailbox_assign(s->root, c->to.fd, &c->bases, c->since, &validity,
+			   c->uids, &c->e) != 0) {
 		undo(c);
 		return result_err(s, &c->e);
 	}

@@ -8,6 +8,8 @@ static const struct {
 	const char *word;
 	unsigned bits;
 } words[] = {
+	{ "CONDSTORE", ENABLED_CONDSTORE }, /* RFC 7162 3.1 */
+	{ "QRESYNC", ENABLED_QRESYNC | ENABLED_CONDSTORE },
 	{ "UTF8=ACCEPT", ENABLED_UTF8 }, /* RFC 6855 3 */
 	{ "IMAP4rev2", ENABLED_REV2 },   /* RFC 9051 6.3.1 */
 };
@@ -16,7 +18,7 @@ struct result
 cmd_enable(struct session *s)
 {
 	struct span word;
-	unsigned asked[ARRAY_LEN(words)] = { 0 };
+	unsigned asked[ARRAY_LEN(words)] = { 0 }, bits = 0;
 
 	do {
 		if (!parse_sp(&s->p) || !parse_atom(&s->p, &word))
@@ -31,9 +33,12 @@ cmd_enable(struct session *s)
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (asked[i] != 0)
 			stream_printf(s->st, " %s", words[i].word);
-		s->enabled |= asked[i];
+		bits |= asked[i];
 	}
 	stream_puts(s->st, "\r\n");
+	if (bits & ENABLED_CONDSTORE)
+		condstore_enable(s);
+	s->enabled |= bits;
 	s->utf8 = (s->enabled & (ENABLED_UTF8 | ENABLED_REV2)) != 0;
 	return result_ok("Enabled");
 }

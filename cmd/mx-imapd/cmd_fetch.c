@@ -192,16 +192,20 @@ fetch_one(struct session *s, size_t i, void *ctx)
 	struct loaded l = { .whole = false };
 	bool seen = false;
 
+	if (f->changed && m->modseq <= f->since)
+		return 0;
 	/* a slow client has this long for each message */
 	s->st->out_deadline = clock_deadline(MESSAGE_MS);
 	if (prepare(s, f, m, &l, &seen) == 0) {
+		if (seen && (s->enabled & ENABLED_CONDSTORE))
+			mailbox_commit(s->mb);
 		put_fetch(s, i);
 		for (size_t k = 0; k < f->n; k++) {
 			if (k > 0)
 				stream_puts(s->st, " ");
 			put_item(s, &f->v[k], m, &l);
 		}
-		if (s->uid && !f->has_uid)
+		if ((s->uid || (s->enabled & ENABLED_QRESYNC)) && !f->has_uid)
 			stream_printf(s->st, "%sUID %lu", f->n > 0 ? " " : "",
 				      (unsigned long)m->uid);
 		if (seen && !f->has_flags) {
@@ -209,6 +213,10 @@ fetch_one(struct session *s, size_t i, void *ctx)
 			put_flags(s->st, s->mb, m);
 			m->told = m->flags;
 		}
+		/* RFC 7162 3.1.3: flags that change are told with theirs */
+		if (seen && !f->has_modseq && (s->enabled & ENABLED_CONDSTORE))
+			stream_printf(s->st, " MODSEQ (%llu)",
+				      (unsigned long long)m->modseq);
 		stream_puts(s->st, ")\r\n");
 	}
 	loaded_close(&l);
@@ -258,6 +266,8 @@ fetch(struct session *s, struct set *set)
 	if (!fetch_parse(s, &f)) {
 		r = result_bad(s);
 	} else {
+		if (f.vanished)
+			put_vanished_since(s, set, f.since);
 		if (f.has_partial)
 			cut_partial(s, &f, set);
 		if (each_message(s, set, fetch_one, &f) != 0)

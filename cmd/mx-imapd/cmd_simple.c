@@ -111,7 +111,8 @@ expunge(struct session *s, const struct set *set)
 		maildirsize_note(s->root, -x.bytes, -x.count);
 	if (r != 0)
 		return result_err(s, &x.e);
-	return result_ok("Expunge completed");
+	mailbox_commit(s->mb);
+	return RESULT(RESULT_OK, condstore_code(s), "Expunge completed");
 }
 
 struct result
@@ -154,7 +155,7 @@ struct result
 cmd_close(struct session *s)
 {
 	struct set set = { NULL, 0, 0 };
-	struct result r;
+	struct result r = result_ok("");
 
 	if (!parse_end(&s->p))
 		return result_bad(s);
@@ -165,7 +166,9 @@ cmd_close(struct session *s)
 		if (r.kind != RESULT_OK)
 			return r;
 	}
-	return leave(s, "Close completed");
+	mailbox_commit(s->mb);
+	r.code = condstore_code(s);
+	return RESULT(RESULT_OK, r.code, leave(s, "Close completed").text);
 }
 
 struct result

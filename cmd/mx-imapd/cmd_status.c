@@ -18,6 +18,7 @@ static const struct {
 	{ "DELETED", STATUS_DELETED },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
 	{ "MAILBOXID", STATUS_MAILBOXID },
+	{ "HIGHESTMODSEQ", STATUS_MODSEQ },
 };
 
 bool
@@ -85,6 +86,8 @@ count(const struct mailbox *mb, unsigned item)
 		return mb->ul.uidvalidity;
 	case STATUS_DELETED:
 		return deleted(mb);
+	case STATUS_MODSEQ:
+		return mb->modseq;
 	case STATUS_APPENDLIMIT:
 		return APPEND_MAX;
 	default:
@@ -102,6 +105,8 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 
 	if (mb == NULL)
 		return -1;
+	if (bits & STATUS_MODSEQ)
+		condstore_enable(s);
 	if ((bits & STATUS_SIZE) && total_size(mb, &size, e) != 0) {
 		mailbox_close(mb);
 		return -1;

@@ -1,5 +1,5 @@
 /*
- * cmd_store.c - STORE and UID STORE.  RFC 3501 6.4.6.
+ * cmd_store.c - STORE and UID STORE.  RFC 3501 6.4.6, RFC 7162 3.1.3.
  */
 #include "cmd.h"
 
@@ -7,9 +7,12 @@ enum how { REPLACE, ADD, REMOVE };
 struct store {
 	enum how how;
 	bool silent;
+	bool conditional; /* UNCHANGEDSINCE */
+	uint64_t since;
 	maildir_flags flags;
 	struct err e;
 	bool some_gone;
+	struct set modified, done; /* numbers or UIDs; indexes + 1 */
 };
 
 #define SYSTEM                                                                 \
@@ -23,6 +26,13 @@ store_one(struct session *s, size_t i, void *ctx)
 	struct message *m = &s->mb->v[i];
 	maildir_flags clear = 0, set = st->flags;
 
+	/* RFC 7162 3.1.3 */
+	if (st->conditional && m->modseq > st->since) {
+		uint32_t n = s->uid ? m->uid : (uint32_t)i + 1;
+
+		set_add(&st->modified, n, n);
+		return 0;
+	}
 	if (st->how == REPLACE)
 		clear = SYSTEM | MAILDIR_KEYWORD_MASK;
 	if (st->how == REMOVE) {
@@ -35,19 +45,41 @@ store_one(struct session *s, size_t i, void *ctx)
 		st->some_gone = true;
 		return 0;
 	}
-	if (st->silent) {
-		m->told = m->flags;
-		return 0;
-	}
-	/* RFC 3501 6.4.6: told whether changed or not */
 	m->told = m->flags;
-	put_fetch(s, i);
-	stream_puts(s->st, "FLAGS ");
-	put_flags(s->st, s->mb, m);
-	if (s->uid)
-		stream_printf(s->st, " UID %lu", (unsigned long)m->uid);
-	stream_puts(s->st, ")\r\n");
+	if (!st->silent || (s->enabled & ENABLED_CONDSTORE))
+		set_add(&st->done, (uint32_t)i + 1, (uint32_t)i + 1);
 	return 0;
+}
+
+/* RFC 3501 6.4.6: told whether changed or not; silently: the mod-sequence */
+static void
+tell(struct session *s, const struct store *st)
+{
+	mailbox_commit(s->mb);
+	for (size_t i = 0; i < st->done.n; i++) {
+		for (uint32_t n = st->done.v[i].lo; n <= st->done.v[i].hi;
+		     n++) {
+			put_fetch(s, n - 1);
+			put_fetch_flags(s, n - 1, !st->silent);
+		}
+	}
+}
+
+/* "(UNCHANGEDSINCE 12345) " */
+static bool
+parse_condition(struct session *s, struct store *st)
+{
+	struct parse *p = &s->p;
+
+	if (parse_peek(p) != '(')
+		return true;
+	if (!parse_char(p, '(') || !parse_word(p, "UNCHANGEDSINCE") ||
+	    !parse_sp(p) || !parse_number64(p, &st->since) ||
+	    !parse_char(p, ')') || !parse_sp(p))
+		return false;
+	st->conditional = true;
+	condstore_enable(s);
+	return true;
 }
 
 static bool
@@ -67,29 +99,48 @@ parse_how(struct session *s, struct store *st)
 }
 
 static struct result
+run(struct session *s, const struct set *set, struct store *st)
+{
+	struct err e = ERR_INIT;
+
+	/* a condition is judged by what the files say now */
+	if (st->conditional && mailbox_sync(s->mb, &e) != 0)
+		return result_err(s, &e);
+	if (s->mb->kw_changed)
+		put_flag_lists(s);
+	if (each_message(s, set, store_one, st) != 0)
+		return result_err(s, &st->e);
+	tell(s, st);
+	if (st->modified.n > 0) {
+		buf_clear(&s->code);
+		buf_adds(&s->code, "MODIFIED ");
+		set_print(&s->code, &st->modified);
+		return RESULT(RESULT_OK, buf_str(&s->code),
+			      "Conditional store failed for some");
+	}
+	/* RFC 2180 4.2 */
+	if (st->some_gone && !s->uid)
+		return result_no("EXPUNGEISSUED",
+				 "Some of the messages no longer exist");
+	return result_ok("Store completed");
+}
+
+static struct result
 store(struct session *s, const struct set *set)
 {
 	struct store st = { .e = ERR_INIT };
 	struct result r;
 
-	if (!parse_sp(&s->p) || !parse_how(s, &st))
+	if (!parse_sp(&s->p) || !parse_condition(s, &st) || !parse_how(s, &st))
 		return result_bad(s);
 	if (s->mb->readonly)
 		return result_no("READ-ONLY", "The mailbox is open read-only");
 	r = arg_flags(s, s->mb, &st.flags);
-	if (r.kind != RESULT_OK)
-		return r;
-	if (!parse_end(&s->p))
-		return result_bad(s);
-	if (s->mb->kw_changed)
-		put_flag_lists(s);
-	if (each_message(s, set, store_one, &st) != 0)
-		return result_err(s, &st.e);
-	/* RFC 2180 4.2 */
-	if (st.some_gone && !s->uid)
-		return result_no("EXPUNGEISSUED",
-				 "Some of the messages no longer exist");
-	return result_ok("Store completed");
+	if (r.kind == RESULT_OK)
+		r = parse_end(&s->p) ? run(s, set, &st) : result_bad(s);
+	set_free(&st.modified);
+	set_free(&st.done);
+	return r;
 }
 
 struct result

@@ -38,7 +38,8 @@ struct fetch {
 	const char *refusal; /* code of a NO: UNKNOWN-CTE */
 	bool has_partial;    /* RFC 9394 */
 	struct wanted partial;
-	uint64_t since; /* CHANGEDSINCE, or 0 */
+	bool changed; /* CHANGEDSINCE */
+	uint64_t since;
 	bool vanished;
 	bool some_gone, some_failed;
 	struct err e;

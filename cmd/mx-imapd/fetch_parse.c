@@ -20,6 +20,8 @@ add(struct fetch *f, enum item_kind kind, unsigned needs)
 		f->has_uid = true;
 	if (kind == ITEM_FLAGS)
 		f->has_flags = true;
+	if (kind == ITEM_MODSEQ)
+		f->has_modseq = true;
 	return it;
 }
 
@@ -46,6 +48,7 @@ static const struct {
 	{ "SAVEDATE", ITEM_SAVEDATE, 0 },
 	{ "EMAILID", ITEM_EMAILID, NEEDS_WHOLE },
 	{ "THREADID", ITEM_THREADID, 0 },
+	{ "MODSEQ", ITEM_MODSEQ, 0 },
 };
 
 static const struct {
@@ -183,6 +186,14 @@ parse_modifiers(struct session *s, struct fetch *f)
 			f->has_partial = true;
 			if (!parse_sp(p) || !wanted_parse_range(p, &f->partial))
 				return false;
+		} else if (f->since == 0 && parse_word(p, "CHANGEDSINCE")) {
+			/* RFC 7162 3.1.4.1 */
+			if (!parse_sp(p) || !parse_number64(p, &f->since))
+				return false;
+			f->changed = true;
+		} else if ((s->enabled & ENABLED_QRESYNC) && s->uid &&
+			   parse_word(p, "VANISHED")) {
+			f->vanished = true;
 		} else {
 			p->bad = "Unknown fetch modifier";
 			return false;
@@ -202,5 +213,14 @@ fetch_parse(struct session *s, struct fetch *f)
 		return false;
 	if (parse_peek(&s->p) == ' ' && !parse_modifiers(s, f))
 		return false;
+	/* RFC 7162 3.2.6: VANISHED needs CHANGEDSINCE; that brings MODSEQ */
+	if (f->vanished && !f->changed) {
+		s->p.bad = "VANISHED without CHANGEDSINCE";
+		return false;
+	}
+	if (f->changed && !f->has_modseq)
+		add(f, ITEM_MODSEQ, 0);
+	if (f->has_modseq)
+		condstore_enable(s);
 	return parse_end(&s->p);
 }

@@ -121,6 +121,15 @@ void put_literal(struct stream *st, struct span s);
 void put_mailbox(struct session *s, struct span name);
 /* "* 7 FETCH (", or "* 123 UIDFETCH (" after ENABLE UIDONLY. */
 void put_fetch(struct session *s, size_t index);
+/* "FLAGS (...)", and UID and MODSEQ where the client wants them. */
+void put_fetch_flags(struct session *s, size_t index, bool flags);
+/* From now on MODSEQ is told; the first time, the greatest too. */
+void condstore_enable(struct session *s);
+/* "HIGHESTMODSEQ n" for a tagged OK, or NULL. */
+const char *condstore_code(struct session *s);
+/* RFC 7162 3.2.10: "* VANISHED (EARLIER) ...": what of `known` went since. */
+void put_vanished_since(struct session *s, const struct set *known,
+			uint64_t since);
 /* A long command tells now and then how far it is (RFC 9585). */
 void put_progress(struct session *s, size_t done, size_t total);
 /* "(\Seen $Label1)" */

@@ -112,6 +112,99 @@ put_fetch(struct session *s, size_t index)
 }
 
 void
+put_fetch_flags(struct session *s, size_t index, bool flags)
+{
+	const struct message *m = &s->mb->v[index];
+	const char *sep = "";
+
+	if (flags) {
+		stream_puts(s->st, "FLAGS ");
+		put_flags(s->st, s->mb, m);
+		sep = " ";
+	}
+	/* RFC 7162 3.2.4: every FETCH has the UID */
+	if (s->uid || (s->enabled & ENABLED_QRESYNC)) {
+		stream_printf(s->st, "%sUID %lu", sep, (unsigned long)m->uid);
+		sep = " ";
+	}
+	if (s->enabled & ENABLED_CONDSTORE)
+		stream_printf(s->st, "%sMODSEQ (%llu)", sep,
+			      (unsigned long long)m->modseq);
+	stream_puts(s->st, ")\r\n");
+}
+
+void
+condstore_enable(struct session *s)
+{
+	if (!(s->enabled & ENABLED_CONDSTORE) && s->mb != NULL)
+		stream_printf(s->st, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
+			      (unsigned long long)s->mb->modseq);
+	s->enabled |= ENABLED_CONDSTORE;
+}
+
+const char *
+condstore_code(struct session *s)
+{
+	if (!(s->enabled & ENABLED_QRESYNC) || s->mb == NULL)
+		return NULL;
+	buf_clear(&s->code);
+	buf_addf(&s->code, "HIGHESTMODSEQ %llu",
+		 (unsigned long long)s->mb->modseq);
+	return buf_str(&s->code);
+}
+
+/* Every UID of `known` that no message has. */
+static void
+missing(const struct mailbox *mb, const struct set *known, struct set *out)
+{
+	for (size_t i = 0; i < known->n; i++) {
+		uint64_t at = known->v[i].lo, hi = known->v[i].hi;
+		bool exact;
+		size_t k = mailbox_find(mb, known->v[i].lo, &exact);
+
+		if (hi >= mb->ul.uidnext)
+			hi = mb->ul.uidnext - 1;
+		for (; k < mb->n && mb->v[k].uid <= hi; k++) {
+			if (mb->v[k].uid > at)
+				set_add(out, (uint32_t)at, mb->v[k].uid - 1);
+			at = (uint64_t)mb->v[k].uid + 1;
+		}
+		if (at <= hi)
+			set_add(out, (uint32_t)at, (uint32_t)hi);
+	}
+}
+
+void
+put_vanished_since(struct session *s, const struct set *known, uint64_t since)
+{
+	struct mailbox *mb = s->mb;
+	struct set out = { NULL, 0, 0 };
+	struct buf b = BUF_INIT;
+	bool exact;
+
+	if (mb->vanished_since != 0 && since >= mb->vanished_since) {
+		for (size_t i = 0; i < mb->vanished_n; i++) {
+			uint32_t uid = mb->vanished[i].uid;
+
+			(void)mailbox_find(mb, uid, &exact);
+			if (mb->vanished[i].modseq > since && !exact &&
+			    set_has(known, uid))
+				set_add(&out, uid, uid);
+		}
+		set_finish(&out);
+	} else { /* not remembered so far back: all that are not there */
+		missing(mb, known, &out);
+	}
+	if (out.n > 0) {
+		set_print(&b, &out);
+		stream_printf(s->st, "* VANISHED (EARLIER) %s\r\n",
+			      buf_str(&b));
+	}
+	set_free(&out);
+	buf_free(&b);
+}
+
+void
 put_progress(struct session *s, size_t done, size_t total)
 {
 	if (clock_left(s->progress_at) > 0)
@@ -180,28 +273,44 @@ put_flag_lists(struct session *s)
 	mb->kw_changed = false;
 }
 
+/* RFC 7162 3.2.10, RFC 9586 3.5: by UID, in one line. */
+static void
+put_vanished(struct session *s)
+{
+	struct mailbox *mb = s->mb;
+	struct set set = { NULL, 0, 0 };
+	struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < mb->told_exists; i++)
+		if (mb->v[i].gone)
+			set_add(&set, mb->v[i].uid, mb->v[i].uid);
+	if (set.n > 0) {
+		set_print(&b, &set);
+		stream_printf(s->st, "* VANISHED %s\r\n", buf_str(&b));
+	}
+	set_free(&set);
+	buf_free(&b);
+}
+
 /* EXPUNGE for every message that is gone, from the last: then a number is
  * that of the client's view whatever went before. */
 static void
 report_expunged(struct session *s)
 {
 	struct mailbox *mb = s->mb;
-	size_t to = 0;
+	bool by_uid = (s->enabled & (ENABLED_QRESYNC | ENABLED_UIDONLY)) != 0;
 
-	for (size_t i = mb->n; i-- > 0;) {
+	if (by_uid)
+		put_vanished(s);
+	for (size_t i = mb->told_exists; i-- > 0;) {
 		/* one that was never told of just goes */
-		if (mb->v[i].gone && i < mb->told_exists) {
+		if (!mb->v[i].gone)
+			continue;
+		if (!by_uid)
 			stream_printf(s->st, "* %zu EXPUNGE\r\n", i + 1);
-			mb->told_exists--;
-		}
+		mb->told_exists--;
 	}
-	for (size_t i = 0; i < mb->n; i++) {
-		if (mb->v[i].gone)
-			message_free(&mb->v[i]);
-		else
-			mb->v[to++] = mb->v[i];
-	}
-	mb->n = to;
+	mailbox_drop_gone(mb);
 }
 
 void
@@ -210,7 +319,7 @@ report_changes(struct session *s, bool expunge_too)
 	struct mailbox *mb = s->mb;
 	size_t recent;
 
-	if (mb == NULL)
+	if (mb == NULL || (!mb->news && !mb->kw_changed))
 		return;
 	if (expunge_too)
 		report_expunged(s);
@@ -230,10 +339,10 @@ report_changes(struct session *s, bool expunge_too)
 			continue;
 		m->told = m->flags;
 		put_fetch(s, i);
-		stream_puts(s->st, "FLAGS ");
-		put_flags(s->st, mb, m);
-		stream_puts(s->st, ")\r\n");
+		put_fetch_flags(s, i, true);
 	}
 	mb->told_exists = mb->n;
 	mb->told_recent = recent;
+	/* what could not be told stays news */
+	mb->news = !expunge_too;
 }

@@ -34,6 +34,7 @@ enum search_op {
 	OP_SAVED_ON,
 	OP_SAVED_SINCE,
 	OP_EMAILID, /* RFC 8474 */
+	OP_MODSEQ,  /* RFC 7162 */
 	OP_OLDER,   /* seconds */
 	OP_YOUNGER,
 	OP_SENT_BEFORE,

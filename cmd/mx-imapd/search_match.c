@@ -281,6 +281,8 @@ leaf(struct search *se, struct subject *x, const struct node *n)
 	case OP_SAVED_ON:
 	case OP_SAVED_SINCE:
 		return by_savedate(x, n);
+	case OP_MODSEQ:
+		return m->modseq >= n->number;
 	case OP_EMAILID:
 		return by_emailid(x, n);
 	default:

@@ -9,7 +9,17 @@
 
 #include <stdlib.h>
 
-enum arg { NONE, DATE, NUMBER, TEXT, FIELD_TEXT, KEYWORD, UIDSET, OBJECTID };
+enum arg {
+	NONE,
+	DATE,
+	NUMBER,
+	TEXT,
+	FIELD_TEXT,
+	KEYWORD,
+	UIDSET,
+	OBJECTID,
+	MODSEQ
+};
 static const struct {
 	const char *word;
 	enum search_op op;
@@ -31,6 +41,7 @@ static const struct {
 	{ "HEADER", OP_HEADER, FIELD_TEXT, 0, NULL },
 	{ "KEYWORD", OP_FLAGS, KEYWORD, 0, NULL },
 	{ "LARGER", OP_LARGER, NUMBER, 0, NULL },
+	{ "MODSEQ", OP_MODSEQ, MODSEQ, 0, NULL },
 	{ "NEW", OP_NEW, NONE, 0, NULL },
 	{ "OLD", OP_OLD, NONE, 0, NULL },
 	{ "OLDER", OP_OLDER, NUMBER, 0, NULL },
@@ -169,6 +180,23 @@ parse_keyword(struct node *n, struct session *s)
 	return true;
 }
 
+/* RFC 7162 3.1.5: an entry name and type may stand before it; we keep one
+ * mod-sequence for all of a message. */
+static bool
+parse_modseq(struct node *n, struct parse *p)
+{
+	struct buf entry = BUF_INIT;
+	bool ok = true;
+
+	if (parse_peek(p) == '"')
+		ok = parse_string(p, &entry) && parse_sp(p) &&
+		     (parse_word(p, "shared") || parse_word(p, "priv") ||
+		      parse_word(p, "all")) &&
+		     parse_sp(p);
+	buf_free(&entry);
+	return ok && parse_number64(p, &n->number);
+}
+
 static bool
 parse_arg(struct search *se, struct node *n, enum arg arg, struct session *s)
 {
@@ -189,6 +217,10 @@ parse_arg(struct search *se, struct node *n, enum arg arg, struct session *s)
 		return parse_field(n, p, &se->charset);
 	case KEYWORD:
 		return parse_keyword(n, s);
+	case MODSEQ:
+		se->has_modseq = true;
+		condstore_enable(s);
+		return parse_modseq(n, p);
 	case OBJECTID:
 		return parse_astring(p, &n->text);
 	default:

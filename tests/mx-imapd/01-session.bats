@@ -14,7 +14,7 @@ for w in b"LITERAL+ IDLE UIDPLUS MOVE NAMESPACE SPECIAL-USE ESEARCH UNSELECT".sp
 c.cmd('ID ("name" "test" "x" NIL)').ok()
 c.cmd("ID NIL").ok()
 c.cmd("NAMESPACE").ok().has(b'* NAMESPACE (("" ".")) NIL NIL')
-c.cmd("ENABLE CONDSTORE").ok().has(b"* ENABLED")
+c.cmd("ENABLE X-NO CONDSTORE").ok().has(b"* ENABLED CONDSTORE")
 c.cmd("NOOP").ok()
 c.cmd("NOOP x").bad()
 c.cmd("XYZZY").bad()

@@ -6,7 +6,7 @@ lists of bytes with their literals in place.  Nothing is hidden.
     c.cmd("SELECT INBOX").ok()
     c.cmd("FETCH 1 (UID)").has(b"* 1 FETCH (UID 1)")
 """
-import os, re, select, socket, ssl, subprocess, sys, time
+import atexit, os, re, select, socket, ssl, subprocess, sys, time
 
 
 class Answer:
@@ -145,8 +145,11 @@ class Client:
 
 
 class Process(Client):
+    all = []
+
     def __init__(self, argv, **kw):
         self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **kw)
+        Process.all.append(self.p)
         super().__init__(self.p.stdout.fileno(), self.p.stdin.fileno())
 
     def end(self):
@@ -158,6 +161,22 @@ class Process(Client):
             except EOFError:
                 break
         return self.p.wait(20)
+
+
+@atexit.register
+def end_all():
+    """No session outlives its test: it may still have something to write."""
+    for p in Process.all:
+        for f in (p.stdin, p.stdout):
+            try:
+                f.close()
+            except OSError:
+                pass
+    for p in Process.all:
+        try:
+            p.wait(20)
+        except subprocess.TimeoutExpired:
+            p.kill()
 
 
 def preauth(maildir, *args):
