@@ -168,6 +168,8 @@ take_known(struct mailbox *mb, uint32_t uid, struct span file,
 		message_take(mb, &mb->v[lo], file, name, in_new);
 		mb->v[lo].seen_now = true;
 		mb->v[lo].gone = false;
+		if (mb->v[lo].vsize == MAILDIR_NO_SIZE)
+			mb->v[lo].vsize = noted_size(&mb->ul, name->base);
 	} else if (mb->told) {
 		mb->incomplete = true;
 	} else {

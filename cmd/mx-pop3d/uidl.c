@@ -5,6 +5,7 @@
  * RFC 1939 7: 1 to 70 printable characters.
  */
 #include "conf.h"
+#include "log.h"
 #include "num.h"
 #include "pop3.h"
 
@@ -14,10 +15,14 @@
 static bool
 kept(const struct pop3 *s, const struct message *m, struct buf *b)
 {
-	struct span ext =
-			uidlist_ext(&s->mb->ul, span_make(m->file, m->base_n)),
-		    word;
+	struct span ext, word;
+	struct err e = ERR_INIT;
 
+	/* a mailbox that its index opened has not read them */
+	if (s->mb->ul.lazy &&
+	    uidlist_read_all(&s->mb->ul, s->mb->fd, &e) != 0)
+		log_warn("%s", e.text);
+	ext = uidlist_ext(&s->mb->ul, span_make(m->file, m->base_n));
 	while (span_word(&ext, " ", &word)) {
 		if (word.n > 1 && word.n <= UIDL_MAX && word.p[0] == 'P') {
 			buf_addspan(b, span_from(word, 1));
