@@ -154,6 +154,33 @@ table_refresh_all(void)
 	return any;
 }
 
+int
+table_each(struct table *t,
+	   int (*fn)(void *ctx, struct span key, const char *value,
+		     struct err *e),
+	   void *ctx, struct err *e)
+{
+	struct map *m = NULL;
+	struct span key;
+	void *value;
+	int r = 0;
+
+	if (t->driver == NULL) {
+		*e = t->why;
+		return -1;
+	}
+	if (t->driver->entries != NULL)
+		m = t->driver->entries(t->state);
+	if (m == NULL)
+		return err_set(e, ST_CONFIG,
+			       "%s: the entries of this type cannot be "
+			       "listed: use texthash:FILE",
+			       t->spec);
+	for (size_t i = 0; r == 0 && map_next(m, &i, &key, &value);)
+		r = fn(ctx, key, value, e);
+	return r;
+}
+
 void
 table_remote(table_remote_fn *fn, void *ctx)
 {

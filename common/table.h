@@ -26,6 +26,8 @@ struct table_driver {
 	void (*close)(void *state);
 	/* Optional: has the file behind it changed since open? */
 	bool (*changed)(void *state);
+	/* Optional: the entries, as table_each needs them. */
+	struct map *(*entries)(void *state);
 };
 /* Driver flags. */
 #define TABLE_FOLD 1u    /* keys are folded to lower case before lookup */
@@ -46,6 +48,12 @@ enum table_result table_lookup(struct table *t, struct span key,
 bool table_refresh(struct table *t);
 /* The same for all that are open. */
 bool table_refresh_all(void);
+/* Calls fn for each entry, where the driver knows its entries (text files,
+ * inline:); -1 and a sentence otherwise, or fn's own failure. */
+int table_each(struct table *t,
+	       int (*fn)(void *ctx, struct span key, const char *value,
+			 struct err *e),
+	       void *ctx, struct err *e) MX_MUST_CHECK;
 /*
  * Tables that ask somebody else have a number.  In a worker's sandbox they are
  * looked up by `fn`, wherever they stand (server_table.c); at its other end

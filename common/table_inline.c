@@ -94,6 +94,14 @@ inline_lookup(void *state, struct span key, struct buf *value, struct err *e)
 }
 
 static const char *const inline_names[] = { "inline", "static", NULL };
+static struct map *
+inline_entries(void *state)
+{
+	struct fixed *f = state;
+
+	return f->entries;
+}
+
 extern const struct table_driver table_inline;
 const struct table_driver table_inline = {
 	.names = inline_names,
@@ -101,4 +109,5 @@ const struct table_driver table_inline = {
 	.open = inline_open,
 	.lookup = inline_lookup,
 	.close = inline_close,
+	.entries = inline_entries,
 };

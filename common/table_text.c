@@ -148,6 +148,14 @@ text_changed(void *state)
 
 static const char *const text_names[] = { "texthash", "hash", "btree", "cdb",
 					  "dbm",      "lmdb", NULL };
+static struct map *
+text_entries(void *state)
+{
+	struct text *t = state;
+
+	return t->entries;
+}
+
 extern const struct table_driver table_text;
 const struct table_driver table_text = {
 	.names = text_names,
@@ -155,5 +163,6 @@ const struct table_driver table_text = {
 	.open = text_open,
 	.lookup = text_lookup,
 	.close = text_close,
+	.entries = text_entries,
 	.changed = text_changed,
 };

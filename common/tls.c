@@ -26,6 +26,7 @@
 struct tls_server {
 	SSL_CTX *ctx;
 	char *alpn;
+	struct map *sni; /* name to SSL_CTX, or NULL */
 };
 
 /*
@@ -340,13 +341,84 @@ server_ctx_fill(SSL_CTX *ctx, const struct tls_server_conf *c, struct server *s,
 			return -1;
 	} else if (tls_conf_pair(ctx, c->cert_file, c->key_file, s, e) != 0)
 		return -1;
-	if (c->ask_client_cert)
+	if (c->require_client_cert)
+		SSL_CTX_set_verify(
+		    ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+		    NULL);
+	else if (c->ask_client_cert)
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, take_any);
 	if (c->ca_file != NULL && *c->ca_file != '\0' &&
 	    !SSL_CTX_load_verify_file(ctx, c->ca_file))
 		return tls_conf_err(e, c->ca_file);
 	session_context(ctx,
 			c->session_context != NULL ? c->session_context : "");
+	return 0;
+}
+
+/* THREATS 57: the name is a key into a table in memory, no more. */
+static int
+sni_choose(SSL *ssl, int *alert, void *arg)
+{
+	const struct tls_server *t = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	struct span rest = span_of(name);
+	struct buf low = BUF_INIT;
+	SSL_CTX *found;
+	ssize_t dot;
+
+	(void)alert;
+	if (rest.n == 0 || rest.n > 255)
+		return SSL_TLSEXT_ERR_OK;
+	for (size_t i = 0; i < rest.n; i++)
+		buf_addc(&low, ascii_tolower(rest.p[i]));
+	rest = buf_span(&low);
+	found = map_get(t->sni, rest);
+	/* ".example.org" has the names below it. */
+	while (found == NULL && (dot = span_chr(rest, '.')) >= 0) {
+		found = map_get(t->sni, span_from(rest, (size_t)dot));
+		rest = span_from(rest, (size_t)dot + 1);
+	}
+	if (found != NULL)
+		(void)SSL_set_SSL_CTX(ssl, found);
+	buf_free(&low);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static SSL_CTX *
+server_ctx_new(const struct tls_server_conf *c, struct server *s, struct err *e)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	if (ctx == NULL)
+		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
+	tls_layer_common(ctx);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 1);
+	SSL_CTX_set_max_early_data(ctx, 0);
+	SSL_CTX_set_dh_auto(ctx, 1);
+	if (server_ctx_fill(ctx, c, s, e) == 0)
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+static int
+server_sni(struct tls_server *t, const struct tls_server_conf *c,
+	   struct server *s, struct err *e)
+{
+	t->sni = map_new();
+	for (size_t i = 0; i < c->nsni; i++) {
+		struct tls_server_conf one = *c;
+		SSL_CTX *ctx;
+
+		one.chain_files = c->sni[i].chain_files;
+		ctx = server_ctx_new(&one, s, e);
+		if (ctx == NULL)
+			return err_prefix(e, "%s", c->sni[i].name);
+		(void)map_put(t->sni, span_of(c->sni[i].name), ctx);
+	}
+	SSL_CTX_set_tlsext_servername_callback(t->ctx, sni_choose);
+	SSL_CTX_set_tlsext_servername_arg(t->ctx, t);
 	return 0;
 }
 
@@ -358,15 +430,8 @@ tls_server_new(const struct tls_server_conf *c, struct server *s, struct err *e)
 	tls_key_scrub();
 	/* The ticket keys are made here, before the fork: all workers share
 	 * them. */
-	t->ctx = SSL_CTX_new(TLS_server_method());
-	if (t->ctx == NULL)
-		log_fatal(ST_TEMPFAIL, "TLS: out of memory");
-	tls_layer_common(t->ctx);
-	SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(t->ctx, 1);
-	SSL_CTX_set_max_early_data(t->ctx, 0);
-	SSL_CTX_set_dh_auto(t->ctx, 1);
-	if (server_ctx_fill(t->ctx, c, s, e) != 0) {
+	t->ctx = server_ctx_new(c, s, e);
+	if (t->ctx == NULL || (c->nsni > 0 && server_sni(t, c, s, e) != 0)) {
 		tls_server_free(t);
 		return NULL;
 	}
@@ -377,12 +442,20 @@ tls_server_new(const struct tls_server_conf *c, struct server *s, struct err *e)
 	return t;
 }
 
+static void
+free_ctx(void *ctx)
+{
+	SSL_CTX_free(ctx);
+}
+
 void
 tls_server_free(struct tls_server *t)
 {
 	if (t == NULL)
 		return;
 	SSL_CTX_free(t->ctx);
+	if (t->sni != NULL)
+		map_free(t->sni, free_ctx);
 	free(t->alpn);
 	free(t);
 }

@@ -22,6 +22,16 @@ struct tls_server_conf {
 	const char *session_context; /* program/listener: ticket context */
 	const char *ca_file;         /* for client certificates, or "" */
 	bool ask_client_cert;
+	bool require_client_cert; /* the handshake fails without one that
+				     ca_file verifies */
+	/* Other names' certificates (smtpd_tls_chain_files form): a host
+	 * name, or ".example.org" for those below it.  A client that names
+	 * one in SNI gets it; n of them. */
+	const struct tls_sni {
+		char *name; /* lower case */
+		struct strs chain_files;
+	} * sni;
+	size_t nsni;
 	const char *alpn; /* "smtp", "imap": a client that offers others only
 			     is refused (ALPACA); NULL: not looked at */
 };

@@ -133,6 +133,11 @@ log_tls(struct session *s)
 		 : f.peer_fingerprint[0] != '\0' ? "Untrusted"
 						 : "Anonymous",
 		 s->who, f.protocol, f.cipher, f.bits, f.alg_bits);
+	if (f.peer_fingerprint[0] != '\0')
+		log_info("%s: %s: subject_CN=%s, fingerprint=%s, "
+			 "pkey_fingerprint=%s",
+			 s->who, f.verified ? "Trusted" : "Untrusted",
+			 f.peer_cn, f.peer_fingerprint, f.peer_key_fingerprint);
 }
 
 struct reply

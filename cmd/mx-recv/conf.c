@@ -229,6 +229,20 @@ static const struct param rows[] = {
 	  "TLS versions; 1.2 is the floor"),
 	P(STR, tls_ciphers, "smtpd_tls_ciphers", "medium", 0, 0, NULL,
 	  "medium, high, or an OpenSSL list"),
+	P(STR, tls_mandatory_protocols, "smtpd_tls_mandatory_protocols",
+	  ">=TLSv1.2", 0, 0, NULL, "TLS versions where TLS is required"),
+	P(STR, tls_mandatory_ciphers, "smtpd_tls_mandatory_ciphers", "medium",
+	  0, 0, NULL, "ciphers where TLS is required"),
+	P(LIST, tls_exclude, "smtpd_tls_exclude_ciphers", "", 0, 0, NULL,
+	  "ciphers that are not used"),
+	P(LIST, tls_mandatory_exclude, "smtpd_tls_mandatory_exclude_ciphers",
+	  "", 0, 0, NULL, "more of them where TLS is required"),
+	P(LIST, sni_maps, "tls_server_sni_maps", "", 0, 0, NULL,
+	  "host names of SNI, and the key and certificate files of each"),
+	P(LIST, relay_clientcerts, "relay_clientcerts", "", 0, 0, NULL,
+	  "fingerprints (SHA-256) for permit_tls_clientcerts"),
+	P(BOOL, tls_req_ccert, "smtpd_tls_req_ccert", "no", 0, 0, NULL,
+	  "TLS only with a client certificate that verifies, where required"),
 	P(STR, tls_ca_file, "smtpd_tls_CAfile", "", 0, 0, NULL,
 	  "CAs of client certificates"),
 	P(STR, sasl_service, "smtpd_sasl_service", "smtp", 0, 0, NULL,
@@ -433,6 +447,7 @@ load_lists(struct conf *c, struct err *e)
 		return err_prefix(e, "proxy_networks");
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
 	tables_open(&c->rbl_reply_maps, &c->p.rbl_reply_maps);
+	tables_open(&c->relay_clientcerts, &c->p.relay_clientcerts);
 	snprintf(c->rbl_code, sizeof(c->rbl_code), "%d", (int)c->p.code_rbl);
 	return 0;
 }
@@ -456,35 +471,112 @@ load_modes(struct conf *c, struct err *e)
 	return 0;
 }
 
+/* A list of ciphers, and those that are not to be used. */
+static char *
+cipher_text(const char *base, const struct strs *out, const struct strs *more)
+{
+	struct buf b = BUF_INIT;
+
+	if (strcmp(base, "medium") == 0)
+		base = "HIGH:MEDIUM:@STRENGTH";
+	else if (strcmp(base, "high") == 0)
+		base = "HIGH:@STRENGTH";
+	buf_adds(&b, base[0] != '\0' ? base : "DEFAULT");
+	for (size_t i = 0; i < out->n; i++)
+		buf_addf(&b, ":!%s", out->v[i]);
+	for (size_t i = 0; more != NULL && i < more->n; i++)
+		buf_addf(&b, ":!%s", more->v[i]);
+	return buf_steal(&b);
+}
+
+struct sni_list {
+	struct tls_sni *v;
+	size_t n, cap;
+};
+
+static int
+add_sni(void *ctx, struct span key, const char *value, struct err *e)
+{
+	struct sni_list *l = ctx;
+	struct tls_sni *one;
+
+	(void)e;
+	l->v = mem_grow(l->v, &l->cap, l->n + 1, sizeof(*l->v));
+	one = &l->v[l->n++];
+	*one = (struct tls_sni){ .name = mem_spandup(key) };
+	strs_split(&one->chain_files, span_of(value), ", \t");
+	return 0;
+}
+
+/* All of the maps, now: a worker opens no file. */
+static int
+load_sni(const struct conf *c, struct sni_list *l, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->p.sni_maps.n; i++) {
+		struct table *t = table_open(c->p.sni_maps.v[i], e);
+
+		r = table_each(t, add_sni, l, e);
+		table_close(t);
+	}
+	return r == 0 ? 0 : err_prefix(e, "tls_server_sni_maps");
+}
+
+static void
+free_sni(struct sni_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].name);
+		strs_free(&l->v[i].chain_files);
+	}
+	free(l->v);
+}
+
 static int
 load_tls(struct conf *c, struct server *s, struct err *e)
 {
-	char *context = NULL;
-	struct tls_server_conf t = { .cert_file = c->p.tls_cert_file,
-				     .key_file = c->p.tls_key_file,
-				     .chain_files = c->p.tls_chain_files,
-				     .protocols = c->p.tls_protocols,
-				     .ciphers = c->p.tls_ciphers,
-				     .ca_file = c->p.tls_ca_file,
-				     .ask_client_cert = c->p.tls_ask_ccert,
-				     .alpn = "smtp" };
-	bool wanted = c->p.tls_level != TLS_LEVEL_NONE || c->implicit_tls;
+	const struct conf_params *p = &c->p;
+	bool must = p->tls_level == TLS_LEVEL_ENCRYPT || c->implicit_tls;
+	struct sni_list sni = { NULL, 0, 0 };
+	struct tls_server_conf t = {
+		.cert_file = p->tls_cert_file,
+		.key_file = p->tls_key_file,
+		.chain_files = p->tls_chain_files,
+		.protocols =
+		    must ? p->tls_mandatory_protocols : p->tls_protocols,
+		.ca_file = p->tls_ca_file,
+		.ask_client_cert = p->tls_ask_ccert,
+		.require_client_cert = p->tls_req_ccert && must,
+		.alpn = "smtp"
+	};
+	char *context, *ciphers;
 
-	if (c->p.tls_cert_file[0] == '\0' && t.chain_files.n == 0) {
+	if (p->tls_cert_file[0] == '\0' && t.chain_files.n == 0) {
 		/* A mode of TLS alone that nobody uses is no reason to stop;
 		 * its sessions are refused. */
-		if (c->p.tls_level == TLS_LEVEL_ENCRYPT)
+		if (p->tls_level == TLS_LEVEL_ENCRYPT)
 			return err_set(e, ST_CONFIG,
 				       "smtpd_tls_security_level = encrypt "
 				       "needs smtpd_tls_cert_file");
 		return 0;
 	}
-	if (!wanted)
+	if (p->tls_level == TLS_LEVEL_NONE && !c->implicit_tls)
 		return 0;
+	if (load_sni(c, &sni, e) != 0)
+		return -1;
 	context = mem_printf("mx-recv/%s", c->mode->name);
+	ciphers = cipher_text(must ? p->tls_mandatory_ciphers : p->tls_ciphers,
+			      &p->tls_exclude,
+			      must ? &p->tls_mandatory_exclude : NULL);
 	t.session_context = context;
+	t.ciphers = ciphers;
+	t.sni = sni.v;
+	t.nsni = sni.n;
 	c->tls = tls_server_new(&t, s, e);
 	free(context);
+	free(ciphers);
+	free_sni(&sni);
 	if (c->tls == NULL)
 		return err_prefix(e, "smtpd_tls_cert_file");
 	return 0;

@@ -67,6 +67,10 @@ struct conf_params {
 	char *upstream_proxy, *mail_name;
 	struct strs xclient_hosts, xforward_hosts, proxy_networks;
 	bool proxy_protocol; /* of upstream_proxy */
+	struct strs tls_exclude, tls_mandatory_exclude, sni_maps;
+	struct strs relay_clientcerts;
+	char *tls_mandatory_protocols, *tls_mandatory_ciphers;
+	bool tls_req_ccert;
 	bool tls_wrappermode, enforce_tls, use_tls, add_missing_headers;
 	bool sasl_header;
 	int64_t starttls_timeout, proxy_timeout, rate_unit, rate_connect,
@@ -89,7 +93,7 @@ struct conf {
 	bool implicit_tls, lmtp;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;
-	struct tables rbl_reply_maps;
+	struct tables rbl_reply_maps, relay_clientcerts;
 	char rbl_code[16];
 	struct rules *rules[STAGES];
 	struct milter_set *smtpd_milters, *non_smtpd_milters;

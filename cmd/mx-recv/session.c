@@ -68,7 +68,26 @@ session_client_cert(const struct session *s, bool any)
 {
 	struct tls_facts f;
 
-	return any && tls_facts(&s->s, &f) && f.verified;
+	struct buf v = BUF_INIT;
+	struct err e = ERR_INIT;
+	bool yes;
+
+	if (!tls_facts(&s->s, &f) || f.peer_fingerprint[0] == '\0')
+		return false;
+	if (any)
+		return f.verified;
+	/* The certificate's fingerprint, or its key's; a table that is away
+	 * permits nobody. */
+	yes =
+	    tables_lookup(&s->conf->relay_clientcerts,
+			  span_of(f.peer_fingerprint), &v, &e) == TABLE_FOUND ||
+	    tables_lookup(&s->conf->relay_clientcerts,
+			  span_of(f.peer_key_fingerprint), &v,
+			  &e) == TABLE_FOUND;
+	if (e.status != 0)
+		log_warn("relay_clientcerts: %s", e.text);
+	buf_free(&v);
+	return yes;
 }
 
 int64_t
