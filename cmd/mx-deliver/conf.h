@@ -43,6 +43,9 @@ struct conf {
 	struct strs propagate_extensions, header_rewrite_clients;
 	bool append_at_myorigin, append_dot_mydomain;
 	char *content_filter;
+	char *srs_domain, *srs_secrets_file, *srs_separator;
+	struct strs srs_exclude_domains;
+	int64_t srs_max_age, srs_hash_length;
 	bool autosubscribe, autocreate;
 	int64_t userdb_cache_time;
 	int64_t sieve_max_redirects;

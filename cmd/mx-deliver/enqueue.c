@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "pipe.h"
 #include "route_int.h"
+#include "senders.h"
 #include "site.h"
 #include "status.h"
 
@@ -301,6 +302,8 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 	int r2 = 0;
 	bool *used = mem_alloc(t->n, sizeof(*used));
 
+	if (q->env.flags & QUEUEFILE_INBOUND)
+		r2 = senders_mark(r->forward, from->addr, q->env.sender, &e);
 	while (r2 == 0 && done < t->n && n < ARRAY_LEN(w)) {
 		struct queuefile_env env = { .flags = q->env.flags };
 		const char *sender = NULL;

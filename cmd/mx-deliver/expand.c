@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "rewrite.h"
 #include "route_int.h"
+#include "senders.h"
 #include "site.h"
 #include "status.h"
 
@@ -606,7 +607,9 @@ route_expand(const char *addr, struct targets *t, struct err *e)
 	char *first = mem_strdup(addr);
 
 	*t = (struct targets){ NULL, 0, 0 };
-	r = rewrite_address(&first, ENVELOPE_RECIPIENT, e);
+	r = senders_reverse(&first, e);
+	if (r == 0)
+		r = rewrite_address(&first, ENVELOPE_RECIPIENT, e);
 	if (r == 0)
 		r = push(&w, first, DO_VIRTUAL, -1, NULL);
 	else

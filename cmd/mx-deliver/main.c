@@ -8,6 +8,7 @@
 #include "log.h"
 #include "main.h"
 #include "queue.h"
+#include "senders.h"
 #include "site.h"
 #include "status.h"
 
@@ -43,6 +44,12 @@ static const struct opt opts[] = {
 	OPT(0, "requeue", "ID", STR, requeue,
 	    "try failed recipients of an entry again"),
 	OPT(0, "delete", "ID", STR, remove, "delete an entry"),
+	OPT(0, "srs", "ADDR", STR, srs,
+	    "print the sender that ADDR's mail is forwarded with"),
+	OPT(0, "srs-reverse", "ADDR", STR, srs_reverse,
+	    "print the address that an SRS address stands for"),
+	OPT(0, "srs-serve", NULL, FLAG, srs_serve,
+	    "answer tcp_table and socketmap questions for Postfix"),
 };
 
 static struct param_rows params[3]; /* filled in main */
@@ -57,7 +64,9 @@ static struct program program = {
 	    "       mx-deliver --queue-run [--watch]\n"
 	    "       mx-deliver --list | --show ID | --flush [ID|DOMAIN] | "
 	    "--hold "
-	    "ID | --release ID | --requeue ID | --delete ID",
+	    "ID | --release ID | --requeue ID | --delete ID\n"
+	    "       mx-deliver --srs ADDR | --srs-reverse ADDR\n"
+	    "       mx-deliver --srs-serve [--listen MODE=ENDPOINT]...",
 	.meaning = "delivers mail: to mailboxes, or into the queue",
 	.opts = opts,
 	.nopts = ARRAY_LEN(opts),
@@ -126,6 +135,12 @@ main(int argc, char **argv)
 	if (options.list || options.show || options.flush || options.hold ||
 	    options.release || options.requeue || options.remove)
 		return run_tool(argc - at, argv + at);
+	if (options.srs != NULL || options.srs_reverse != NULL)
+		return senders_print(options.srs != NULL ? options.srs
+							 : options.srs_reverse,
+				     options.srs == NULL);
+	if (options.srs_serve)
+		return senders_serve(&program);
 	if (options.lmtp)
 		return serve_run(&program);
 	if (options.user != NULL && at < argc)

@@ -12,6 +12,8 @@ struct options {
 	const char *maildir, *mbox;
 	const char *sender, *user, *original;
 	bool queue_run, watch, list, flush;
+	bool srs_serve;
+	const char *srs, *srs_reverse;
 	const char *show, *hold, *release, *requeue, *remove;
 };
 extern struct options options;

@@ -11,6 +11,7 @@
 #include "num.h"
 #include "rewrite.h"
 #include "route_int.h"
+#include "senders.h"
 #include "site.h"
 #include "status.h"
 #include "users.h"
@@ -120,6 +121,7 @@ route_open(void)
 	tables_open(&maps.recipient_bcc, &conf.recipient_bcc_maps);
 	aliases_open(&conf.alias_maps);
 	rewrite_open();
+	senders_open();
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "msg.h"
 #include "num.h"
+#include "senders.h"
 #include "status.h"
 
 #include <fcntl.h>
@@ -269,7 +270,13 @@ queue_mail(struct local *l, struct verdict *v, const struct sieve_mail *m,
 	struct queuefile_writer w;
 	int r;
 
-	env.sender = mem_strdup(m->from && !null ? m->from : l->facts->sender);
+	if (m->own || m->from != NULL || null)
+		env.sender =
+		    mem_strdup(m->from && !null ? m->from : l->facts->sender);
+	else
+		env.sender = senders_forward(l->facts->sender, e);
+	if (env.sender == NULL)
+		return -1;
 	env.id = mem_strdup(l->facts->id);
 	(void)queuefile_env_add(&env, m->to);
 	if (!m->own) {

@@ -13,6 +13,7 @@
 #include "received.h"
 #include "rewrite.h"
 #include "route_int.h"
+#include "senders.h"
 #include "site.h"
 #include "status.h"
 
@@ -269,6 +270,19 @@ redirect(struct trans *t, struct err *e)
 	return r == 0 ? 0 : err_set(e, ST_TEMPFAIL, "REDIRECT: no such user");
 }
 
+/* SRS for what strangers send and is forwarded. */
+static int
+forwarded_senders(struct trans *t, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->nrcpt; i++)
+		if (!filters_is_ours(t->client))
+			r = senders_mark(&t->rcpt[i].t, t->rcpt[i].addr,
+					 t->sender, e);
+	return r;
+}
+
 void
 trans_begin(struct trans *t)
 {
@@ -287,6 +301,10 @@ trans_begin(struct trans *t)
 		t->transport = dup_or_null(conf.content_filter);
 	t->rewriting = rewrite_wanted(t->client);
 	if (rewrite_address(&t->sender, ENVELOPE_SENDER, &t->failed) != 0) {
+		t->failed.status = ST_TEMPFAIL;
+		return;
+	}
+	if (forwarded_senders(t, &t->failed) != 0) {
 		t->failed.status = ST_TEMPFAIL;
 		return;
 	}
