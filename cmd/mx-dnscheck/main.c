@@ -6,6 +6,7 @@
 #include "escape.h"
 #include "io.h"
 #include "num.h"
+#include "proc.h"
 #include "site.h"
 #include "status.h"
 
@@ -86,6 +87,46 @@ static const struct opt message_options[] = {
 	O("auth-user", "NAME", auth_user, "login (MX_AUTH_USER)"),
 };
 
+/* mx-report has options of its own: the words in front of and behind `report`
+ * are passed on as they are. */
+static void
+run_report(int argc, char **argv)
+{
+	static const char *const valued[] = { "-c", "-o", "--config",
+					      "--resolver" };
+	struct strs args = STRS_INIT;
+	int at = 0;
+
+	for (int i = 1; i < argc && at == 0; i++) {
+		bool skip = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(valued); k++)
+			skip |= strcmp(argv[i], valued[k]) == 0;
+		if (skip)
+			i++;
+		else if (argv[i][0] != '-')
+			at = strcmp(argv[i], "report") == 0 ? i : argc;
+	}
+	if (at == 0 || at >= argc)
+		return;
+	strs_take(&args, proc_sibling("mx-report"));
+	for (int i = 1; i < argc; i++)
+		if (i != at)
+			strs_add(&args, argv[i]);
+	execvp(args.v[0], args.v);
+	perror("mx-report");
+	exit(ST_TEMPFAIL);
+}
+
+/* For --help alone: run_report has been there before. */
+static int
+cmd_report(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return prog_usage("report: see mx-report(1)");
+}
+
 static const struct subcommand audit_sub = {
 	"audit",
 	"DOMAIN",
@@ -125,6 +166,8 @@ static const struct subcommand subs[] = {
 	  ARRAY_LEN(sts_options), cmd_mta_sts },
 	{ "tlsrpt", "tlsrpt DOMAIN", "where TLS reports go", NULL, 0,
 	  cmd_tlsrpt },
+	{ "report", "report [FILE|MAILDIR...] | --send",
+	  "DMARC and TLS reports, by mx-report", NULL, 0, cmd_report },
 	{ "dkimkey", "dkimkey NAME PUBLIC",
 	  "does DNS hold this key? (mx-dkimsign --testkey)", dkimkey_options,
 	  ARRAY_LEN(dkimkey_options), cmd_dkimkey },
@@ -288,6 +331,7 @@ main(int argc, char **argv)
 	};
 	int at;
 
+	run_report(argc, argv);
 	at = prog_start(&p, argc, argv, &sub);
 	if (opts.milter)
 		return sub != NULL || at < argc

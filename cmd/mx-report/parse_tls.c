@@ -1,0 +1,135 @@
+/*
+ * parse_tls.c - TLS reports.  RFC 8460 4.4.
+ */
+#include "date.h"
+#include "mem.h"
+#include "num.h"
+#include "report.h"
+#include "status.h"
+
+#include <stdlib.h>
+
+struct tls {
+	struct report *r;
+	struct report_row *row; /* the policy or failure that is being read */
+	char *type, *domain;    /* of its policy */
+	bool policies;
+};
+
+/* "2026-11-20T00:00:00Z" */
+static int64_t
+iso_time(struct span s)
+{
+	static const size_t at[] = { 0, 5, 8, 11, 14, 17 };
+	static const size_t len[] = { 4, 2, 2, 2, 2, 2 };
+	int v[6];
+
+	for (size_t i = 0; i < ARRAY_LEN(at); i++)
+		if (!num_int(span_sub(s, at[i], at[i] + len[i]), 0, 9999,
+			     &v[i]))
+			return 0;
+	return date_days(v[0], v[1], v[2]) * 86400 + v[3] * 3600 + v[4] * 60 +
+	       v[5];
+}
+
+static void
+set(char **at, struct span v)
+{
+	free(*at);
+	*at = mem_spandup(v);
+}
+
+static void
+begin(struct tls *t, const char *path)
+{
+	bool policy = strcmp(path, "policies") == 0;
+
+	if (!policy && strcmp(path, "policies.failure-details") != 0)
+		return;
+	if (policy) {
+		free(t->type);
+		free(t->domain);
+		t->type = t->domain = NULL;
+		t->policies = true;
+	}
+	t->row = report_row(t->r);
+	if (t->row != NULL && !policy) {
+		t->row->policy_type = t->type ? mem_strdup(t->type) : NULL;
+		t->row->policy_domain =
+		    t->domain ? mem_strdup(t->domain) : NULL;
+	}
+}
+
+static void
+row_value(struct tls *t, const char *key, struct span v)
+{
+	struct report_row *row = t->row;
+	struct {
+		const char *key;
+		char **at;
+	} texts[] = {
+		{ "policy.policy-type", &row->policy_type },
+		{ "policy.policy-domain", &row->policy_domain },
+		{ "failure-details.result-type", &row->result_type },
+		{ "failure-details.sending-mta-ip", &row->source_ip },
+		{ "failure-details.receiving-mx-hostname", &row->mx },
+		{ "failure-details.failure-reason-code", &row->text },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcmp(texts[i].key, key) == 0)
+			set(texts[i].at, v);
+	if (strcmp(key, "policy.policy-type") == 0)
+		set(&t->type, v);
+	if (strcmp(key, "policy.policy-domain") == 0) {
+		set(&t->domain, v);
+		if (t->r->domain == NULL)
+			set(&t->r->domain, v);
+	}
+	if (strcmp(key, "summary.total-successful-session-count") == 0)
+		(void)!num_i64(v, 0, INT64_MAX, &row->good);
+	if (strcmp(key, "failure-details.failed-session-count") == 0)
+		(void)!num_i64(v, 0, INT64_MAX, &row->count);
+}
+
+static void
+event(void *ctx, const struct json_event *ev)
+{
+	struct tls *t = ctx;
+	struct {
+		const char *path;
+		char **at;
+	} texts[] = { { "organization-name", &t->r->org_name },
+		      { "contact-info", &t->r->email },
+		      { "report-id", &t->r->report_id } };
+
+	if (ev->begins) {
+		begin(t, ev->path);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcmp(texts[i].path, ev->path) == 0)
+			set(texts[i].at, ev->value);
+	if (strcmp(ev->path, "date-range.start-datetime") == 0)
+		t->r->begin = iso_time(ev->value);
+	else if (strcmp(ev->path, "date-range.end-datetime") == 0)
+		t->r->end = iso_time(ev->value);
+	else if (t->row != NULL && strncmp(ev->path, "policies.", 9) == 0)
+		row_value(t, ev->path + 9, ev->value);
+}
+
+int
+parse_tls(struct reports *all, struct span json, const char *file,
+	  struct err *e)
+{
+	struct tls t = { .r = report_new(all, REPORT_TLS, file) };
+	int st = json_read(json, event, &t, e);
+
+	free(t.type);
+	free(t.domain);
+	if (st == 0 && !t.policies)
+		st = err_set(e, ST_DATA, "JSON, and no TLS report");
+	if (st != 0)
+		report_drop(all);
+	return st;
+}

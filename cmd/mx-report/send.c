@@ -1,0 +1,443 @@
+/*
+ * send.c - mx-report --send: the history of complete days becomes reports,
+ * mailed to who asked for them.  RFC 9990 3, 4 (external destinations).
+ *
+ * The history is taken by renaming it (writers open it anew for each line);
+ * what could not be sent goes back to it, and is given up after report_expire.
+ * A run that was killed is finished by the next one: its file is still there.
+ */
+#include "send.h"
+#include "clock.h"
+#include "date.h"
+#include "escape.h"
+#include "io.h"
+#include "mem.h"
+#include "num.h"
+#include "opt.h"
+#include "proc.h"
+#include "random.h"
+#include "site.h"
+#include "status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define HISTORY_MAX (1u << 30)
+#define RUA_MAX 5
+#define DNS_MS 20000
+#define SEND_MS 300000
+
+struct sending {
+	struct map *domains; /* policy domain -> struct outgoing */
+	struct buf back;     /* lines that return to the history */
+	int64_t now, until;
+	struct dns *dns;
+	size_t sent, failed;
+};
+
+static void
+outgoing_free(void *p)
+{
+	struct outgoing *o = p;
+
+	free(o->domain);
+	free(o->record);
+	free(o->org);
+	strs_free(&o->rua);
+	map_free(o->rows, NULL);
+	buf_free(&o->text);
+	free(o);
+}
+
+static void
+give_back(struct sending *s, struct span text)
+{
+	buf_addspan(&s->back, text);
+	buf_addc(&s->back, '\n');
+}
+
+static struct outgoing *
+outgoing_of(struct sending *s, const struct seen *x)
+{
+	struct outgoing *o = map_get(s->domains, span_of(x->policy_domain));
+
+	if (o != NULL)
+		return o;
+	o = mem_alloc(1, sizeof(*o));
+	o->domain = mem_strdup(x->policy_domain);
+	o->org = mem_strdup(x->org ? x->org : x->policy_domain);
+	o->record = mem_strdup("");
+	o->begin = INT64_MAX;
+	o->rows = map_new();
+	(void)map_put(s->domains, span_of(x->policy_domain), o);
+	return o;
+}
+
+static void
+take_message(struct sending *s, const struct seen *x)
+{
+	struct outgoing *o;
+	struct buf row = BUF_INIT;
+	intptr_t count;
+
+	/* of a day that is not over */
+	if (x->time >= s->until) {
+		give_back(s, x->text);
+		return;
+	}
+	/* nobody wants to know */
+	if (aggregate_tag(x->record, "rua").n == 0)
+		return;
+	o = outgoing_of(s, x);
+	free(o->record); /* the newest one counts */
+	o->record = mem_strdup(x->record);
+	o->begin = x->time < o->begin ? x->time : o->begin;
+	o->end = x->time > o->end ? x->time : o->end;
+	aggregate_row(x, &row);
+	count = (intptr_t)map_get(o->rows, buf_span(&row));
+	(void)map_put(o->rows, buf_span(&row), (void *)(count + 1));
+	buf_free(&row);
+	/* given up after report_expire */
+	if (x->time > s->now - params.report_expire / 1000) {
+		buf_addspan(&o->text, x->text);
+		buf_addc(&o->text, '\n');
+	}
+}
+
+static bool
+below(const char *name, const char *domain)
+{
+	struct span n = span_of(name), d = span_of(domain);
+
+	return span_ieq(n, d) ||
+	       (n.n > d.n && span_iends(n, d) && n.p[n.n - d.n - 1] == '.');
+}
+
+/* RFC 9990 4: does the other organisation take reports about this domain?  1
+ * yes, 0 no, -1 DNS trouble. */
+static int
+consents(struct sending *s, const struct outgoing *o, const char *host)
+{
+	char *name = mem_printf("%s._report._dmarc.%s", o->domain, host);
+	struct dns_answer ans;
+	enum dns_status st = dns_query(s->dns, name, DNS_TXT, &ans,
+				       clock_deadline(DNS_MS), NULL);
+	int yes = st == DNS_TEMP ? -1 : 0;
+
+	free(name);
+	if (st == DNS_TEMP)
+		return -1;
+	for (size_t i = 0; i < ans.n; i++) {
+		struct span t = span_make(ans.v[i].text, ans.v[i].len), first;
+
+		if (span_split(&t, ';', &first) &&
+		    span_is(span_trim(first), "v=DMARC1"))
+			yes = 1;
+	}
+	dns_answer_free(&ans);
+	return yes;
+}
+
+/* "mailto:a@b!10m": the address, %XX undone; false for what we cannot use. */
+static bool
+rua_address(struct span uri, struct buf *addr)
+{
+	uint64_t byte;
+
+	buf_clear(addr);
+	uri = span_trim(uri);
+	if (!span_istarts(uri, SPAN("mailto:")))
+		return false;
+	uri = span_from(uri, 7);
+	for (size_t i = 0; i < uri.n && uri.p[i] != '!' && uri.p[i] != '?';
+	     i++) {
+		if (uri.p[i] == '%' && i + 2 < uri.n &&
+		    num_hex(span_sub(uri, i + 1, i + 3), 255, &byte)) {
+			buf_addc(addr, (char)byte);
+			i += 2;
+		} else {
+			buf_addc(addr, uri.p[i]);
+		}
+	}
+	/* it becomes a header field and a recipient */
+	for (size_t i = 0; i < addr->n; i++)
+		if (!ascii_isalnum(addr->p[i]) &&
+		    strchr("@.-_+=~", addr->p[i]) == NULL)
+			return false;
+	return span_chr(buf_span(addr), '@') > 0;
+}
+
+static void
+find_destinations(struct sending *s, struct outgoing *o)
+{
+	struct span rest = aggregate_tag(o->record, "rua"), uri;
+	struct buf addr = BUF_INIT;
+
+	while (span_split(&rest, ',', &uri) && o->rua.n < RUA_MAX) {
+		const char *host;
+		int yes;
+
+		if (!rua_address(uri, &addr))
+			continue;
+		host = strrchr(buf_str(&addr), '@') + 1;
+		yes = below(host, o->org) ? 1 : consents(s, o, host);
+		if (yes == 1)
+			strs_add(&o->rua, buf_str(&addr));
+		else if (yes < 0)
+			o->keep = true;
+		else
+			fprintf(stderr,
+				"mx-report: %s: %s has not said that it takes "
+				"its reports\n",
+				o->domain, host);
+	}
+	buf_free(&addr);
+}
+
+static bool
+pack(struct span xml, struct buf *out)
+{
+	z_stream z = { 0 };
+	int r;
+
+	if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 9,
+			 Z_DEFAULT_STRATEGY) != Z_OK)
+		return false;
+	z.next_in = (Bytef *)(uintptr_t)xml.p;
+	z.avail_in = (uInt)xml.n;
+	z.avail_out = (uInt)deflateBound(&z, xml.n);
+	z.next_out = (Bytef *)buf_room(out, z.avail_out);
+	r = deflate(&z, Z_FINISH);
+	buf_grew(out, z.total_out);
+	deflateEnd(&z);
+	return r == Z_STREAM_END;
+}
+
+static void
+base64_lines(struct buf *out, struct span bytes)
+{
+	while (bytes.n > 0) {
+		struct span part = span_sub(bytes, 0, 57);
+
+		base64_encode(out, part);
+		buf_addc(out, '\n');
+		bytes = span_from(bytes, part.n);
+	}
+}
+
+/* RFC 9990 3.5: subject, file name, type. */
+static bool
+make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
+{
+	struct buf xml = BUF_INIT, gz = BUF_INIT, id = BUF_INIT,
+		   date = BUF_INIT;
+	struct date d;
+	bool ok;
+
+	buf_addf(&id, "%lld.%016llx.%s", (long long)o->begin,
+		 (unsigned long long)random_u64(), o->domain);
+	aggregate_xml(o, buf_str(&id), &xml);
+	ok = pack(buf_span(&xml), &gz);
+	date_from_unix(&d, s->now, 0);
+	date_print(&date, &d);
+	buf_addf(out, "From: DMARC reports <%s>\nTo: ", params.report_sender);
+	for (size_t i = 0; i < o->rua.n; i++)
+		buf_addf(out, "%s%s", i ? ",\n\t" : "", o->rua.v[i]);
+	buf_addf(out,
+		 "\nSubject: Report Domain: %s\n\tSubmitter: %s\n"
+		 "\tReport-ID: <%s>\nDate: %s\n"
+		 "Message-ID: <%016llx.dmarc@%s>\nAuto-Submitted: "
+		 "auto-generated\nMIME-Version: 1.0\n"
+		 "Content-Type: multipart/mixed; boundary=\"=report\"\n\n"
+		 "--=report\nContent-Type: text/plain; charset=us-ascii\n\n"
+		 "This is a DMARC aggregate report about %s.\n\n"
+		 "--=report\nContent-Type: application/gzip\n"
+		 "Content-Transfer-Encoding: base64\n"
+		 "Content-Disposition: attachment;\n"
+		 "\tfilename=\"%s!%s!%lld!%lld.xml.gz\"\n\n",
+		 o->domain, site.myhostname, buf_str(&id), buf_str(&date),
+		 (unsigned long long)random_u64(), site.myhostname, o->domain,
+		 site.myhostname, o->domain, (long long)o->begin,
+		 (long long)o->end);
+	base64_lines(out, buf_span(&gz));
+	buf_adds(out, "--=report--\n");
+	buf_free(&xml);
+	buf_free(&gz);
+	buf_free(&id);
+	buf_free(&date);
+	return ok;
+}
+
+/* Hands the mail to report_command; -1 and a sentence. */
+static int
+submit(const struct buf *mail, struct err *e)
+{
+	struct strs argv = STRS_INIT;
+	struct proc_spec ps = { .fd = { -1, -1, 2, -1 } };
+	int p[2], st;
+	pid_t pid;
+
+	if (proc_words(&argv, span_of(params.report_command), e) != 0)
+		return -1;
+	if (argv.n > 0 && strcmp(argv.v[0], "mx-submit") == 0) {
+		free(argv.v[0]);
+		argv.v[0] = proc_sibling("mx-submit");
+	}
+	if (pipe2(p, O_CLOEXEC) != 0)
+		return err_sys(e, "pipe");
+	ps.argv = argv.v;
+	ps.fd[0] = p[0];
+	pid = proc_spawn(&ps, e);
+	close(p[0]);
+	st = pid < 0 ? -1 : 0;
+	if (st == 0)
+		(void)!io_write(p[1], mail->p, mail->n,
+				clock_deadline(SEND_MS));
+	close(p[1]);
+	strs_free(&argv);
+	if (pid >= 0 &&
+	    (st = proc_wait(pid, clock_deadline(SEND_MS), NULL)) != 0)
+		return err_set(e, ST_TEMPFAIL, "report_command ended with %d",
+			       st);
+	return st;
+}
+
+static void
+send_one(struct sending *s, struct outgoing *o)
+{
+	struct buf mail = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	find_destinations(s, o);
+	if (o->rua.n > 0 && !o->keep) {
+		if (!make_mail(s, o, &mail))
+			err_set(&e, ST_TEMPFAIL, "zlib: out of memory");
+		else if (opts.print)
+			printf("%s\n", buf_str(&mail));
+		else
+			(void)!submit(&mail, &e);
+		o->keep = e.status != 0;
+		if (o->keep)
+			fprintf(stderr, "mx-report: %s: %s\n", o->domain,
+				e.text);
+		else
+			s->sent++;
+	} else if (o->keep) {
+		fprintf(stderr, "mx-report: %s: DNS is in trouble\n",
+			o->domain);
+	}
+	s->failed += o->keep;
+	if (o->keep)
+		buf_addspan(&s->back, buf_span(&o->text));
+	buf_free(&mail);
+}
+
+static int
+append_back(const struct sending *s, struct err *e)
+{
+	int fd, st = 0;
+
+	if (s->back.n == 0)
+		return 0;
+	fd = open(params.dmarc_history_file,
+		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 ||
+	    io_write(fd, s->back.p, s->back.n, DEADLINE_NEVER) != IO_OK ||
+	    fsync(fd) != 0)
+		st = err_sys(e, "%s", params.dmarc_history_file);
+	if (fd >= 0 && close(fd) != 0 && st == 0)
+		st = err_sys(e, "%s", params.dmarc_history_file);
+	return st;
+}
+
+static void
+read_history(struct sending *s, struct span text)
+{
+	struct seen x;
+
+	while (history_next(&text, &x)) {
+		take_message(s, &x);
+		history_free(&x);
+	}
+}
+
+static int
+send_all(struct sending *s, const char *work, struct err *e)
+{
+	struct buf text = BUF_INIT;
+	struct span key;
+	void *o;
+	size_t i = 0;
+	int st = io_read_file(work, &text, HISTORY_MAX, e);
+
+	if (st == 0)
+		read_history(s, buf_span(&text));
+	while (st == 0 && map_next(s->domains, &i, &key, &o))
+		send_one(s, o);
+	if (st == 0 && !opts.print)
+		st = append_back(s, e);
+	if (st == 0 && !opts.print && unlink(work) != 0)
+		st = err_sys(e, "%s", work);
+	buf_free(&text);
+	return st;
+}
+
+static int
+run(struct sending *s, struct err *e)
+{
+	const char *history = params.dmarc_history_file;
+	char *work = mem_printf("%s.sending", history);
+	char *lock = mem_printf("%s.lock", history);
+	int fd = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), st = 0;
+	const char *from = opts.print ? history : work;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+		st = err_sys(e, "%s: another run", lock);
+	else if (!opts.print && access(work, F_OK) != 0 &&
+		 rename(history, work) != 0 && errno != ENOENT)
+		st = err_sys(e, "%s", history);
+	if (st == 0 && access(from, F_OK) == 0)
+		st = send_all(s, from, e);
+	if (fd >= 0)
+		close(fd);
+	free(work);
+	free(lock);
+	return st;
+}
+
+int
+send_reports(void)
+{
+	struct sending s = { .now = clock_now() };
+	struct err e = ERR_INIT;
+	int st;
+
+	if (params.dmarc_history_file[0] == '\0')
+		return prog_usage("--send: dmarc_history_file is not set");
+	signal(SIGPIPE, SIG_IGN); /* report_command may end early */
+	s.until = s.now / 86400 * 86400;
+	if (opts.until != NULL &&
+	    !num_i64(span_of(opts.until), 0, INT64_MAX / 2, &s.until))
+		return prog_usage("--until %s: expected seconds since 1970",
+				  opts.until);
+	s.dns = dns_open(site.resolver, &e);
+	if (s.dns == NULL)
+		return prog_fail(&e);
+	s.domains = map_new();
+	st = run(&s, &e);
+	map_free(s.domains, outgoing_free);
+	buf_free(&s.back);
+	dns_close(s.dns);
+	if (st != 0)
+		return prog_fail(&e);
+	if (!opts.print && s.sent + s.failed > 0)
+		fprintf(stderr, "mx-report: %zu sent, %zu kept for later\n",
+			s.sent, s.failed);
+	return s.failed > 0 ? ST_TEMPFAIL : ST_OK;
+}

@@ -1,0 +1,56 @@
+/*
+ * send.h - our own reports, made from the history.  RFC 9990, RFC 9989 8.
+ */
+#ifndef MX_REPORT_SEND_H
+#define MX_REPORT_SEND_H
+
+#include "dns.h"
+#include "err.h"
+#include "strs.h"
+
+struct report_options {
+	bool csv, no_names, send, print;
+	const char *until;
+};
+struct report_params {
+	char *dmarc_history_file, *report_org_name, *report_sender,
+	    *report_command;
+	int64_t report_expire;
+};
+extern struct report_options opts;
+extern struct report_params params;
+
+/* --send: the status of the program. */
+int send_reports(void);
+
+/* history.c: one message of the history. */
+struct seen {
+	int64_t time;
+	char *ip, *from, *policy_domain, *disposition, *record, *org;
+	bool spf_aligned, dkim_aligned;
+	char *spf, *spf_scope, *spf_domain;
+	struct strs dkim; /* "RESULT DOMAIN SELECTOR" */
+	struct span text; /* the line, or the lines of OpenDMARC's block */
+};
+/* The next message of *rest, in our form or in OpenDMARC's; false at the end.
+ * What is neither is passed over. */
+bool history_next(struct span *rest, struct seen *s);
+void history_free(struct seen *s);
+
+/* One domain's report. */
+struct outgoing {
+	char *domain, *record, *org;
+	int64_t begin, end;
+	struct strs rua;  /* addresses that may have it */
+	struct map *rows; /* what differs, to a count */
+	struct buf text;  /* its lines of the history */
+	bool keep;        /* could not be sent now */
+};
+/* aggregate.c: the XML (RFC 9990). */
+void aggregate_xml(const struct outgoing *o, const char *id, struct buf *out);
+/* The row of a message: the XML of its record without the count. */
+void aggregate_row(const struct seen *s, struct buf *out);
+/* A tag of a DMARC record; p NULL without it. */
+struct span aggregate_tag(const char *record, const char *name);
+
+#endif
