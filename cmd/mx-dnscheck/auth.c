@@ -18,7 +18,7 @@ auth_id(void)
 	return params.authserv_id[0] ? params.authserv_id : site.myhostname;
 }
 
-static void
+void
 auth_spf(struct auth *a)
 {
 	a->sender = a->env.sender ? a->env.sender : "";

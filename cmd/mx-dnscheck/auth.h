@@ -36,10 +36,15 @@ void auth_envelope(struct auth *a);
 /* -1 and a sentence: a list of the configuration cannot be read. */
 int auth_run(struct auth *a, struct err *e) MX_MUST_CHECK;
 /* Frees everything but dns; m is the caller's. */
+/* SPF alone. */
+void auth_spf(struct auth *a);
 void auth_done(struct auth *a);
 
 /* auth_fields.c: removes forged results, puts ours on top. */
 void auth_mark(struct auth *a, struct msg_edit *ed);
+/* "; spf=...", and the value of Received-SPF. */
+void auth_spf_result(struct auth *a, struct buf *v);
+void auth_received_spf(struct auth *a, struct buf *v);
 /* What is to be done with the message: refused only where that is asked for,
  * nothing else is done here. */
 enum dmarc_policy auth_disposition(const struct auth *a);

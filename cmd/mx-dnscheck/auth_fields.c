@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void
-add_spf(struct auth *a, struct buf *v)
+void
+auth_spf_result(struct auth *a, struct buf *v)
 {
 	buf_addf(v, "; spf=%s", spf_word(a->spf_code));
 	if (!a->client)
@@ -90,8 +90,8 @@ spf_sentence(enum spf_code c)
 }
 
 /* Received-SPF (RFC 7208 9.1): a comment, then key=value pairs. */
-static void
-received_spf(struct auth *a, struct buf *v)
+void
+auth_received_spf(struct auth *a, struct buf *v)
 {
 	struct span domain = buf_span(&a->spf.sender_domain);
 	struct buf word = BUF_INIT;
@@ -146,13 +146,13 @@ auth_mark(struct auth *a, struct msg_edit *ed)
 
 	authres_remove(ed, a->id);
 	if (a->client) {
-		received_spf(a, &v);
+		auth_received_spf(a, &v);
 		prepend(ed, "Received-SPF", &v);
 	}
 	if (!a->ignored)
 		dmarc_field(a, ed, &v);
 	buf_adds(&v, a->id);
-	add_spf(a, &v);
+	auth_spf_result(a, &v);
 	add_dkim(a, &v);
 	add_arc(a, &v);
 	prepend(ed, "Authentication-Results", &v);

@@ -33,6 +33,11 @@ struct check_params {
 	    dmarc_trusted_authserv_ids;
 	char *opendmarc_conf;
 	int64_t process_limit;
+	/* policy */
+	char *spf_helo_reject, *spf_mail_from_reject, *spf_header_type,
+	    *policyd_spf_conf;
+	bool spf_permerror_reject, spf_temperror_defer;
+	struct strs spf_skip_addresses, policy_rbl_domains;
 	char *dmarc_history_file;
 	struct strs rbl_domains;
 	/* mx-dkimsign's: the keys on disk */
@@ -41,6 +46,7 @@ struct check_params {
 };
 extern struct check_options opts;
 extern struct check_params params;
+extern const struct program *check_program; /* for servers */
 
 /* The resolver of the options or the system; exits with a sentence. */
 struct dns *check_dns(void);
@@ -71,6 +77,7 @@ int cmd_auth(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_arc(int argc, char **argv);
 int cmd_message(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
 int cmd_rbl(int argc, char **argv);
 int cmd_tlsa(int argc, char **argv);
 int cmd_mta_sts(int argc, char **argv);

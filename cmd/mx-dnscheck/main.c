@@ -15,6 +15,7 @@
 
 struct check_options opts;
 struct check_params params;
+const struct program *check_program;
 
 #define O(NAME, ARG, MEMBER, MEANING)                                          \
 	{                                                                      \
@@ -66,6 +67,8 @@ static const struct opt dkimkey_options[] = {
 	  "ask every name server of the zone" },
 	O("dns-port", "PORT", dns_port, "of those servers, in the place of 53"),
 };
+static const struct opt policy_options[] = { SERVER_OPT_ROWS(
+    struct check_options, server) };
 static const struct opt rbl_options[] = { L("rbl", "ZONE", rbl,
 					    "ask this list (repeatable)") };
 static const struct opt tlsa_options[] = { O("smtp-port", "PORT", smtp_port,
@@ -158,6 +161,9 @@ static const struct subcommand subs[] = {
 	{ "mx", "mx DOMAIN", "mail hosts of a domain", NULL, 0, cmd_mx },
 	{ "ptr", "ptr IP", "name of an address, forward-confirmed", NULL, 0,
 	  cmd_ptr },
+	{ "policy", "policy [--listen ENDPOINT]",
+	  "SPF and block lists as a Postfix policy server", policy_options,
+	  ARRAY_LEN(policy_options), cmd_policy },
 	{ "rbl", "rbl IP", "is the address on a block list?", rbl_options,
 	  ARRAY_LEN(rbl_options), cmd_rbl },
 	{ "tlsa", "tlsa HOST[:PORT]", "DANE against the live certificate",
@@ -198,6 +204,32 @@ static const struct param rows[] = {
 		  "whose Authentication-Results count for DMARC, too"),
 	PARAM_ROW(struct check_params, STR, opendmarc_conf, "opendmarc_conf",
 		  "", 0, 0, NULL, "an opendmarc.conf: what it says counts"),
+	PARAM_ROW(struct check_params, STR, spf_helo_reject, "spf_helo_reject",
+		  "Fail", 0, 0, NULL,
+		  "policy refuses HELO names: Fail, Softfail, SPF_Not_Pass, "
+		  "Null, False, No_Check"),
+	PARAM_ROW(struct check_params, STR, spf_mail_from_reject,
+		  "spf_mail_from_reject", "Fail", 0, 0, NULL,
+		  "policy refuses senders: the same words"),
+	PARAM_ROW(struct check_params, BOOL, spf_permerror_reject,
+		  "spf_permerror_reject", "no", 0, 0, NULL,
+		  "policy refuses broken records"),
+	PARAM_ROW(struct check_params, BOOL, spf_temperror_defer,
+		  "spf_temperror_defer", "no", 0, 0, NULL,
+		  "policy defers when DNS is in trouble"),
+	PARAM_ROW(struct check_params, STR, spf_header_type, "spf_header_type",
+		  "SPF", 0, 0, NULL,
+		  "policy adds Received-SPF (SPF), Authentication-Results "
+		  "(AR), or none"),
+	PARAM_ROW(struct check_params, LIST, spf_skip_addresses,
+		  "spf_skip_addresses", "127.0.0.0/8 [::1]/128", 0, 0, NULL,
+		  "policy does not look at these clients"),
+	PARAM_ROW(struct check_params, STR, policyd_spf_conf,
+		  "policyd_spf_conf", "", 0, 0, NULL,
+		  "a policyd-spf.conf: what it says counts"),
+	PARAM_ROW(struct check_params, LIST, policy_rbl_domains,
+		  "policy_rbl_domains", "", 0, 0, NULL,
+		  "policy refuses clients on these lists"),
 	PARAM_ROW(struct check_params, BOOL, arc_verify, "arc_verify", "no", 0,
 		  0, NULL, "auth validates ARC chains, too"),
 	PARAM_ROW(struct check_params, INT, process_limit,
@@ -332,6 +364,7 @@ main(int argc, char **argv)
 	int at;
 
 	run_report(argc, argv);
+	check_program = &p;
 	at = prog_start(&p, argc, argv, &sub);
 	if (opts.milter)
 		return sub != NULL || at < argc
