@@ -71,7 +71,7 @@ piece_end(struct span v, size_t at, enum kind kind)
 			 (ascii_isspace(v.p[i]) ||
 			  (kind != KIND_TEXT && v.p[i] == '"') ||
 			  (kind == KIND_ADDRESS &&
-			   memchr("<>,;:", v.p[i], 5) != NULL)))
+			   span_chr(SPAN("<>,;:"), v.p[i]) >= 0)))
 			return i;
 	}
 	return v.n;
