@@ -32,6 +32,7 @@ int cmd_sieve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_extensions(int argc, char **argv);
 int cmd_remember(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_procmail(int argc, char **argv);
 int cmd_spam(int argc, char **argv);

@@ -44,6 +44,12 @@ static const struct opt sieve_options[] = {
 	O(STR, "sender", "ADDRESS", sender, "MAIL FROM (MX_SENDER)"),
 	O(STR, "recipient", "ADDRESS", recipient, "RCPT TO (MX_RECIPIENTS)"),
 };
+static const struct opt replay_options[] = {
+	O(STR, "script", "FILE", script, "the script"),
+	O(STR, "sender", "ADDRESS", sender, "of all (default: Return-Path)"),
+	O(STR, "recipient", "ADDRESS", recipient,
+	  "of all (default: Delivered-To)"),
+};
 static const struct opt headers_options[] = {
 	O(LIST, "mime", "TABLE", mime_tables,
 	  "for MIME headers (default: the header tables)"),
@@ -91,6 +97,9 @@ static const struct subcommand subs[] = {
 	  cmd_extensions },
 	{ "test", "test FILE.svtest", "run a test script, print TAP", NULL, 0,
 	  cmd_test },
+	{ "replay", "replay --script FILE MAILDIR",
+	  "tell which stored messages a script would put elsewhere",
+	  replay_options, ARRAY_LEN(replay_options), cmd_replay },
 	{ "remember", "remember MARK...",
 	  "record what the action lines of sieve said", NULL, 0, cmd_remember },
 	{ "procmail", "procmail [OPTION...] RCFILE [NAME=VALUE...] < msg",

@@ -29,7 +29,7 @@ compile(struct span p, bool fold, char *why, size_t size)
 	/* "." is any byte but NUL: also a line end, as POSIX has it. */
 	uint32_t flags = PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY |
 			 PCRE2_NEVER_BACKSLASH_C | PCRE2_UTF |
-			 PCRE2_NO_UTF_CHECK | (fold ? PCRE2_CASELESS : 0);
+			 PCRE2_MATCH_INVALID_UTF | (fold ? PCRE2_CASELESS : 0);
 	pcre2_code *code;
 	size_t at;
 	int err;
