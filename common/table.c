@@ -203,8 +203,11 @@ table_lookup_number(int number, struct span key, struct buf *value,
 	return table_lookup(t, key, value, e);
 }
 
-enum table_result
-table_lookup(struct table *t, struct span key, struct buf *value, struct err *e)
+void (*table_trace)(const char *spec, struct span key, enum table_result r,
+		    struct span value, const char *why);
+
+static enum table_result
+table_ask(struct table *t, struct span key, struct buf *value, struct err *e)
 {
 	struct buf folded = BUF_INIT;
 	enum table_result r;
@@ -230,6 +233,19 @@ table_lookup(struct table *t, struct span key, struct buf *value, struct err *e)
 		r = t->driver->lookup(t->state, key, value, e);
 	}
 	buf_free(&folded);
+	return r;
+}
+
+enum table_result
+table_lookup(struct table *t, struct span key, struct buf *value, struct err *e)
+{
+	struct err mine = ERR_INIT, *why = e != NULL ? e : &mine;
+	enum table_result r = table_ask(t, key, value, why);
+
+	if (table_trace != NULL)
+		table_trace(t->spec, key, r,
+			    r == TABLE_FOUND ? buf_span(value) : SPAN(""),
+			    r == TABLE_TRY_AGAIN ? why->text : "");
 	return r;
 }
 

@@ -62,6 +62,10 @@ int table_each(struct table *t,
 typedef enum table_result table_remote_fn(void *ctx, int number,
 					  struct span key, struct buf *value,
 					  struct err *e);
+/* For those who explain: called after each look-up; NULL: nobody. */
+extern void (*table_trace)(const char *spec, struct span key,
+			   enum table_result r, struct span value,
+			   const char *why);
 void table_remote(table_remote_fn *fn, void *ctx);
 enum table_result table_lookup_number(int number, struct span key,
 				      struct buf *value,

@@ -7,6 +7,7 @@
 
 #include "dns_link.h"
 #include "escape.h"
+#include "explain.h"
 #include "log.h"
 #include "mem.h"
 #include "milters.h"
@@ -149,6 +150,8 @@ xclient_one(struct session *s, struct span name, struct span v, int kind)
 		    !span_iis(v, "ESMTP"))
 			return false;
 		s->esmtp = kind == GIVEN && span_iis(v, "ESMTP");
+	} else if (span_iis(name, "TLS") && explain_on) {
+		s->tls = span_iis(v, "yes");
 	} else if (span_iis(name, "LOGIN")) {
 		free(s->auth_user);
 		free(s->auth_method);
@@ -168,7 +171,7 @@ cmd_xclient(struct session *s, struct span args)
 	bool ok = true;
 	int kind;
 
-	if (!cmd_xclient_offered(s))
+	if (!explain_on && !cmd_xclient_offered(s))
 		return reply_make(550, "5.7.0",
 				  "Error: insufficient authorization");
 	if (args.n == 0)
@@ -182,7 +185,14 @@ cmd_xclient(struct session *s, struct span args)
 		ok = value.p != NULL && decode(value, &b, &kind) &&
 		     xclient_one(s, name, buf_span(&b), kind);
 	buf_free(&b);
+	if (explain_on && s->name_mem == NULL) {
+		free(s->reverse_name);
+		s->reverse_name = NULL;
+		dns_link_client_name(s);
+	}
 	cmd_xclient_who(s);
+	explain("session", "client %s, %s mynetworks", s->who,
+		session_in_mynetworks(s) ? "in" : "not in");
 	if (!ok)
 		return reply_make(501, "5.5.4", "Bad XCLIENT attribute: %.*s",
 				  SPAN_ARG(span_sub(name, 0, 40)));

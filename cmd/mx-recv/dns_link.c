@@ -3,6 +3,7 @@
  */
 #include "dns_link.h"
 
+#include "explain.h"
 #include "log.h"
 #include "mem.h"
 #include "site.h"
@@ -67,6 +68,9 @@ dns_link_client_name(struct session *s)
 	s->name_temp = st == DNS_TEMP;
 	if (st == DNS_OK && s->name_mem != NULL)
 		s->client_name = s->name_mem;
+	explain("dns", "name of %s: %s%s%s", s->conn->addr, s->client_name,
+		s->reverse_name != NULL ? ", unconfirmed: " : "",
+		s->reverse_name != NULL ? s->reverse_name : "");
 }
 
 static void
@@ -85,6 +89,31 @@ copy(struct dns_answer *to, const struct dns_answer *from)
 	}
 }
 
+static void
+told(const struct memo *m, const char *why)
+{
+	static const struct {
+		int type;
+		const char *name;
+	} names[] = {
+		{ DNS_A, "A" },   { DNS_AAAA, "AAAA" }, { DNS_MX, "MX" },
+		{ DNS_NS, "NS" }, { DNS_TXT, "TXT" },   { DNS_PTR, "PTR" }
+	};
+	struct buf b = BUF_INIT;
+	const char *type = "?";
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i].type == m->type)
+			type = names[i].name;
+	for (size_t i = 0; i < m->a.n; i++)
+		buf_addf(&b, "%s%s", i > 0 ? ", " : "", m->a.v[i].text);
+	explain("dns", "%s %s: %s", m->name, type,
+		m->st == DNS_OK     ? buf_str(&b)
+		: m->st == DNS_TEMP ? why
+				    : dns_words(m->st));
+	buf_free(&b);
+}
+
 enum dns_status
 dns_link_query(struct session *s, struct span name, int type,
 	       struct dns_answer *ans)
@@ -97,6 +126,7 @@ dns_link_query(struct session *s, struct span name, int type,
 		if (memo[i].type == type &&
 		    span_ieq(name, span_of(memo[i].name))) {
 			copy(ans, &memo[i].a);
+			told(&memo[i], "no answer before");
 			return memo[i].st;
 		}
 	/* A session of many recipients may ask without end: the oldest go. */
@@ -113,6 +143,7 @@ dns_link_query(struct session *s, struct span name, int type,
 	if (m->st == DNS_TEMP)
 		log_warn("%s: %s", m->name, e.text);
 	copy(ans, &m->a);
+	told(m, e.text);
 	return m->st;
 }
 

@@ -5,6 +5,7 @@
 #include "link.h"
 
 #include "escape.h"
+#include "explain.h"
 #include "log.h"
 #include "restrict.h"
 #include "smtp_client.h"
@@ -302,6 +303,21 @@ first_rcpt(struct session *s, struct span parms, struct smtp_reply *r,
 	}
 }
 
+/* What RCPT would be answered with; nothing is begun there. */
+static struct reply
+rehearse_rcpt(struct session *s)
+{
+	struct reply r = link_verify(s, buf_span(&s->rcpt_text));
+
+	explain("delivery", "%s: %s: %d %s", s->conf->p.delivery,
+		buf_str(&s->rcpt_text), r.code, buf_str(&r.text));
+	if (r.code == 252) {
+		buf_free(&r.text);
+		r = reply_make(250, "2.1.5", "Ok: if the delivery side agrees");
+	}
+	return r;
+}
+
 struct reply
 link_rcpt(struct session *s, struct span parms)
 {
@@ -310,6 +326,8 @@ link_rcpt(struct session *s, struct span parms)
 	struct reply r;
 	int st;
 
+	if (explain_on)
+		return rehearse_rcpt(s);
 	if (s->link_lost)
 		return reply_make(451, "4.3.0",
 				  "Error: mail delivery is not available, try "
@@ -344,6 +362,8 @@ link_data(struct session *s, struct reply *r)
 	struct err e = ERR_INIT;
 	bool chunks = (L->c.caps & SMTP_CHUNKING) != 0;
 
+	if (explain_on)
+		return true;
 	if (s->link_lost || !L->in_mail || L->rcpts == 0) {
 		*r = reply_make(451, "4.3.0",
 				"Error: mail delivery is not available, try "
@@ -457,7 +477,9 @@ link_actions(struct session *s, struct reply *r)
 		add_action(&b, "FILTER", a->filter);
 	for (size_t i = 0; i < a->bcc.n; i++)
 		add_action(&b, "BCC", a->bcc.v[i]);
-	if (b.n == 0 ||
+	if (b.n > 0 && explain_on)
+		explain("actions", "XACTION%s", buf_str(&b));
+	if (b.n == 0 || explain_on ||
 	    span_is(buf_span(&b), s->told_actions ? s->told_actions : "") ||
 	    s->link_lost || !L->in_mail) {
 		ok = true;
@@ -574,6 +596,8 @@ link_verdict(struct session *s)
 struct reply
 link_finish(struct session *s)
 {
+	if (explain_on)
+		return reply_make(250, "2.0.0", "Ok: would be passed on");
 	if (L->in_data && s->drop == DROP_NO) {
 		wire_finish(&L->out, &L->chunk);
 		if (send_chunk(s, true))

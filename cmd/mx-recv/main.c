@@ -5,6 +5,7 @@
  */
 #include "conf.h"
 #include "dns_link.h"
+#include "explain.h"
 #include "hold.h"
 #include "log.h"
 #include "mem.h"
@@ -20,16 +21,24 @@
 
 static struct options {
 	struct server_options server;
+	bool explain;
 } options;
 
-static const struct opt rows[] = { SERVER_OPT_ROWS(struct options, server) };
+static const struct opt rows[] = {
+	SERVER_OPT_ROWS(struct options, server),
+	{ 0, "explain", NULL, OPT_FLAG, offsetof(struct options, explain),
+	  "rehearse a session: client=ADDR name= helo= from= rcpt=... login= "
+	  "tls=yes, a message on stdin; tell each rule and answer" },
+};
 static struct param_rows params[2];
 
 static const struct program program = {
 	.name = "mx-recv",
 	.synopsis = "mx-recv "
 		    "[--mode smtp|submission|submissions|lmtp|reinject] "
-		    "[--listen ENDPOINT]...",
+		    "[--listen ENDPOINT]...\n"
+		    "       mx-recv --explain client=ADDR helo=NAME from=ADDR "
+		    "rcpt=ADDR...",
 	.meaning = "SMTP, submission and LMTP server",
 	.opts = rows,
 	.nopts = ARRAY_LEN(rows),
@@ -61,6 +70,23 @@ after_drop(struct server *s, struct err *e)
 	return 0;
 }
 
+static void
+explain_table(const char *spec, struct span key, enum table_result r,
+	      struct span value, const char *why)
+{
+	explain("table", "%s: %.*s: %s%.*s%s", spec, SPAN_ARG(key),
+		r == TABLE_FOUND  ? "found: "
+		: r == TABLE_NONE ? "not found"
+				  : "try again: ",
+		SPAN_ARG(value), why);
+}
+
+static int
+serve(void *ctx)
+{
+	return server_run(ctx, &options.server, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -81,7 +107,7 @@ main(int argc, char **argv)
 	params[0] = site_params;
 	params[1] = conf_params_shown;
 	at = prog_start(&program, argc, argv, NULL);
-	if (at < argc)
+	if (at < argc && !options.explain)
 		return prog_usage("%s: no operand is expected", argv[at]);
 	/* a text of its own: SIGHUP frees the configuration's */
 	spec.user = mem_strdup(site.net_user);
@@ -91,5 +117,14 @@ main(int argc, char **argv)
 	options.server.client_limit = p->client_limit;
 	options.server.unix_mode = 0666;
 	log_open(site.syslog_name, "smtpd", (enum log_format)site.log_format);
-	return server_run(&spec, &options.server, NULL);
+	if (options.explain) {
+		strs_clear(&options.server.listen);
+		table_trace = explain_table;
+		return explain_main(argc - at, argv + at,
+				    options.server.mode != NULL &&
+					strcmp(options.server.mode, "lmtp") ==
+					    0,
+				    serve, &spec);
+	}
+	return serve(&spec);
 }

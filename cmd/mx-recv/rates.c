@@ -6,6 +6,7 @@
 #include "rates.h"
 
 #include "clock.h"
+#include "explain.h"
 #include "log.h"
 #include "random.h"
 #include "table.h"
@@ -129,7 +130,8 @@ rates_over(struct session *s, enum rate what, struct reply *r)
 	uint64_t key;
 	uint32_t n;
 
-	if (rows[what].limit == 0 || !s->conn->has_peer || shared == NULL ||
+	if (explain_on || rows[what].limit == 0 || !s->conn->has_peer ||
+	    shared == NULL ||
 	    match_lookup(s->conf->limit_exceptions, span_of(s->conn->addr),
 			 &e) == TABLE_FOUND)
 		return false;

@@ -3,6 +3,7 @@
  */
 #include "restrict.h"
 
+#include "explain.h"
 #include "log.h"
 #include "mem.h"
 #include "received.h"
@@ -244,6 +245,25 @@ run_rule(struct check *c, const struct rule *r)
 	return v;
 }
 
+static void
+told(const struct check *c, const struct rule *r, enum verdict v)
+{
+	struct span text = buf_span(&c->reply.text);
+
+	if (r->row == NULL)
+		explain("rule", "end of the class: %s",
+			v == V_DUNNO ? "next" : "decided");
+	else if (v == V_REJECT)
+		explain("rule", "%s%s%s: %s%d %s %.*s", r->row->name,
+			r->arg != NULL ? " " : "", r->arg != NULL ? r->arg : "",
+			c->warn ? "(warning only) " : "", c->reply.code,
+			c->reply.esc, SPAN_ARG(text));
+	else
+		explain("rule", "%s%s%s: %s", r->row->name,
+			r->arg != NULL ? " " : "", r->arg != NULL ? r->arg : "",
+			v == V_PERMIT ? "permit" : "next");
+}
+
 /* Depth is bounded by CLASS_DEPTH. */
 enum verdict
 restrict_run(struct check *c, const struct rules *l)
@@ -259,6 +279,7 @@ restrict_run(struct check *c, const struct rules *l)
 			continue;
 		}
 		v = run_rule(c, &l->v[i]);
+		told(c, &l->v[i], v);
 		if (v == V_REJECT && c->warn) {
 			restrict_log(c->s, "reject_warning", c->what,
 				     &c->reply);
@@ -307,6 +328,9 @@ run_stages(struct session *s, const enum stage *v, size_t n, const char *what,
 
 	for (size_t i = 0; i < n && !refused; i++) {
 		c.stage = v[i];
+		if (s->conf->rules[v[i]]->n > 0)
+			explain("list", "smtpd_%s_restrictions",
+				stages[v[i]].name);
 		refused = restrict_run(&c, s->conf->rules[v[i]]) == V_REJECT;
 	}
 	if (refused && c.defer_if_reject.code != 0 && c.reply.code >= 500) {

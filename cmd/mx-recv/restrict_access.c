@@ -6,6 +6,7 @@
 
 #include "dns.h"
 #include "dns_link.h"
+#include "explain.h"
 #include "log.h"
 #include "mem.h"
 #include "policy.h"
@@ -283,7 +284,11 @@ RULE(restrict_policy)
 	struct buf action = BUF_INIT;
 	enum verdict v;
 
-	if (policy_ask(c, r, &action))
+	bool ok = policy_ask(c, r, &action);
+
+	explain("policy", "%s: %s", r->arg,
+		ok ? buf_str(&action) : "no answer");
+	if (ok)
 		v = restrict_action(c, about, buf_span(&action));
 	else
 		v = restrict_reject(c, 451, "4.3.5", about,

@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "complete.h"
 #include "dns_link.h"
+#include "explain.h"
 #include "link.h"
 #include "log.h"
 #include "mem.h"
@@ -510,6 +511,9 @@ session_greeting(struct session *s)
 {
 	struct reply r;
 
+	/* A rehearsal says first who the client is. */
+	if (explain_on && !s->conn->has_peer)
+		return reply_make(220, NULL, "rehearsal");
 	if (restrict_connect(s, &r) || milters_connect(s, &r))
 		return r;
 	return reply_make(220, NULL, "%s", s->conf->p.banner);
@@ -531,7 +535,8 @@ greet(struct session *s)
 		r.close = true;
 	} else if (rates_over(s, RATE_CONNECT, &r))
 		;
-	else if (s->conf->implicit_tls && (r = cmd_tls_handshake(s)).close)
+	else if (s->conf->implicit_tls && !explain_on &&
+		 (r = cmd_tls_handshake(s)).close)
 		;
 	else
 		r = session_greeting(s);
