@@ -10,6 +10,7 @@
 #include "log.h"
 #include "milters.h"
 #include "num.h"
+#include "pregreet.h"
 #include "queue_id.h"
 #include "rates.h"
 #include "restrict.h"
@@ -327,7 +328,7 @@ cmd_rcpt(struct session *s, struct span args)
 		return r;
 	if (s->rcpts >= s->conf->p.recipient_limit)
 		return reply_make(452, "4.5.3", "Error: too many recipients");
-	if (rates_over(s, RATE_RCPT, &r))
+	if (rates_over(s, RATE_RCPT, &r) || pregreet_refuses(s, &r))
 		return r;
 	if (restrict_rcpt(s, &r)) {
 		milters_rcpt_refused(s, rest, &r);

@@ -269,6 +269,20 @@ static const struct param rows[] = {
 	  "AUTH commands of a client in that time"),
 	P(INT, rate_tls, "smtpd_client_new_tls_session_rate_limit", "0", 0,
 	  1000000, NULL, "TLS handshakes of a client in that time"),
+	P(CHOICE, greet_action, "postscreen_greet_action", "ignore", 0, 0,
+	  "ignore|enforce|drop", "a client that speaks before the greeting"),
+	P(TIME, greet_wait, "postscreen_greet_wait", "6s", 0, 0, "s",
+	  "how long the greeting waits for that"),
+	P(LIST, dnsbl_sites, "postscreen_dnsbl_sites", "", 0, 0, NULL,
+	  "lists that a client is looked up in: ZONE=FILTER*WEIGHT"),
+	P(INT, dnsbl_threshold, "postscreen_dnsbl_threshold", "1", 1, 1000000,
+	  NULL, "the sum of weights from which a client does not pass"),
+	P(CHOICE, dnsbl_action, "postscreen_dnsbl_action", "ignore", 0, 0,
+	  "ignore|enforce|drop", "a client of that sum"),
+	P(TIME, greet_ttl, "postscreen_greet_ttl", "1d", 0, 0, "s",
+	  "how long a client that passed is not tested again"),
+	P(LIST, pregreet_exempt, "postscreen_access_list", "$mynetworks", 0, 0,
+	  NULL, "clients that are not tested"),
 	P(BOOL, tls_wrappermode, "smtpd_tls_wrappermode", "no", 0, 0, NULL,
 	  "TLS from the first byte, as mode submissions has it"),
 	P(BOOL, enforce_tls, "smtpd_enforce_tls", "no", 0, 0, NULL,
@@ -445,6 +459,14 @@ load_lists(struct conf *c, struct err *e)
 	c->proxy_networks = match_networks(&c->p.proxy_networks, e);
 	if (c->proxy_networks == NULL)
 		return err_prefix(e, "proxy_networks");
+	/* Postfix's default is a word. */
+	c->pregreet_exempt = match_networks(
+	    strs_has(&c->p.pregreet_exempt, SPAN("permit_mynetworks"))
+		? &c->site.mynetworks
+		: &c->p.pregreet_exempt,
+	    e);
+	if (c->pregreet_exempt == NULL)
+		return err_prefix(e, "postscreen_access_list");
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
 	tables_open(&c->rbl_reply_maps, &c->p.rbl_reply_maps);
 	tables_open(&c->relay_clientcerts, &c->p.relay_clientcerts);

@@ -14,6 +14,7 @@
 enum { FORBID_LF_NORMALIZE, FORBID_LF_YES, FORBID_LF_REJECT, FORBID_LF_NO };
 enum { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
 
+enum { PREGREET_IGNORE, PREGREET_ENFORCE, PREGREET_DROP };
 enum { TEMPFAIL_DEFER_IF_PERMIT, TEMPFAIL_DEFER };
 
 /* The lists of rules, in the order in which they are asked. */
@@ -64,6 +65,9 @@ struct conf_params {
 	char *tls_cert_file, *tls_key_file, *tls_protocols, *tls_ciphers;
 	char *tls_ca_file, *sasl_service;
 	struct strs tls_chain_files, limit_exceptions;
+	int greet_action, dnsbl_action;
+	int64_t greet_wait, greet_ttl, dnsbl_threshold;
+	struct strs dnsbl_sites, pregreet_exempt;
 	char *upstream_proxy, *mail_name;
 	struct strs xclient_hosts, xforward_hosts, proxy_networks;
 	bool proxy_protocol; /* of upstream_proxy */
@@ -89,7 +93,7 @@ struct conf {
 	struct site site; /* as this mode sees it */
 	struct match_list *mydestination, *relay_domains, *mynetworks;
 	struct match_list *limit_exceptions, *xclient_hosts, *xforward_hosts;
-	struct match_list *proxy_networks;
+	struct match_list *proxy_networks, *pregreet_exempt;
 	bool implicit_tls, lmtp;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;

@@ -19,8 +19,8 @@
 #define WAYS 8
 
 struct row {
-	uint64_t key; /* 0: free */
-	int64_t since, seen;
+	uint64_t key;                /* 0: free */
+	int64_t since, seen, passed; /* passed: good until then */
 	uint32_t count[RATES];
 };
 struct bucket {
@@ -85,6 +85,48 @@ find_row(struct bucket *b, uint64_t key, int64_t now)
 	return old;
 }
 
+static void
+lock(struct bucket *b)
+{
+	/* A few memory accesses long; a worker that was killed in there is
+	 * not waited for. */
+	for (int i = 0; i < 100000 && atomic_flag_test_and_set(&b->lock); i++)
+		;
+}
+
+bool
+rates_passed(const struct session *s)
+{
+	uint64_t key = shared != NULL ? client_key(s) : 0;
+	struct bucket *b = key != 0 ? &shared->bucket[key % BUCKETS] : NULL;
+	bool yes = false;
+
+	if (b == NULL)
+		return false;
+	lock(b);
+	for (size_t i = 0; i < WAYS; i++)
+		yes |= b->row[i].key == key && b->row[i].passed > clock_mono();
+	atomic_flag_clear(&b->lock);
+	return yes;
+}
+
+void
+rates_pass(const struct session *s, int64_t ttl)
+{
+	uint64_t key = shared != NULL ? client_key(s) : 0;
+	struct bucket *b = key != 0 ? &shared->bucket[key % BUCKETS] : NULL;
+	int64_t now = clock_mono();
+	struct row *r;
+
+	if (b == NULL)
+		return;
+	lock(b);
+	r = find_row(b, key, now);
+	r->seen = now;
+	r->passed = now + ttl;
+	atomic_flag_clear(&b->lock);
+}
+
 static uint32_t
 count_one(uint64_t key, enum rate what, int64_t unit)
 {
@@ -93,10 +135,7 @@ count_one(uint64_t key, enum rate what, int64_t unit)
 	struct row *r;
 	uint32_t n;
 
-	/* A few memory accesses long; a worker that was killed in there is
-	 * not waited for. */
-	for (int i = 0; i < 100000 && atomic_flag_test_and_set(&b->lock); i++)
-		;
+	lock(b);
 	r = find_row(b, key, now);
 	if (now - r->since >= unit) {
 		r->since = now;

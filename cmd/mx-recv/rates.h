@@ -15,4 +15,9 @@ int rates_start(struct err *e);
  * reply (and a line in the log) when that is beyond the limit. */
 bool rates_over(struct session *s, enum rate what, struct reply *r);
 
+/* Has this client passed the tests before the greeting lately? */
+bool rates_passed(const struct session *s);
+/* It has, and that is good for so long (ms). */
+void rates_pass(const struct session *s, int64_t ttl);
+
 #endif

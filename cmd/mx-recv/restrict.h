@@ -153,6 +153,8 @@ RULE(restrict_rhsbl);
 RULE(restrict_dnswl);
 RULE(restrict_rhswl);
 
+/* Is the client's address in this list, "zone" or "zone=filter"? */
+bool restrict_listed(struct session *s, const char *spec);
 /* The domain that a rule about `about` looks at; empty: none. */
 struct span restrict_domain(struct check *c, enum about about);
 /* Is mail for this domain ours to take?  FOUND: yes. */

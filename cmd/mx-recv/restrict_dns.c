@@ -380,6 +380,19 @@ RULE(restrict_rbl)
 	return v;
 }
 
+bool
+restrict_listed(struct session *s, const char *spec)
+{
+	struct check c = { .s = s };
+	struct listing l;
+	bool yes;
+
+	zone_of(&l, spec);
+	yes = client_name_in(&c, &l) && look(&c, &l, false) == DNS_OK;
+	listing_free(&l);
+	return yes;
+}
+
 /* A domain in a list of domains. */
 static bool
 domain_name_in(struct check *c, const struct rule *r, struct listing *l)

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mem.h"
 #include "milters.h"
+#include "pregreet.h"
 #include "rates.h"
 #include "restrict.h"
 #include "status.h"
@@ -533,7 +534,7 @@ greet(struct session *s)
 			       "%s Error: too many connections from %s",
 			       s->conf->site.myhostname, s->conn->addr);
 		r.close = true;
-	} else if (rates_over(s, RATE_CONNECT, &r))
+	} else if (rates_over(s, RATE_CONNECT, &r) || pregreet_check(s, &r))
 		;
 	else if (s->conf->implicit_tls && !explain_on &&
 		 (r = cmd_tls_handshake(s)).close)
@@ -582,6 +583,7 @@ session_run(struct server *server, struct server_conn *conn)
 	buf_free(&s.first_rcpt);
 	free(s.name_mem);
 	free(s.reverse_name);
+	free(s.pregreet);
 	free(s.done);
 	free(s.tried);
 }

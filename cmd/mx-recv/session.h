@@ -89,6 +89,7 @@ struct session {
 	char *auth_user, *auth_method;
 	bool auth_tried; /* the mechanism list was asked for */
 
+	char *pregreet; /* why it did not pass before the greeting, or NULL */
 	struct actions lasting; /* said before MAIL */
 	char esc_mem[12];       /* a reply's enhanced code */
 	char *told_actions;     /* what the delivery side knows of them */
