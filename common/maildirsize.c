@@ -112,8 +112,8 @@ add_folder(int root, const char *folder, struct sum *s)
 }
 
 /* Sums up all folders and puts a short file in the place of the long one. */
-static void
-rewrite(int root, const struct maildirsize *m)
+void
+maildirsize_sum(int root, const struct maildirsize *m)
 {
 	static const char tmp[] = "tmp/" FILE_NAME ".mx";
 	int dir = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
@@ -199,5 +199,5 @@ maildirsize_note(int root, int64_t bytes, int64_t count)
 	(void)!io_write(fd, line, (size_t)n, DEADLINE_NEVER);
 	close(fd);
 	if (maildirsize_read(&m, root, &e) == 0 && m.file_n > REWRITE_AT)
-		rewrite(root, &m);
+		maildirsize_sum(root, &m);
 }

@@ -22,6 +22,8 @@ void maildirsize_parse(struct maildirsize *m, struct span bytes);
 /* A missing file is no quota. */
 int maildirsize_read(struct maildirsize *m, int root,
 		     struct err *e) MX_MUST_CHECK;
+/* Counts all folders and writes the file with m's limits. */
+void maildirsize_sum(int root, const struct maildirsize *m);
 /* May so much come in? */
 bool maildirsize_fits(const struct maildirsize *m, uint64_t bytes,
 		      uint64_t count);

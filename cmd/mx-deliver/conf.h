@@ -43,6 +43,10 @@ struct conf {
 	struct strs propagate_extensions, header_rewrite_clients;
 	bool append_at_myorigin, append_dot_mydomain;
 	char *content_filter;
+	char *quota_rule, *quota_exceeded_message;
+	bool quota_full_tempfail;
+	int64_t quota_grace;
+	struct strs quota_warning;
 	char *srs_domain, *srs_secrets_file, *srs_separator;
 	struct strs srs_exclude_domains;
 	int64_t srs_max_age, srs_hash_length;

@@ -166,6 +166,9 @@ open_remote(struct hand *h, const struct dest *d, bool *script_r, struct err *e)
 	wire_put_str(&q, d->path);
 	wire_put_u64(&q, (uint64_t)conf.maildir_fsync);
 	wire_put_str(&q, d->sieve);
+	wire_put_u64(&q, d->quota.bytes);
+	wire_put_u64(&q, d->quota.count);
+	wire_put_str(&q, d->user);
 	if (ask(h, &q, -1, &a, &fd, HAND_MS, e) != 0) {
 		if (fd >= 0)
 			close(fd);
@@ -193,6 +196,8 @@ hand_open(struct hand *h, const struct dest *d, struct deposit **out,
 
 	if (r != 0)
 		return r;
+	if (h->sock < 0)
+		handwork_quota(&h->own, &d->quota, d->user);
 	h->active = true;
 	*out = h->sock < 0 ? &h->own.d : &h->remote;
 	return 0;

@@ -21,14 +21,16 @@ struct served {
 static int
 serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 {
-	char *path = NULL, *sieve = NULL;
+	char *path = NULL, *sieve = NULL, *user = NULL;
+	struct quota quota;
 	uint64_t sync;
 	bool script = false;
 	int r = -1;
 
 	if (!wire_get_str(&q, &path) || path == NULL ||
 	    !wire_get_u64(&q, &sync) || sync > DEPOSIT_BOTH ||
-	    !wire_get_str(&q, &sieve))
+	    !wire_get_str(&q, &sieve) || !wire_get_u64(&q, &quota.bytes) ||
+	    !wire_get_u64(&q, &quota.count) || !wire_get_str(&q, &user))
 		err_set(e, ST_PROTOCOL, "malformed request");
 	else
 		r = handwork_open(&s->work, path, (enum deposit_sync)sync,
@@ -36,7 +38,9 @@ serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 	if (r == 0) {
 		s->fd_out = s->work.d.fd;
 		wire_put_u64(a, script);
+		handwork_quota(&s->work, &quota, user);
 	}
+	free(user);
 	free(path);
 	free(sieve);
 	return r;

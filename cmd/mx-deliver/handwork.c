@@ -54,6 +54,8 @@ handwork_done(struct handwork *w)
 	handwork_abort(w);
 	for (size_t i = 0; i < HANDWORK_KEPT; i++)
 		forget_dir(&w->dir[i]);
+	free(w->user);
+	w->user = NULL;
 }
 
 /* What a crash left in tmp/ goes after 36 hours; looked at now and then,
@@ -190,6 +192,14 @@ commit_places(struct handwork *w, const struct places *p, struct err *e)
 	return r;
 }
 
+void
+handwork_quota(struct handwork *w, const struct quota *q, const char *user)
+{
+	w->quota = *q;
+	free(w->user);
+	w->user = user != NULL ? mem_strdup(user) : NULL;
+}
+
 int
 handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		const struct places *p, struct err *e)
@@ -202,6 +212,8 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 	w->d.vsize = vsize;
 	w->active = false;
 	r = check_same(w, e);
+	if (r == 0)
+		r = quota_check(w->at->dirfd, &w->quota, size, p->n, e);
 	if (r == 0 && p->n == 1 && p->v[0].folder[0] == '\0') {
 		char *letters = place_letters(&p->v[0], w->at->dirfd);
 
@@ -211,6 +223,11 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		r = commit_places(w, p, e);
 	}
 	deposit_abort(&w->d);
+	if (r == 0) {
+		int passed = quota_added(w->at->dirfd, &w->quota, size, p->n);
+		if (passed > 0 && w->user != NULL)
+			quota_warn(w->at->dirfd, w->user, passed);
+	}
 	return r;
 }
 

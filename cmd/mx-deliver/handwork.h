@@ -50,6 +50,8 @@ struct kept_dir {
 struct handwork {
 	struct kept_dir dir[HANDWORK_KEPT];
 	struct kept_dir *at; /* of the open message */
+	struct quota quota;
+	char *user; /* who is warned, or NULL */
 	struct deposit d;
 	bool active;
 };
@@ -60,6 +62,9 @@ void handwork_done(struct handwork *w);
 int handwork_open(struct handwork *w, const char *maildir,
 		  enum deposit_sync sync, const char *sieve, bool *script_r,
 		  struct err *e) MX_MUST_CHECK;
+/* Limits that its commit keeps to. */
+void handwork_quota(struct handwork *w, const struct quota *q,
+		    const char *user);
 /* size and vsize as the writer counted them. */
 int handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		    const struct places *p, struct err *e) MX_MUST_CHECK;

@@ -57,7 +57,9 @@ outcome_done(struct outcome *out, const char *text)
 static int
 temporary(int r, struct err *e)
 {
-	if (r != 0 && e->status != ST_TEMPFAIL) {
+	/* 5.2.2: the mailbox is full, which is no trouble of ours */
+	if (r != 0 && e->status != ST_TEMPFAIL &&
+	    strcmp(e->esc, "5.2.2") != 0) {
 		e->status = ST_TEMPFAIL;
 		snprintf(e->esc, sizeof(e->esc), "4.2.0");
 	}

@@ -6,6 +6,7 @@
 #define MX_DELIVER_LOCAL_H
 
 #include "deliver.h"
+#include "quota.h"
 
 enum dest_kind { DEST_MAILDIR, DEST_MBOX, DEST_COMMAND };
 
@@ -17,6 +18,7 @@ struct dest {
 	char *by;          /* user == NULL: whose .forward names it, or NULL */
 	char *home;        /* or NULL */
 	char *sieve;       /* script, or NULL */
+	struct quota quota;
 	uid_t uid;
 	gid_t gid;
 	bool has_ids; /* false: our own rights */

@@ -375,6 +375,19 @@ parse_location(struct dest *d, const char *mail, struct err *e)
 	return 0;
 }
 
+/* quota_rule in the configuration, where nobody said more. */
+static void
+default_quota(struct dest *d)
+{
+	if (d->quota.bytes > 0 || d->quota.count > 0 ||
+	    conf.quota_rule[0] == '\0')
+		return;
+	if (!quota_rule(&d->quota, span_of(conf.quota_rule)))
+		log_warn("quota_rule: \"%s\": expected "
+			 "*:storage=1G:messages=1000",
+			 conf.quota_rule);
+}
+
 struct dest *
 dest_of_user(const struct user *u, struct err *e)
 {
@@ -386,7 +399,10 @@ dest_of_user(const struct user *u, struct err *e)
 			    .home = u->home[0] ? mem_strdup(u->home) : NULL,
 			    .uid = u->uid,
 			    .gid = u->gid,
+			    .quota = u->quota,
 			    .has_ids = u->has_ids };
+
+	default_quota(d);
 	if (u->system && conf.mailbox_command[0] != '\0') {
 		d->kind = DEST_COMMAND;
 		d->path = mem_strdup(conf.mailbox_command);
@@ -446,6 +462,7 @@ dest_of_virtual(const char *addr, const char *value, struct err *e)
 	int r = 0;
 
 	*d = (struct dest){ .relay = "virtual", .user = mem_strdup(addr) };
+	default_quota(d);
 	d->kind = span_ends(v, SPAN("/")) ? DEST_MAILDIR : DEST_MBOX;
 	while (v.n > 0 && v.p[v.n - 1] == '/')
 		v.n--;

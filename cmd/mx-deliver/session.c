@@ -44,10 +44,13 @@ reply_err(const struct session *x, const struct err *e)
 
 	if (!temp)
 		return reply_make(strcmp(code, "5.3.4") == 0   ? 552
+				  : strcmp(code, "5.2.2") == 0 ? 552
 				  : strcmp(code, "5.4.6") == 0 ? 554
 				  : strcmp(code, "5.4.0") == 0 ? 554
 							       : 550,
 				  code, "%s", e->text);
+	if (strcmp(code, "4.2.2") == 0)
+		return reply_make(452, code, "%s", e->text);
 	if (x->submit)
 		return reply_make(451, code, "%s", e->text);
 	return reply_make(451, code, "%s, try again later",

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "endpoint.h"
+#include "log.h"
 #include "mem.h"
 #include "num.h"
 #include "site.h"
@@ -161,6 +162,25 @@ master_connect(struct err *e)
 	return 0;
 }
 
+/* quota_rule=*:bytes=..., quota_rule2=..., or the old quota=maildir:... */
+static void
+find_quota(struct user *u, const struct strs *fields)
+{
+	for (size_t i = 0; i < fields->n; i++) {
+		struct span value = span_of(fields->v[i]), name;
+
+		if (!span_starts(value, SPAN("quota")) ||
+		    !span_split(&value, '=', &name) || value.p == NULL)
+			continue;
+		if ((span_is(name, "quota") ||
+		     span_starts(name, SPAN("quota_rule"))) &&
+		    !quota_rule(&u->quota, value))
+			log_warn("userdb: %s of %s is no rule for a quota: "
+				 "expected *:storage=1G:messages=1000",
+				 fields->v[i], u->name);
+	}
+}
+
 /* The server may have ended since: one new connection is tried. */
 static enum table_result
 ask_master(struct span name, struct user *u, struct err *e)
@@ -194,6 +214,7 @@ ask_master(struct span name, struct user *u, struct err *e)
 			    .has_ids = au.has_ids };
 	if (au.mail != NULL && au.mail[0] != '\0')
 		u->mail = mem_strdup(au.mail);
+	find_quota(u, &au.fields);
 	auth_user_free(&au);
 	return TABLE_FOUND;
 }

@@ -7,6 +7,7 @@
 #define MX_DELIVER_USERS_H
 
 #include "err.h"
+#include "quota.h"
 #include "table.h"
 
 struct user {
@@ -16,7 +17,8 @@ struct user {
 	uid_t uid;
 	gid_t gid;
 	bool has_ids; /* false: mail_uid, or our own */
-	bool system;  /* from getpwnam: mail lies below the home */
+	struct quota quota;
+	bool system; /* from getpwnam: mail lies below the home */
 };
 
 /* The result lives until the next call of users_find. */

@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# Quotas: rules of the configuration and the userdb, maildirsize, grace,
+# 552 or 452, the warning by mail.
+load deliver
+setup() { deliver_setup; head -c 2000 /dev/zero | tr '\0' x | fold -w 70 > "$T/pad"; { printf 'Subject: big\n\n'; cat "$T/pad"; } > "$T/big"; }
+teardown() { common_teardown; }
+send() {
+  { echo '> EHLO x'; echo '> MAIL FROM:<a@b.example>'; printf '> RCPT TO:<%s>\n' "${2:-joe@virt.example}"; echo "# ${1:-$T/big}"; } | talk | tail -n 1
+}
+messages() { find "$T/vm/joe" -path '*/new/*' -type f | wc -l; }
+prepare() { mkdir -p "$T/vm/joe"/{cur,new,tmp}; [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/vm/joe"; }
+
+@test "storage: full is 552 5.2.2, what was there stays" {
+  conf 'quota_rule = *:bytes=5000' 'quota_grace = 0'
+  [[ $(send) == *delivered* ]]
+  [[ $(send) == *delivered* ]]
+  [[ $(send) == "552 5.2.2 Quota exceeded (mailbox is full)" ]]
+  [ "$(messages)" -eq 2 ]
+  [ "$(count vm/joe/tmp)" -eq 0 ]
+  head -n 1 "$T/vm/joe/maildirsize" | grep -q '^5000S'
+  # a small one still fits
+  printf 'Subject: s\n\nx\n' > "$T/m"
+  [[ $(send "$T/m") == *delivered* ]]
+}
+
+@test "count; grace for the last message; a temporary answer" {
+  conf 'quota_rule = *:messages=2'
+  send > /dev/null; send > /dev/null
+  [[ $(send) == "552 5.2.2"* ]]
+  rm -rf "$T/vm/joe"; sed -i '/^quota_rule/d' "$T/mx.conf"
+  conf 'quota_rule = *:storage=4K' 'quota_grace = 50' 'quota_full_tempfail = yes' 'quota_exceeded_message = come back later'
+  send > /dev/null
+  [[ $(send) == *delivered* ]]
+  [[ $(send) == "452 4.2.2 come back later" ]]
+  [ "$(messages)" -eq 2 ]
+}
+
+@test "maildirsize of others counts: Courier's and Dovecot's" {
+  prepare
+  printf '3000S,10C\n2500 1\n' > "$T/vm/joe/maildirsize"
+  [ "$(id -u)" -ne 0 ] || chown nobody "$T/vm/joe/maildirsize"
+  conf 'quota_grace = 0'
+  # the sum was stale: it is counted anew before anybody is refused
+  [[ $(send) == *delivered* ]]
+  [[ $(send) == 552* ]]
+  [ "$(messages)" -eq 1 ]
+  rm "$T"/vm/joe/new/*
+  [[ $(send) == *delivered* ]]
+}
+
+@test "no quota, no file" {
+  [[ $(send) == *delivered* ]]
+  [ ! -e "$T/vm/joe/maildirsize" ]
+}
+
+@test "the warning comes once, when the percentage is passed" {
+  conf 'quota_rule = *:bytes=10000' 'quota_warning = 60% 90'
+  for i in 1 2; do send > /dev/null; done
+  [ "$(messages)" -eq 2 ]
+  send > /dev/null
+  [ "$(messages)" -eq 4 ]
+  w=$(grep -rl '^Subject: Your mailbox is 60% full$' "$T/vm/joe/new")
+  grep -qx 'To: <joe@virt.example>' "$w"
+  grep -qx 'Return-Path: <>' "$w"
+  grep -qx 'Auto-Submitted: auto-generated' "$w"
+  send > /dev/null
+  [ "$(grep -rl '^Subject: Your mailbox is' "$T/vm/joe/new" | wc -l)" -eq 2 ]
+}
+
+@test "several folders count; a message from the queue bounces as full" {
+  conf 'quota_rule = *:bytes=3000' 'quota_grace = 0' 'virtual_alias_maps = inline:{ {two@virt.example = joe@virt.example ann@virt.example} }'
+  send > /dev/null
+  [[ $(send "$T/big" two@virt.example) == *queued* ]]
+  mx-deliver --queue-run > "$T/run.log" 2>&1
+  grep -q 'to=<joe@virt.example>.*dsn=5.2.2, status=bounced (Quota' "$T/run.log"
+  grep -q 'to=<ann@virt.example>.*status=sent' "$T/run.log"
+}
+
+@test "rules of the userdb: quota_rule, the old quota=, nonsense is said" {
+  mkdir -m 777 "$T/umail"
+  user() { printf '%s@virt.example:{PLAIN}x:%s:%s::%s::userdb_mail=maildir:%s userdb_%s\n' "$1" "$(id -u nobody)" "$(id -g nobody)" "$T/umail/$1" "$T/umail/$1/M" "$2"; }
+  { user new 'quota_rule=*:bytes=3000'; user old 'quota=maildir:storage=3'; user bad 'quota_rule=*:nonsense=3'; } > "$T/users"
+  conf 'virtual_mailbox_maps =' "auth_master_socket = unix:$T/run/auth-master" 'quota_grace = 0' \
+    "userdb = passwd-file:$T/users" "passdb = passwd-file:$T/users" 'auth_user ='
+  spawn mx-auth --listen "auth-master=unix:$T/run/auth-master" --listen "auth=unix:$T/run/auth"
+  wait_for 10 test -S "$T/run/auth-master"
+  chmod 777 "$T/run/auth-master"
+  wait_for 10 sh -c "printf '' | nc -U -w1 $T/run/auth-master | grep -q VERSION"
+  for u in new old; do
+    [[ $(send "$T/big" $u@virt.example) == *delivered* ]]
+    [[ $(send "$T/big" $u@virt.example) == 552* ]]
+  done
+  [[ $(send "$T/big" bad@virt.example) == *delivered* ]]
+  grep -q 'is no rule for a quota' "$T/log"
+}
