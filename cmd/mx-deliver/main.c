@@ -37,6 +37,8 @@ static const struct opt opts[] = {
 	OPT(0, "watch", NULL, FLAG, watch, "with --queue-run: stay, and watch"),
 	OPT(0, "list", NULL, FLAG, list, "list the queue, as mailq does"),
 	OPT(0, "show", "ID", STR, show, "print an entry"),
+	OPT(0, "why", "ID|ADDR", STR, why,
+	    "tell what became of a message, or of an address's messages"),
 	OPT(0, "flush", NULL, FLAG, flush,
 	    "make everything due, or the entry ID, or what waits for DOMAIN"),
 	OPT(0, "hold", "ID", STR, hold, "put an entry on hold"),
@@ -62,7 +64,8 @@ static struct program program = {
 	    "       mx-deliver [-f SENDER] RECIPIENT... < msg\n"
 	    "       mx-deliver -d USER [-f SENDER] [-a ORIG] < msg\n"
 	    "       mx-deliver --queue-run [--watch]\n"
-	    "       mx-deliver --list | --show ID | --flush [ID|DOMAIN] | "
+	    "       mx-deliver --list | --show ID | --why ID|ADDR | --flush "
+	    "[ID|DOMAIN] | "
 	    "--hold "
 	    "ID | --release ID | --requeue ID | --delete ID\n"
 	    "       mx-deliver --srs ADDR | --srs-reverse ADDR\n"
@@ -98,6 +101,8 @@ run_tool(int argc, char **argv)
 		return queue_flush(argc > 0 ? argv[0] : "");
 	if (options.show != NULL)
 		return queue_show(options.show);
+	if (options.why != NULL)
+		return queue_why(options.why);
 	if (options.hold != NULL)
 		return queue_hold(options.hold, true);
 	if (options.release != NULL)
@@ -132,8 +137,9 @@ main(int argc, char **argv)
 	log_open(site.syslog_name, "deliver", (enum log_format)site.log_format);
 	if (options.queue_run)
 		return queue_run(&program, options.watch);
-	if (options.list || options.show || options.flush || options.hold ||
-	    options.release || options.requeue || options.remove)
+	if (options.list || options.show || options.why || options.flush ||
+	    options.hold || options.release || options.requeue ||
+	    options.remove)
 		return run_tool(argc - at, argv + at);
 	if (options.srs != NULL || options.srs_reverse != NULL)
 		return senders_print(options.srs != NULL ? options.srs

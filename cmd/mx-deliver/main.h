@@ -14,7 +14,7 @@ struct options {
 	bool queue_run, watch, list, flush;
 	bool srs_serve;
 	const char *srs, *srs_reverse;
-	const char *show, *hold, *release, *requeue, *remove;
+	const char *show, *why, *hold, *release, *requeue, *remove;
 };
 extern struct options options;
 

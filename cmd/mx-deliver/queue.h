@@ -8,6 +8,7 @@
  *   queue_dest.c     what all workers know of destinations
  *   bounce.c         writes a report
  *   queue_tools.c    --list, --show, --hold ...
+ *   queue_why.c      --why
  */
 #ifndef MX_DELIVER_QUEUE_H
 #define MX_DELIVER_QUEUE_H
@@ -20,6 +21,8 @@ struct queue_conf {
 	int64_t maximal_lifetime, bounce_lifetime, delay_warning;
 	int64_t run_delay;
 	int64_t process_limit, concurrency_limit, recipient_limit;
+	int64_t initial_concurrency, cohort_limit, rate_delay;
+	char *positive_feedback, *negative_feedback;
 	int64_t bounce_size_limit;
 	bool soft_bounce;
 	char *double_bounce_sender, *bounce_notice_recipient;
@@ -48,13 +51,15 @@ struct work {
 	int64_t started; /* clock_now_us */
 	int64_t tries;   /* attempts before this one */
 	bool delayed;    /* the sender was told of a delay already */
+	int later;       /* seconds of a rate delay to wait for */
 };
 
 /* queue_entry.c: one attempt at an entry, in a worker.  Marks each recipient
  * before the next step; then removes the entry, or sets its next attempt. */
 enum queue_result {
 	QUEUE_WORKED = 'd',  /* tried */
-	QUEUE_NOTHING = 'n', /* gone, on hold, not due, somebody else's */
+	QUEUE_NOTHING = 'n', /* gone, on hold, not due */
+	QUEUE_LOCKED = 'l',  /* a tool has it: soon once more */
 	QUEUE_AGAIN = 'a',   /* a destination is busy: soon once more */
 	QUEUE_TROUBLE = 'e'  /* logged; the entry waits */
 };
@@ -86,14 +91,16 @@ void queue_dest_init(size_t n);
 void queue_dest_worker(size_t n);
 /* A worker died: its place at a destination is free. */
 void queue_dest_forget(size_t n);
-/* May we go there now?  False when default_destination_concurrency_limit is
- * reached.  Ended by queue_dest_leave. */
-bool queue_dest_enter(const struct route *r);
+/* May we go there now?  0: yes, until queue_dest_leave; -1: as many are there
+ * as may be; else so many seconds are left of the rate delay. */
+int queue_dest_enter(const struct route *r);
 void queue_dest_leave(void);
-/* The host cannot be reached: others need not try for a while.  text is what
- * they will say. */
-void queue_dest_suspend(const struct route *r, struct span text);
+/* The host could not be reached.  After enough of that others need not try for
+ * a while; text is what they will say. */
+void queue_dest_fails(const struct route *r, struct span text);
 void queue_dest_works(const struct route *r);
+/* Recipients in one transaction. */
+size_t queue_dest_recipients(const struct route *r);
 /* Is it suspended?  Then text (of 300 bytes) says why. */
 bool queue_dest_suspended(const struct route *r, char text[300]);
 /* --flush: forget what was suspended before now. */
@@ -132,5 +139,9 @@ int queue_flush(const char *what); /* "": all */
 int queue_hold(const char *id, bool hold);
 int queue_requeue(const char *id);
 int queue_delete(const char *id);
+/* The queue as it is, for whoever only looks; ST_NOINPUT: there is none. */
+int queue_open_dir(struct err *e) MX_MUST_CHECK;
+/* queue_why.c: --why */
+int queue_why(const char *what);
 
 #endif

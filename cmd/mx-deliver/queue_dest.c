@@ -20,17 +20,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* So many destinations that are down are remembered; another one takes the
- * place of the one that shares its slot, and is merely tried again. */
-#define DOWN_MAX 1024
+/* So many destinations are remembered; another one takes the place of the one
+ * that shares its slot: that one begins anew. */
+#define DEST_MAX 4096
+/* Windows and cohorts count in thousandths. */
+#define ONE 1000
 
-struct down {
-	uint64_t key; /* 0: none */
-	int64_t since, until;
+struct dest {
+	uint64_t key;          /* 0: none */
+	int64_t window;        /* deliveries at a time, by what was seen */
+	int64_t cohorts;       /* of failures in a row */
+	bool proven;           /* something was delivered there */
+	int64_t next, waiting; /* rate delay: seconds; who was sent away */
+	int64_t since, until;  /* suspended */
 	char text[300];
 };
 static struct shared {
-	struct down down[DOWN_MAX];
+	struct dest dest[DEST_MAX];
 	uint64_t at[]; /* where each worker is */
 } * shared;
 static size_t workers, self = SIZE_MAX;
@@ -70,41 +76,144 @@ key_of(const struct route *r)
 	return (uint64_t)a << 32 | (uint32_t)strlen(r->nexthop) << 1 | 1u;
 }
 
-/* smtp_destination_concurrency_limit, else the default one. */
-static size_t
-limit_of(const struct route *r)
+/* smtp_NAME of the transport, else default_NAME as the text it is; caller
+ * frees. */
+static char *
+param_text(const struct route *r, const char *name)
 {
-	char name[100];
-	int64_t n = queue_conf.concurrency_limit;
+	char full[140];
 
-	snprintf(name, sizeof(name), "%.50s_destination_concurrency_limit",
-		 r->transport);
-	char *own =
-	    prog.config != NULL ? config_value(prog.config, name) : NULL;
-	if (own != NULL && !num_i64(span_trim(span_of(own)), 0, 100000, &n))
-		n = queue_conf.concurrency_limit;
-	free(own);
-	return n <= 0 ? SIZE_MAX : (size_t)n;
+	if (prog.config == NULL)
+		return NULL;
+	snprintf(full, sizeof(full), "%.50s_%s", r->transport, name);
+	return config_value(prog.config, full);
 }
 
-bool
+static int64_t
+param_number(const struct route *r, const char *name, int64_t otherwise)
+{
+	char *own = param_text(r, name);
+	int64_t n = otherwise;
+
+	if (own != NULL && !num_i64(span_trim(span_of(own)), 0, 100000, &n))
+		n = otherwise;
+	free(own);
+	return n;
+}
+
+size_t
+queue_dest_recipients(const struct route *r)
+{
+	int64_t n = param_number(r, "destination_recipient_limit",
+				 queue_conf.recipient_limit);
+
+	/* Postfix: 1 also means one recipient a destination; 0: no limit. */
+	return n <= 0 ? 1000 : (size_t)n;
+}
+
+static int64_t
+rate_delay(const struct route *r)
+{
+	char *own = param_text(r, "destination_rate_delay");
+	int64_t ms = queue_conf.rate_delay;
+
+	if (own != NULL && !num_time(span_trim(span_of(own)), 's', &ms))
+		ms = queue_conf.rate_delay;
+	free(own);
+	return (ms + 999) / 1000;
+}
+
+/* "1", "0.5", "1/concurrency": how much of a place, in thousandths. */
+static int64_t
+feedback(const char *text, int64_t window)
+{
+	struct span rest = span_of(text), number, part;
+	int64_t whole = 1, part_n = 0, r;
+
+	(void)span_split(&rest, '/', &number);
+	number = span_trim(number);
+	(void)span_split(&number, '.', &part);
+	if (!num_i64(part, 0, 1000, &whole))
+		whole = 1;
+	for (size_t i = 0; i < 3; i++)
+		part_n =
+		    part_n * 10 + (i < number.n && ascii_isdigit(number.p[i])
+				       ? number.p[i] - '0'
+				       : 0);
+	r = whole * ONE + part_n;
+	if (rest.n > 0)
+		r = r * ONE / (window > ONE ? window : ONE);
+	return r;
+}
+
+/* The place of a destination; made anew when it is not there. */
+static struct dest *
+dest_of(const struct route *r)
+{
+	uint64_t key = key_of(r);
+	struct dest *d = &shared->dest[key % DEST_MAX];
+
+	if (d->key != key) {
+		d->key = 0;
+		d->window = ONE * param_number(r,
+					       "initial_destination_"
+					       "concurrency",
+					       queue_conf.initial_concurrency);
+		d->cohorts = d->next = d->waiting = d->since = d->until = 0;
+		d->proven = false;
+		d->key = key;
+	}
+	return d;
+}
+
+/* smtp_destination_concurrency_limit, else the default one; below it what
+ * was seen there decides. */
+static int64_t
+limit_of(const struct route *r, const struct dest *d)
+{
+	int64_t n = param_number(r, "destination_concurrency_limit",
+				 queue_conf.concurrency_limit);
+	int64_t window = (d->window + ONE - 1) / ONE;
+
+	if (rate_delay(r) > 0)
+		return 1;
+	if (n <= 0)
+		n = INT64_MAX;
+	return window < 1 ? 1 : window < n ? window : n;
+}
+
+int
 queue_dest_enter(const struct route *r)
 {
 	uint64_t key = key_of(r);
-	size_t there = 0;
+	int64_t there = 0, delay, now = clock_now();
 
 	if (shared == NULL || self == SIZE_MAX)
-		return true;
+		return 0;
+	struct dest *d = dest_of(r);
 	/* First stand there, then count: two that come together may both go
 	 * away again, never both stay beyond the limit. */
 	__atomic_store_n(&shared->at[self], key, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < workers; i++)
 		there +=
 		    __atomic_load_n(&shared->at[i], __ATOMIC_SEQ_CST) == key;
-	if (there <= limit_of(r))
-		return true;
-	queue_dest_leave();
-	return false;
+	if (there > limit_of(r, d)) {
+		queue_dest_leave();
+		return -1;
+	}
+	delay = rate_delay(r);
+	if (delay == 0)
+		return 0;
+	if (now < d->next && d->next - now <= delay) {
+		/* Each of those who wait gets a second of its own. */
+		int64_t later = d->next - now + d->waiting++ * delay;
+
+		queue_dest_leave();
+		return later < 86400 ? (int)later : 86400;
+	}
+	d->next = now + delay;
+	d->waiting -= d->waiting > 0;
+	return 0;
 }
 
 void
@@ -115,27 +224,55 @@ queue_dest_leave(void)
 }
 
 void
-queue_dest_suspend(const struct route *r, struct span text)
+queue_dest_fails(const struct route *r, struct span text)
 {
-	uint64_t key = key_of(r);
+	int64_t limit =
+	    ONE * param_number(r, "destination_concurrency_failed_cohort_limit",
+			       queue_conf.cohort_limit);
 
 	if (shared == NULL)
 		return;
-	struct down *d = &shared->down[key % DOWN_MAX];
-	d->key = 0;
+	struct dest *d = dest_of(r);
+	char *own = param_text(r, "destination_concurrency_negative_feedback");
+	int64_t places = d->window > ONE ? d->window : ONE;
+
+	d->cohorts += ONE * ONE / places;
+	d->window -= feedback(own != NULL ? own : queue_conf.negative_feedback,
+			      d->window);
+	if (d->window < ONE)
+		d->window = ONE;
+	free(own);
+	/* As long as all of those who were there together failed (Postfix's
+	 * cohorts); where nothing was ever delivered one is enough. */
+	if (d->proven && (limit == 0 || d->cohorts < limit))
+		return;
 	snprintf(d->text, sizeof(d->text), "%.*s", SPAN_ARG(text));
 	d->since = clock_now();
 	d->until = d->since + queue_conf.minimal_backoff / 1000;
-	d->key = key;
+	d->proven = false;
+	d->cohorts = 0;
 }
 
 void
 queue_dest_works(const struct route *r)
 {
-	uint64_t key = key_of(r);
+	if (shared == NULL)
+		return;
+	struct dest *d = dest_of(r);
+	char *own = param_text(r, "destination_concurrency_positive_feedback");
+	int64_t most = ONE * param_number(r, "destination_concurrency_limit",
+					  queue_conf.concurrency_limit);
 
-	if (shared != NULL && shared->down[key % DOWN_MAX].key == key)
-		shared->down[key % DOWN_MAX].key = 0;
+	d->cohorts = 0;
+	d->proven = true;
+	d->until = 0;
+	d->window += feedback(own != NULL ? own : queue_conf.positive_feedback,
+			      d->window);
+	if (most <= 0)
+		most = INT64_MAX / ONE;
+	if (d->window > most)
+		d->window = most;
+	free(own);
 }
 
 #define FLUSHED "flushed"
@@ -163,7 +300,7 @@ queue_dest_suspended(const struct route *r, char text[300])
 
 	if (shared == NULL)
 		return false;
-	const struct down *d = &shared->down[key % DOWN_MAX];
+	const struct dest *d = &shared->dest[key % DEST_MAX];
 	int64_t since = d->since;
 	if (d->key != key || clock_now() >= d->until || clock_now() < since)
 		return false;

@@ -191,7 +191,7 @@ judge_host(const struct work *w, const struct route *r, const size_t *idx,
 		}
 	}
 	if (a != NULL)
-		queue_dest_suspend(r, buf_span(&a->text));
+		queue_dest_fails(r, buf_span(&a->text));
 }
 
 /* All recipients of one destination, in sessions of recipient_limit.  False:
@@ -199,8 +199,8 @@ judge_host(const struct work *w, const struct route *r, const size_t *idx,
 static bool
 remote_group(struct work *w, size_t first)
 {
-	size_t max = (size_t)queue_conf.recipient_limit, n;
 	const struct route *r = &w->route[first];
+	size_t max = queue_dest_recipients(r), n;
 	size_t *idx;
 
 	if (route_client(r->transport) == NULL) {
@@ -213,7 +213,10 @@ remote_group(struct work *w, size_t first)
 		no_route(w, first);
 		return true;
 	}
-	if (!queue_dest_enter(r))
+	int wait = queue_dest_enter(r);
+	if (wait > 0)
+		w->later = w->later > wait ? w->later : wait;
+	if (wait != 0)
 		return false;
 	idx = mem_alloc(max, sizeof(*idx));
 	while (!queue_stopping && (n = gather(w, first, idx, max)) > 0) {
@@ -319,9 +322,9 @@ finish(struct work *w, bool all)
 	if (!all) {
 		/* Due still; who asked to end, or the runner's list of what
 		 * waits for a place, sees to it. */
-		if (queuefile_next(&w->q, clock_now(), &e) != 0)
+		if (queuefile_next(&w->q, clock_now() + w->later, &e) != 0)
 			log_error("%s: %s", w->q.id, e.text);
-		return QUEUE_AGAIN;
+		return w->later > 0 ? QUEUE_WORKED : QUEUE_AGAIN;
 	}
 	queue_report_delay(w);
 	if (queuefile_note(&w->q, &note, &e) != 0 ||
@@ -400,7 +403,9 @@ queue_entry(const char *id)
 	if (got == QUEUEFILE_ERROR)
 		log_error("%s: %s", id, e.text);
 	if (got != QUEUEFILE_OK)
-		return got == QUEUEFILE_ERROR ? QUEUE_TROUBLE : QUEUE_NOTHING;
+		return got == QUEUEFILE_ERROR  ? QUEUE_TROUBLE
+		       : got == QUEUEFILE_BUSY ? QUEUE_LOCKED
+					       : QUEUE_NOTHING;
 	if (w.q.env.hold) {
 		if (queuefile_next(&w.q, QUEUE_NEVER, &e) != 0)
 			log_error("%s: %s", id, e.text);

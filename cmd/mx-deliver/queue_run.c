@@ -190,6 +190,12 @@ entry_done(void *ctx, const char *id, enum queue_result result)
 	case QUEUE_WORKED:
 		r->worked++;
 		break;
+	case QUEUE_LOCKED:
+		/* The event that --release or --flush made was seen before
+		 * their lock was gone. */
+		if (r->next == 0 || r->next > clock_now() + 1)
+			r->next = clock_now() + 1;
+		break;
 	case QUEUE_NOTHING:
 		break;
 	default:

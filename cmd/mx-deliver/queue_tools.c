@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /* The queue as it is: looking does not make one, least of all as root. */
-static int
-open_dir(struct err *e)
+int
+queue_open_dir(struct err *e)
 {
 	char *path = mem_printf("%s/queue", site.queue_directory);
 	int r = access(path, F_OK);
@@ -157,7 +157,7 @@ queue_list(void)
 	struct listing l = { 0 };
 	struct err e = ERR_INIT;
 
-	l.dirfd = open_dir(&e);
+	l.dirfd = queue_open_dir(&e);
 	/* No folder, no queue: that is an empty one. */
 	if (l.dirfd < 0 && e.status != ST_NOINPUT)
 		return prog_fail(&e);
@@ -181,7 +181,7 @@ open_entry(struct queuefile *q, const char *id, unsigned how)
 
 	if (!queuefile_id_ok(span_of(id)))
 		return prog_usage("%s: not a queue ID", id);
-	dirfd = open_dir(&e);
+	dirfd = queue_open_dir(&e);
 	if (dirfd < 0)
 		return prog_fail(&e);
 	switch (queuefile_open(q, dirfd, id, how, &e)) {
@@ -277,7 +277,7 @@ queue_flush(const char *what)
 	struct flushing fl = { .what = what };
 	struct err e = ERR_INIT;
 
-	fl.dirfd = open_dir(&e);
+	fl.dirfd = queue_open_dir(&e);
 	if (fl.dirfd < 0)
 		return prog_fail(&e);
 	queue_dest_flushed(fl.dirfd);
@@ -329,7 +329,7 @@ change(const char *id, change_fn *fn)
 	int r;
 
 	if (strcmp(id, "ALL") == 0) {
-		c.dirfd = open_dir(&e);
+		c.dirfd = queue_open_dir(&e);
 		if (c.dirfd < 0 ||
 		    queuefile_scan(c.dirfd, change_one, &c, &e) != 0)
 			return prog_fail(&e);
