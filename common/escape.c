@@ -227,6 +227,65 @@ out:
 	return false;
 }
 
+/* The length of an EmbeddedUnicodeChar at the beginning of s, or 0. */
+static size_t
+embedded(struct span s, uint32_t *cp_r)
+{
+	uint32_t cp = 0;
+	size_t i = 3;
+
+	if (s.n < 6 || s.p[0] != '\\' || s.p[1] != 'x' || s.p[2] != '{')
+		return 0;
+	for (; i < s.n && i < 9 && hex_digit(s.p[i]) >= 0; i++)
+		cp = cp << 4 | (uint32_t)hex_digit(s.p[i]);
+	if (i < 5 || i >= s.n || s.p[i] != '}' || cp > 0x10ffff ||
+	    (cp >= 0xd800 && cp < 0xe000))
+		return 0;
+	*cp_r = cp;
+	return i + 1;
+}
+
+void
+escape_unitext(struct buf *b, struct span s)
+{
+	while (s.n > 0) {
+		uint32_t cp = 0;
+		size_t n = embedded(s, &cp);
+
+		if (n > 0) {
+			buf_add(b, s.p, n);
+		} else {
+			n = utf8_next(s, &cp);
+			if (n == 0) {
+				n = 1;
+				cp = 0xfffd;
+			}
+			if (cp < 0x21 || cp > 0x7e || cp == '\\' || cp == '+' ||
+			    cp == '=')
+				buf_addf(b, "\\x{%02X}", (unsigned)cp);
+			else
+				buf_addc(b, (char)cp);
+		}
+		s = span_from(s, n);
+	}
+}
+
+void
+escape_ununitext(struct buf *b, struct span s)
+{
+	while (s.n > 0) {
+		uint32_t cp = 0;
+		size_t n = embedded(s, &cp);
+
+		/* Nothing that would end a line. */
+		if (n > 0 && cp >= 0x20 && cp != 0x7f)
+			utf8_add(b, cp);
+		else
+			buf_add(b, s.p, n = n > 0 ? n : 1);
+		s = span_from(s, n);
+	}
+}
+
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -22,6 +22,11 @@ void escape_quoted(struct buf *b, struct span s);
  * the result holds a control byte. */
 void escape_xtext(struct buf *b, struct span s);
 bool escape_unxtext(struct buf *b, struct span s) MX_MUST_CHECK;
+/* The addresses of RFC 6533 3: \x{HEX} for what ASCII cannot say; a value
+ * that has such escapes keeps them.  The second writes them out as UTF-8;
+ * what is malformed is left as it is. */
+void escape_unitext(struct buf *b, struct span s);
+void escape_ununitext(struct buf *b, struct span s);
 /* XFORWARD/XCLIENT attribute values use xtext too (Postfix README). */
 
 /* Base64 of RFC 4648 section 4 without line breaks.  Decode is strict

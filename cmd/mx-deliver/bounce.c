@@ -1,7 +1,7 @@
 /*
  * bounce.c - reports about a message: failure, delay, success.
- * RFC 3464 (multipart/report), RFC 3461 6; a report of a report goes to the
- * postmaster, and no further.
+ * RFC 3464 (multipart/report), RFC 3461 6, RFC 6533 (UTF-8); a report of a
+ * report goes to the postmaster, and no further.
  */
 #include "queue.h"
 #include "clock.h"
@@ -25,8 +25,9 @@ struct report {
 	enum bounce_kind kind;
 	struct buf out; /* the parts */
 	char boundary[100];
-	bool full; /* the whole message comes along */
-	bool utf8; /* types of RFC 6533 */
+	bool full;   /* the whole message comes along */
+	bool utf8;   /* types of RFC 6533 */
+	bool encode; /* them in base64: its receiver may lack SMTPUTF8 */
 };
 
 static const char *const subjects[] = {
@@ -154,14 +155,42 @@ head(const struct report *r, struct buf *b, const char *to)
 	buf_free(&v);
 }
 
+/* RFC 6533 4.5: the new types may be encoded, and are where the way back is
+ * not known to be fit for UTF-8. */
+static void
+add_base64(struct buf *out, struct span body)
+{
+	struct buf line = BUF_INIT;
+
+	while (body.n > 0) {
+		size_t n = body.n < 57 ? body.n : 57;
+
+		buf_clear(&line);
+		base64_encode(&line, span_sub(body, 0, n));
+		buf_addspan(out, buf_span(&line));
+		buf_addc(out, '\n');
+		body = span_from(body, n);
+	}
+	buf_free(&line);
+}
+
 static void
 add_part(struct report *r, const char *what, const char *type, struct span body)
 {
-	buf_addf(
-	    &r->out, "\n--%s\nContent-Description: %s\nContent-Type: %s\n%s\n",
-	    r->boundary, what, type,
-	    span_is_ascii(body) ? "" : "Content-Transfer-Encoding: 8bit\n");
-	buf_addspan(&r->out, body);
+	bool plain = span_is_ascii(body);
+	bool encode = !plain && r->encode &&
+		      span_starts(span_of(type), SPAN("message/global"));
+
+	buf_addf(&r->out,
+		 "\n--%s\nContent-Description: %s\nContent-Type: %s\n%s\n",
+		 r->boundary, what, type,
+		 plain    ? ""
+		 : encode ? "Content-Transfer-Encoding: base64\n"
+			  : "Content-Transfer-Encoding: 8bit\n");
+	if (encode)
+		add_base64(&r->out, body);
+	else
+		buf_addspan(&r->out, body);
 }
 
 static void
@@ -180,7 +209,8 @@ text_part(struct report *r)
 			    "again.\n");
 	else
 		buf_adds(b, "Your message was delivered to the recipients "
-			    "below.\n");
+			    "below, or handed over to a\nhost that sends no "
+			    "such reports.\n");
 	for (size_t i = 0; i < r->q->env.nrcpt; i++) {
 		struct last l;
 
@@ -198,14 +228,23 @@ text_part(struct report *r)
 	buf_free(b);
 }
 
-/* RFC 3464 2.3: "rfc822;ADDRESS", or utf-8 (RFC 6533 3). */
+/* RFC 3464 2.3: "rfc822;ADDRESS", or utf-8 (RFC 6533 3): written out where the
+ * part may hold UTF-8, else in its 7-bit form. */
 static void
-address_field(struct buf *b, const char *name, const char *addr)
+address_field(const struct report *r, struct buf *b, const char *name,
+	      struct span type, struct span addr)
 {
 	struct buf v = BUF_INIT;
 
-	buf_addf(&v, "%s; %s",
-		 span_is_ascii(span_of(addr)) ? "rfc822" : "utf-8", addr);
+	if (!span_is_ascii(addr))
+		type = SPAN("utf-8");
+	buf_addf(&v, "%.*s; ", SPAN_ARG(type));
+	if (!span_iis(type, "utf-8"))
+		buf_addspan(&v, addr);
+	else if (r->utf8)
+		escape_ununitext(&v, addr);
+	else
+		escape_unitext(&v, addr);
 	field(b, name, buf_span(&v));
 	buf_free(&v);
 }
@@ -238,18 +277,29 @@ diagnostic(struct buf *b, const struct last *l)
 	buf_free(&v);
 }
 
+/* "relayed": nobody behind this host tells more (RFC 3461 5.2.2). */
+static const char *
+action(const struct report *r, size_t i)
+{
+	return r->kind == BOUNCE_SUCCESS && r->a[i].relayed ? "relayed"
+							    : words[r->kind];
+}
+
 static void
 recipient_fields(const struct report *r, struct buf *b, size_t i)
 {
 	const struct queuefile_rcpt *rc = &r->q->env.rcpt[i];
+	struct span addr = span_of(rc->orcpt), type;
 	struct last l;
 
 	why(r, i, &l);
 	buf_addc(b, '\n');
-	if (rc->orcpt != NULL && rc->orcpt[0] != '\0')
-		field(b, "Original-Recipient", span_of(rc->orcpt));
-	address_field(b, "Final-Recipient", rc->addr);
-	field(b, "Action", span_of(words[r->kind]));
+	if (span_split(&addr, ';', &type))
+		address_field(r, b, "Original-Recipient", span_trim(type),
+			      span_trim(addr));
+	address_field(r, b, "Final-Recipient", SPAN("rfc822"),
+		      span_of(rc->addr));
+	field(b, "Action", span_of(action(r, i)));
 	field(b, "Status", buf_span(&l.dsn));
 	diagnostic(b, &l);
 	if (r->kind == BOUNCE_DELAYED)
@@ -370,6 +420,25 @@ write_report(struct report *r, struct queuefile_env *env, struct err *e)
 	return 0;
 }
 
+static void
+make_boundary(struct report *r)
+{
+	struct buf word = BUF_INIT;
+
+	random_word(&word, 16);
+	snprintf(r->boundary, sizeof(r->boundary), "%s/%s", r->q->id,
+		 buf_str(&word));
+	buf_free(&word);
+}
+
+/* An address of our own where it has no domain. */
+static char *
+own_address(const char *a)
+{
+	return strchr(a, '@') != NULL ? mem_strdup(a)
+				      : mem_printf("%s@%s", a, site.myorigin);
+}
+
 /*
  * Who gets the report: the sender; for the null sender nobody (RFC 5321 6.1),
  * but the postmaster where notify_classes has 2bounce; for what the postmaster
@@ -390,14 +459,41 @@ receiver(const struct queuefile *q, bool *second)
 		to = mem_strdup(q->env.sender);
 	} else if (strs_has(&queue_conf.notify_classes, SPAN("2bounce"))) {
 		*second = true;
-		to = strchr(queue_conf.bounce_notice_recipient, '@')
-			 ? mem_strdup(queue_conf.bounce_notice_recipient)
-			 : mem_printf("%s@%s",
-				      queue_conf.bounce_notice_recipient,
-				      site.myorigin);
+		to = own_address(queue_conf.bounce_notice_recipient);
 	}
 	free(twice);
 	return to;
+}
+
+/* notify_classes: the postmaster gets the report, too, with the message's
+ * header only.  It is no more than a courtesy: its failure is logged. */
+static void
+postmaster_copy(const struct queuefile *q, const struct attempt *a,
+		enum bounce_kind kind)
+{
+	struct report r = { .q = q, .a = a, .kind = kind };
+	struct queuefile_env env = { .flags = QUEUEFILE_FILTERED };
+	struct err e = ERR_INIT;
+	char *to;
+
+	if (kind == BOUNCE_SUCCESS ||
+	    !strs_has(&queue_conf.notify_classes,
+		      kind == BOUNCE_FAILED ? SPAN("bounce") : SPAN("delay")))
+		return;
+	to = own_address(kind == BOUNCE_FAILED
+			     ? queue_conf.copy_recipient
+			     : queue_conf.delay_copy_recipient);
+	env.sender = mem_printf("%s@%s", queue_conf.double_bounce_sender,
+				site.myhostname);
+	r.utf8 = q->env.flags & QUEUEFILE_UTF8;
+	r.encode = true;
+	make_boundary(&r);
+	(void)queuefile_env_add(&env, to);
+	if (write_report(&r, &env, &e) != 0)
+		log_error("%s: %s was not told: %s", q->id, to, e.text);
+	buf_free(&r.out);
+	queuefile_env_free(&env);
+	free(to);
 }
 
 int
@@ -406,18 +502,17 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 {
 	struct report r = { .q = q, .a = a, .kind = kind };
 	struct queuefile_env env = { 0 };
-	struct buf word = BUF_INIT;
 	bool second;
 	char *to = receiver(q, &second);
 	bool headers = q->env.ret != NULL && strcmp(q->env.ret, "HDRS") == 0;
 	int rc;
 
-	if (to == NULL)
+	/* Good news and delays are for people. */
+	if (to == NULL || (second && kind != BOUNCE_FAILED)) {
+		free(to);
 		return 0;
-	random_word(&word, 16);
-	snprintf(r.boundary, sizeof(r.boundary), "%s/%s", q->id,
-		 buf_str(&word));
-	buf_free(&word);
+	}
+	make_boundary(&r);
 	/* RFC 3461 6.2: the message comes along only when it failed. */
 	r.full = kind == BOUNCE_FAILED && !headers &&
 		 q->msg_size <= (uint64_t)queue_conf.bounce_size_limit;
@@ -425,12 +520,17 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 			 ? mem_printf("%s@%s", queue_conf.double_bounce_sender,
 				      site.myhostname)
 			 : mem_strdup("");
-	env.flags = QUEUEFILE_FILTERED | (q->env.flags & QUEUEFILE_UTF8);
+	env.flags = QUEUEFILE_FILTERED;
 	r.utf8 = q->env.flags & QUEUEFILE_UTF8;
+	r.encode = span_is_ascii(span_of(to));
+	if (r.utf8 && !r.encode)
+		env.flags |= QUEUEFILE_UTF8;
 	(void)queuefile_env_add(&env, to);
 	rc = write_report(&r, &env, e);
 	buf_free(&r.out);
 	queuefile_env_free(&env);
 	free(to);
+	if (rc == 0 && !second)
+		postmaster_copy(q, a, kind);
 	return rc;
 }

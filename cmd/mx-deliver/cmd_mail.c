@@ -174,6 +174,14 @@ rcpt_param(struct span name, struct span value, char **orcpt, char **notify)
 			*p = ascii_toupper(*p);
 		return (struct reply){ .code = 0 };
 	}
+	/* RFC 6533 3: this type may hold UTF-8 as it is, and has escapes of its
+	 * own. */
+	if (span_iis(name, "ORCPT") && *orcpt == NULL && value.n <= 500 &&
+	    span_istarts(value, SPAN("utf-8;")) && utf8_valid(value) &&
+	    !span_has_ctl(value)) {
+		*orcpt = mem_spandup(value);
+		return (struct reply){ .code = 0 };
+	}
 	if (span_iis(name, "ORCPT") && *orcpt == NULL &&
 	    span_chr(value, ';') > 0 && (*orcpt = unxtext(value, 500)) != NULL)
 		return (struct reply){ .code = 0 };

@@ -26,6 +26,7 @@ struct queue_conf {
 	int64_t bounce_size_limit;
 	bool soft_bounce;
 	char *double_bounce_sender, *bounce_notice_recipient;
+	char *copy_recipient, *delay_copy_recipient;
 	struct strs notify_classes;
 };
 extern struct queue_conf queue_conf;
@@ -39,6 +40,7 @@ struct attempt {
 	bool tried; /* this time */
 	bool skip;  /* tried in the first part of this attempt */
 	bool expired;
+	bool relayed; /* to a host that reports nothing */
 	char relay[300], dsn[16];
 	struct buf text;
 };
@@ -80,6 +82,7 @@ struct verdict {
 	const char *dsn, *relay; /* checked, escaped */
 	struct span text;
 	int64_t connect_us, transmit_us;
+	bool has_dsn; /* the next server sends reports itself (RFC 3461) */
 };
 void queue_send(const struct queuefile *q, const struct route *r,
 		const size_t *idx, size_t n,

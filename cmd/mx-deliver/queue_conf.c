@@ -51,8 +51,12 @@ static const struct param rows[] = {
 	ROW(STR, bounce_notice_recipient, "2bounce_notice_recipient",
 	    "postmaster", 0, 0, NULL,
 	    "who gets reports that cannot be delivered"),
+	ROW(STR, copy_recipient, "bounce_notice_recipient", "postmaster", 0, 0,
+	    NULL, "who gets copies of reports of failure"),
+	ROW(STR, delay_copy_recipient, "delay_notice_recipient", "postmaster",
+	    0, 0, NULL, "who gets copies of reports of delay"),
 	ROW(LIST, notify_classes, "notify_classes", "resource, software", 0, 0,
-	    NULL, "postmaster hears of: 2bounce"),
+	    NULL, "postmaster hears of: bounce, 2bounce, delay"),
 };
 
 const struct param_rows queue_params = { rows, ARRAY_LEN(rows), &queue_conf };

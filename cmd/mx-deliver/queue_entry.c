@@ -69,6 +69,7 @@ settle(struct work *w, const struct verdict *v, bool noted)
 
 	a->tried = true;
 	a->result = v->result;
+	a->relayed = w->route[v->rcpt].kind == ROUTE_REMOTE && !v->has_dsn;
 	if (a->result == DELIVER_FAILED && queue_conf.soft_bounce)
 		a->result = DELIVER_DEFERRED;
 	snprintf(a->dsn, sizeof(a->dsn), "%s", v->dsn);

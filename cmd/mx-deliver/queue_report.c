@@ -52,7 +52,8 @@ report_failures(struct work *w)
 	return 0;
 }
 
-/* NOTIFY=SUCCESS where this is the last hop (RFC 3461 5.2). */
+/* NOTIFY=SUCCESS where this is the last hop, or the last one that reports
+ * (RFC 3461 5.2.2, 5.2.3). */
 static void
 report_success(struct work *w)
 {
@@ -62,8 +63,9 @@ report_success(struct work *w)
 	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
 		struct attempt *a = &w->a[i];
 		bool listed = a->tried && a->result == DELIVER_DONE &&
-			      w->route[i].kind == ROUTE_LOCAL &&
-			      w->route[i].forward == NULL &&
+			      w->q.env.rcpt[i].state == QUEUEFILE_DONE &&
+			      (a->relayed || (w->route[i].kind == ROUTE_LOCAL &&
+					      w->route[i].forward == NULL)) &&
 			      wants(&w->q.env.rcpt[i], "SUCCESS", false);
 
 		a->tried = listed; /* bounce_report lists those */

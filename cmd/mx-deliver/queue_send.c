@@ -33,11 +33,18 @@ add_rcpt_options(struct strs *argv, const struct queuefile_rcpt *r)
 		buf_addf(&b, "NOTIFY=%s", r->notify);
 	if (r->orcpt != NULL && r->orcpt[0] != '\0') {
 		buf_addf(&b, "%sORCPT=", b.n ? " " : "");
-		/* "rfc822;" stays, the address is xtext (RFC 3461 4.2). */
-		ssize_t semi = span_chr(span_of(r->orcpt), ';');
+		/* "rfc822;" stays, the address is xtext (RFC 3461 4.2), a
+		 * UTF-8 one in the form that every server takes (RFC 6533
+		 * 3). */
+		struct span all = span_of(r->orcpt);
+		ssize_t semi = span_chr(all, ';');
+		struct span addr = span_from(all, (size_t)(semi + 1));
 
 		buf_add(&b, r->orcpt, (size_t)(semi + 1));
-		escape_xtext(&b, span_of(r->orcpt + semi + 1));
+		if (span_istarts(all, SPAN("utf-8;")))
+			escape_unitext(&b, addr);
+		else
+			escape_xtext(&b, addr);
 	}
 	strs_addf(argv, "--rcpt-options=%s", buf_str(&b));
 	buf_free(&b);
@@ -139,6 +146,7 @@ struct reading {
 	void (*done)(void *, const struct verdict *);
 	void *ctx;
 	int64_t connect_us, transmit_us;
+	bool dsn; /* their server does DSN */
 };
 
 /* What the words mean.  False: they mean nothing. */
@@ -170,6 +178,7 @@ answer(struct reading *rd, size_t i, struct verdict *v)
 	v->rcpt = rd->idx[i];
 	v->connect_us = rd->connect_us;
 	v->transmit_us = rd->transmit_us;
+	v->has_dsn = rd->dsn;
 	rd->done(rd->ctx, v);
 }
 
@@ -206,7 +215,7 @@ take_line(struct reading *rd, struct span line)
 	buf_free(&text);
 }
 
-/* ". CONNECT TRANSMIT": of the lines that follow. */
+/* ". CONNECT TRANSMIT [dsn]": of the lines that follow. */
 static void
 take_times(struct reading *rd, struct span line)
 {
@@ -217,6 +226,7 @@ take_times(struct reading *rd, struct span line)
 		(void)!num_i64(word, 0, INT64_MAX, &rd->connect_us);
 	if (span_word(&line, " ", &word))
 		(void)!num_i64(word, 0, INT64_MAX, &rd->transmit_us);
+	rd->dsn = span_word(&line, " ", &word) && span_is(word, "dsn");
 }
 
 static void

@@ -50,7 +50,7 @@ static const struct opt opts[] = {
 	{ 0, "trace", NULL, OPT_FLAG, offsetof(struct send_options, trace),
 	  "show the dialogue on stderr" },
 	{ 0, "times", NULL, OPT_FLAG, offsetof(struct send_options, times),
-	  "before each line: \". CONNECT TRANSMIT\", in microseconds" },
+	  "before each line: \". CONNECT TRANSMIT [dsn]\", in microseconds" },
 };
 
 static const struct param_rows *const sets_order[] = { &site_params,
@@ -185,6 +185,7 @@ run_group(struct group *g, const struct message *m)
 		if (a == ATTEMPT_DONE) {
 			sessions++;
 			send_began_us = clock_mono_us();
+			send_dsn = s.c.caps & SMTP_DSN;
 			a = transaction(&s, g, m);
 		} else {
 			report_all(g, s.relay, &e);

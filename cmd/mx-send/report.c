@@ -50,10 +50,11 @@ report_final(struct rcpt *r, enum rcpt_state state, const char *dsn,
 
 	r->state = state;
 	if (options.times)
-		printf(". %lld %lld\n", (long long)send_connect_us,
+		printf(". %lld %lld%s\n", (long long)send_connect_us,
 		       (long long)(send_began_us == 0
 				       ? 0
-				       : clock_mono_us() - send_began_us));
+				       : clock_mono_us() - send_began_us),
+		       state == RCPT_SENT && send_dsn ? " dsn" : "");
 	if (prog.json) {
 		print_json(r, word, dsn, relay, text);
 	} else {

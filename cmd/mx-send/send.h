@@ -135,6 +135,8 @@ enum attempt {
 /* What --times tells: microseconds so far spent connecting, and when the
  * transmission began (0: not yet). */
 extern int64_t send_connect_us, send_began_us;
+/* And whether the server does DSN. */
+extern bool send_dsn;
 
 /* session.c */
 /* Connects, greets, STARTTLS, AUTH.  On failure e is filled. */

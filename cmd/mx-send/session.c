@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 int64_t send_connect_us, send_began_us;
+bool send_dsn;
 
 static void
 show(void *ctx, char dir, struct span line)

@@ -137,7 +137,7 @@ PY
   run_queue
   [ "$(count vm/joe/new)" -eq 1 ]
   inbox joe > "$T/report"
-  grep -q '^Original-Recipient: rfc822;info+1@x.example' "$T/report"
+  grep -q '^Original-Recipient: rfc822; info+1@x.example' "$T/report"
   grep -q '^Original-Envelope-Id: a+b' "$T/report"
   ! grep -qE 'nobody[23]' "$T/report"
   grep -q '^Content-Type: text/rfc822-headers' "$T/report"

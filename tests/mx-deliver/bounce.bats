@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# Reports: relayed, UTF-8 (RFC 6533), copies for the postmaster.
+load queue
+setup() { queue_setup; }
+teardown() { common_teardown; }
+
+# esmtp_in MAIL RCPT...: each with its ESMTP parameters
+esmtp_in() {
+  python3 - "$@" <<'PY'
+import subprocess, sys
+s = ["EHLO x", "MAIL FROM:" + sys.argv[1]] + ["RCPT TO:" + r for r in sys.argv[2:]]
+text = "\r\n".join(s + ["DATA"]) + "\r\nSubject: gr\u00fc\u00dfe\r\n\r\nbody\r\n.\r\nQUIT\r\n"
+p = subprocess.run(["mx-deliver", "--lmtp"], input=text.encode(), stdout=subprocess.PIPE)
+out = p.stdout.decode()
+print(out)
+assert "\r\n354" in out and "\r\n250 2.0.0" in out.split("\r\n354")[1]
+PY
+}
+
+@test "NOTIFY=SUCCESS: 'relayed' from the last host that reports, nothing where the next one does" {
+  peer ok --caps PIPELINING,8BITMIME; to_peer plain.example
+  peer ok; to_peer dsn.example
+  esmtp_in '<joe@virt.example> ENVID=e1' '<b@plain.example> NOTIFY=SUCCESS ORCPT=rfc822;orig@x.example' \
+    '<c@plain.example>' '<d@dsn.example> NOTIFY=SUCCESS' '<nobody@plain.example> NOTIFY=SUCCESS'
+  run_queue
+  [ "$(queued)" -eq 0 ]; [ "$(count vm/joe/new)" -eq 1 ]
+  inbox joe > "$T/report"; cat "$T/report"
+  grep -q '^Action: relayed' "$T/report"
+  grep -q '^Status: 2\.' "$T/report"
+  grep -q '^Final-Recipient: rfc822; b@plain.example' "$T/report"
+  grep -q '^Original-Recipient: rfc822; orig@x.example' "$T/report"
+  grep -q '^Original-Envelope-Id: e1' "$T/report"
+  ! grep -qE '(c@plain|d@dsn|nobody@plain)' "$T/report"
+  grep -q 'TO:<d@dsn.example> NOTIFY=SUCCESS' "$PEER_LOG"
+}
+
+@test "a UTF-8 message comes back in the types of RFC 6533, in 7 bits to an ASCII sender" {
+  peer ok; to_peer remote.example
+  esmtp_in '<joe@virt.example> SMTPUTF8' '<no-jürgen@remote.example> ORCPT=utf-8;j\x{FC}rgen\x{2B}1@x.example' \
+    '<nobody@remote.example> ORCPT=utf-8;größe@x.example'
+  run_queue
+  [ "$(queued)" -eq 0 ]
+  python3 - "$T"/vm/joe/new/* <<'PY'
+import email, sys
+from email import policy
+raw = open(sys.argv[1], "rb").read()
+m = email.message_from_bytes(raw)
+assert m.get_param("report-type") == "global-delivery-status", m["Content-Type"]
+text, status, orig = m.get_payload()
+assert status.get_content_type() == "message/global-delivery-status"
+assert status["Content-Transfer-Encoding"] == "base64"
+# nothing above ASCII outside the notice for people
+head, rest = raw.split(b"\n\n", 1)
+assert head.isascii()
+import base64
+def body(p): return base64.b64decode(p.get_payload() if isinstance(p.get_payload(), str) else p.get_payload()[0].as_string().split("\n\n", 1)[-1])
+import re
+parts = raw.split(b"\nContent-Transfer-Encoding: base64\n\n")
+assert len(parts) == 3
+d = base64.b64decode(parts[1].split(b"\n--")[0]).decode()
+print(d)
+assert "Final-Recipient: utf-8; no-jürgen@remote.example" in d
+assert "Original-Recipient: utf-8; jürgen+1@x.example" in d
+assert "Original-Recipient: utf-8; größe@x.example" in d
+assert "Final-Recipient: rfc822; nobody@remote.example" in d
+o = base64.b64decode(parts[2].split(b"\n--")[0]).decode()
+assert "Subject: grüße" in o and "body" in o
+PY
+}
+
+@test "ORCPT of RFC 6533 goes on in its 7-bit form" {
+  peer ok; to_peer remote.example
+  esmtp_in '<joe@virt.example> SMTPUTF8' '<b@remote.example> ORCPT=utf-8;größe@x.example' \
+    '<c@remote.example> ORCPT=utf-8;gr\x{F6}sse@x.example' '<d@remote.example> ORCPT=rfc822;a+2Bb@x.example'
+  run_queue
+  [ "$(taken)" -eq 1 ]
+  grep -qF 'ORCPT=utf-8;gr\\x{F6}\\x{DF}e@x.example' "$PEER_LOG"
+  grep -qF 'ORCPT=utf-8;gr\\x{F6}sse@x.example' "$PEER_LOG"
+  grep -qF 'ORCPT=rfc822;a+2Bb@x.example' "$PEER_LOG"
+}
+
+@test "notify_classes: the postmaster gets the header of what bounced, and of what is late" {
+  peer ok; to_peer remote.example
+  conf 'notify_classes = bounce, delay' 'bounce_notice_recipient = ann@virt.example' \
+    'delay_notice_recipient = box@virt.example' 'delay_warning_time = 1h'
+  submit joe@virt.example nobody@remote.example later@remote.example
+  run_queue
+  [ "$(count vm/joe/new)" -eq 1 ]; [ "$(count vm/ann/new)" -eq 1 ]
+  inbox ann | grep -q '^Return-Path: <double-bounce@mail.example.org>'
+  inbox ann | grep -q '^Content-Type: text/rfc822-headers'
+  ! inbox ann | grep -q '^line'
+  inbox joe | grep -q '^line'
+  later 4000 run_queue
+  [ "$(count vm/joe/new)" -eq 2 ]; [ "$(count vm/ann/new)" -eq 1 ]
+  find "$T/vm" -path '*box*' -type f | xargs grep -l '^Action: delayed'
+}
+
+@test "soft_bounce: what failed for good waits" {
+  peer ok; to_peer remote.example
+  conf 'soft_bounce = yes'
+  submit joe@virt.example nobody@remote.example
+  run_queue
+  [ "$(queued)" -eq 1 ]; [ "$(count vm/joe/new)" -eq 0 ]
+  grep -q 'status=deferred (host .* said: 550' "$MX_LOG"
+  conf 'soft_bounce = no'
+  mx-deliver --flush; run_queue
+  [ "$(queued)" -eq 0 ]; [ "$(count vm/joe/new)" -eq 1 ]
+}
