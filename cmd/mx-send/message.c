@@ -36,18 +36,26 @@ spool(struct message *m, struct err *e)
 	}
 }
 
+ssize_t
+message_read(const struct message *m, int64_t at, void *p, size_t n)
+{
+	if ((int64_t)n > m->size - at)
+		n = (size_t)(m->size - at);
+	if (m->fd >= 0)
+		return pread(m->fd, p, n, m->at + at);
+	memcpy(p, m->converted.p + at, n);
+	return (ssize_t)n;
+}
+
 /* One pass: line ends that are a byte longer on the wire, 8-bit bytes. */
-static int
-look(struct message *m, struct err *e)
+int
+message_look(struct message *m, struct err *e)
 {
 	char chunk[65536], last = '\n';
 	bool header = true, bol = true;
 
 	for (int64_t at = 0; at < m->size;) {
-		size_t want = sizeof(chunk);
-		if ((int64_t)want > m->size - at)
-			want = (size_t)(m->size - at);
-		ssize_t n = pread(m->fd, chunk, want, m->at + at);
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
 		if (n <= 0)
 			return err_set(e, ST_TEMPFAIL,
 				       "the message ended after %lld of %lld "
@@ -96,5 +104,5 @@ message_load(struct message *m, int64_t size, struct err *e)
 		m->size = size;
 	if (m->size == 0)
 		return err_set(e, ST_DATA, "the message is empty");
-	return look(m, e);
+	return message_look(m, e);
 }

@@ -1,21 +1,70 @@
 /*
- * sasl.c - AUTH PLAIN and LOGIN towards a relay host.
- * RFC 4954, 4616; Postfix smtp_sasl_*.
+ * sasl.c - AUTH towards a relay host: SCRAM (sasl_scram.c), PLAIN, LOGIN,
+ * OAUTHBEARER and XOAUTH2.
+ * RFC 4954, 4616, 7628; Postfix smtp_sasl_*.
  */
 #include "escape.h"
+#include "io.h"
+#include "proc.h"
 #include "send.h"
 #include "status.h"
 
-/* The host first, then the destination as configured, as Postfix does. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#define TOKEN_MS 30000
+#define TOKEN_MAX 16384
+
+/* What a command says of this user: the first line is the token. */
+static void
+ask_token(struct secret *s)
+{
+	struct strs argv = STRS_INIT;
+	struct proc_spec ps = { .fd = { -1, -1, STDERR_FILENO, -1 } };
+	deadline_t d = clock_deadline(TOKEN_MS);
+	struct buf out = BUF_INIT;
+	struct span line, rest;
+	int link[2], st = ST_TEMPFAIL;
+	pid_t pid = -1;
+
+	if (proc_words(&argv, span_of(params.token_command), &s->trouble) != 0)
+		return;
+	strs_addspan(&argv, buf_span(&s->user));
+	ps.argv = argv.v;
+	if (pipe2(link, O_CLOEXEC) == 0) {
+		ps.fd[1] = link[1];
+		pid = proc_spawn(&ps, &s->trouble);
+		close(link[1]);
+		if (pid > 0 &&
+		    io_read_all(link[0], &out, TOKEN_MAX, d) == IO_OK)
+			st = proc_wait(pid, d, NULL);
+		close(link[0]);
+	}
+	rest = buf_span(&out);
+	if (st == ST_OK && span_split(&rest, '\n', &line) &&
+	    span_trim(line).n > 0 && !span_has_ctl(span_trim(line)))
+		buf_addspan(&s->token, span_trim(line));
+	else
+		(void)err_esc(&s->trouble, ST_TEMPFAIL, "4.7.0",
+			      "smtp_sasl_token_command gave no token");
+	buf_wipe(&out);
+	strs_free(&argv);
+}
+
+/* The sender, where that is asked for; the host, then the destination as
+ * configured, as Postfix does. */
 void
 sasl_find(struct secret *s, const struct tables *maps, const char *host,
 	  const char *destination)
 {
-	const char *const keys[] = { host, destination };
+	const char *const keys[] = { params.sender_auth ? options.sender : "",
+				     host, destination };
 	struct buf value = BUF_INIT;
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		struct span user, password;
+		if (keys[i][0] == '\0')
+			continue;
 		enum table_result r =
 		    tables_lookup(maps, span_of(keys[i]), &value, &s->trouble);
 		if (r == TABLE_TRY_AGAIN) {
@@ -33,6 +82,8 @@ sasl_find(struct secret *s, const struct tables *maps, const char *host,
 		}
 		break;
 	}
+	if (s->user.n > 0 && params.token_command[0] != '\0')
+		ask_token(s);
 	buf_wipe(&value);
 }
 
@@ -41,12 +92,18 @@ sasl_forget(struct secret *s)
 {
 	buf_free(&s->user);
 	buf_wipe(&s->password);
+	buf_wipe(&s->token);
 }
 
+/* Is it offered, and not filtered out? */
 static bool
-has_word(const struct buf *list, const char *word)
+offered(const struct session *s, const char *word)
 {
-	struct span rest = buf_span(list), w;
+	struct span rest = buf_span(&s->c.auth), w;
+
+	if (params.mechanisms.n > 0 &&
+	    !strs_ihas(&params.mechanisms, span_of(word)))
+		return false;
 
 	while (span_word(&rest, " ", &w))
 		if (span_iis(w, word))
@@ -55,8 +112,8 @@ has_word(const struct buf *list, const char *word)
 }
 
 /* Sends a line that no trace shows. */
-static int
-send_secret(struct session *s, const char *prefix, struct span bytes,
+int
+sasl_secret(struct session *s, const char *prefix, struct span bytes,
 	    struct smtp_reply *r, struct err *e)
 {
 	struct buf line = BUF_INIT;
@@ -80,7 +137,7 @@ plain(struct session *s, struct smtp_reply *r, struct err *e)
 	buf_addspan(&b, buf_span(&s->secret->user));
 	buf_addc(&b, '\0');
 	buf_addspan(&b, buf_span(&s->secret->password));
-	int st = send_secret(s, "AUTH PLAIN ", buf_span(&b), r, e);
+	int st = sasl_secret(s, "AUTH PLAIN ", buf_span(&b), r, e);
 	buf_wipe(&b);
 	return st;
 }
@@ -92,12 +149,85 @@ login(struct session *s, struct smtp_reply *r, struct err *e)
 			    "AUTH LOGIN") != 0)
 		return -1;
 	if (r->code == 334 &&
-	    send_secret(s, "", buf_span(&s->secret->user), r, e) != 0)
+	    sasl_secret(s, "", buf_span(&s->secret->user), r, e) != 0)
 		return -1;
 	if (r->code == 334 &&
-	    send_secret(s, "", buf_span(&s->secret->password), r, e) != 0)
+	    sasl_secret(s, "", buf_span(&s->secret->password), r, e) != 0)
 		return -1;
 	return 0;
+}
+
+/* RFC 7628 3.1, and the older form.  A refusal comes as a challenge, which an
+ * empty line answers. */
+static int
+bearer(struct session *s, bool old, struct smtp_reply *r, struct err *e)
+{
+	const struct secret *k = s->secret;
+	struct buf b = BUF_INIT;
+
+	if (old)
+		buf_addf(&b, "user=%.*s\1auth=Bearer %.*s\1\1",
+			 SPAN_ARG(buf_span(&k->user)),
+			 SPAN_ARG(buf_span(&k->token)));
+	else
+		buf_addf(&b, "n,a=%.*s,\1auth=Bearer %.*s\1\1",
+			 SPAN_ARG(buf_span(&k->user)),
+			 SPAN_ARG(buf_span(&k->token)));
+	int st = sasl_secret(s, old ? "AUTH XOAUTH2 " : "AUTH OAUTHBEARER ",
+			     buf_span(&b), r, e);
+	if (st == 0 && r->code == 334)
+		st = sasl_secret(s, "", SPAN(""), r, e);
+	buf_wipe(&b);
+	return st;
+}
+
+enum mechanism {
+	NO_MECHANISM,
+	SCRAM256,
+	SCRAM1,
+	PLAIN,
+	LOGIN,
+	BEARER,
+	XOAUTH2
+};
+
+static enum mechanism
+choose(const struct session *s)
+{
+	static const struct {
+		const char *word;
+		enum mechanism m;
+	} rows[] = {
+		{ "OAUTHBEARER", BEARER },
+		{ "XOAUTH2", XOAUTH2 },
+		{ "SCRAM-SHA-256", SCRAM256 },
+		{ "SCRAM-SHA-1", SCRAM1 },
+		{ "PLAIN", PLAIN },
+		{ "LOGIN", LOGIN },
+	};
+	bool token = s->secret->token.n > 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if ((rows[i].m >= BEARER) == token && offered(s, rows[i].word))
+			return rows[i].m;
+	return NO_MECHANISM;
+}
+
+static int
+run_mechanism(struct session *s, enum mechanism m, struct smtp_reply *r,
+	      struct err *e)
+{
+	switch (m) {
+	case SCRAM256:
+	case SCRAM1:
+		return sasl_scram(s, m == SCRAM256, r, e);
+	case PLAIN:
+		return plain(s, r, e);
+	case LOGIN:
+		return login(s, r, e);
+	default:
+		return bearer(s, m == XOAUTH2, r, e);
+	}
 }
 
 int
@@ -106,6 +236,7 @@ sasl_login(struct session *s, struct err *e)
 	const struct strs *forbidden =
 	    s->tls ? &params.sasl_tls_options : &params.sasl_options;
 	struct smtp_reply r = { .code = 0 };
+	enum mechanism m;
 	int st;
 
 	if (s->secret->trouble.status != 0) {
@@ -121,23 +252,24 @@ sasl_login(struct session *s, struct err *e)
 				     "offers no AUTH",
 				     s->name)
 			   : 0;
-	if (strs_ihas(forbidden, SPAN("noplaintext")))
+	m = choose(s);
+	if (m == NO_MECHANISM)
+		return err_esc(
+		    e, ST_TEMPFAIL, "4.7.0",
+		    "SASL authentication failed; server %s offers no "
+		    "mechanism we can use: %s",
+		    s->name, buf_str(&s->c.auth));
+	if (m != SCRAM256 && m != SCRAM1 &&
+	    strs_ihas(forbidden, SPAN("noplaintext")))
 		return err_esc(e, ST_TEMPFAIL, "4.7.0",
 			       "SASL authentication failed; the password would "
 			       "travel in clear: see "
 			       "smtp_sasl_security_options");
-	if (has_word(&s->c.auth, "PLAIN")) {
-		st = plain(s, &r, e);
-	} else if (has_word(&s->c.auth, "LOGIN")) {
-		st = login(s, &r, e);
-	} else {
-		return err_esc(e, ST_TEMPFAIL, "4.7.0",
-			       "SASL authentication failed; server %s offers "
-			       "neither PLAIN nor LOGIN",
-			       s->name);
-	}
-	if (st != 0)
+	st = run_mechanism(s, m, &r, e);
+	if (st != 0 && strncmp(e->text, "SASL", 4) != 0)
 		session_lost(s, "sending the AUTH command", e);
+	else if (st != 0)
+		;
 	else if (r.code / 100 != 2) {
 		struct buf said = BUF_INIT;
 		session_reply_text(&said, &r);

@@ -46,7 +46,10 @@ struct send_params {
 	int64_t sts_port;
 	struct strs policy_maps, verify_match, secure_match, fingerprint_match;
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
-	bool sasl_enable, sasl_enforce;
+	bool no_conversion, chunking;
+	bool sasl_enable, sasl_enforce, sender_auth;
+	char *token_command;
+	struct strs mechanisms;
 	struct strs sasl_maps, sasl_options, sasl_tls_options;
 };
 extern struct send_params params;
@@ -57,7 +60,14 @@ struct message {
 	int64_t at, size; /* where in fd */
 	uint64_t wire;    /* bytes on the wire, without dots */
 	bool eight_bit, header_eight_bit;
+	struct buf converted; /* fd -1: the bytes are here */
 };
+/* Bytes from `at` on; 0 at its end. */
+ssize_t message_read(const struct message *m, int64_t at, void *p, size_t n);
+/* Counts, and looks for 8-bit bytes. */
+int message_look(struct message *m, struct err *e);
+/* sevenbit.c: the same message in 7 bits; out->converted is the caller's. */
+int sevenbit(const struct message *m, struct message *out, struct err *e);
 /* Takes stdin: as it is when it is a file, else through an unnamed file, and
  * looks at every byte once. */
 int message_load(struct message *m, int64_t size, struct err *e);
@@ -76,6 +86,7 @@ struct rcpt {
 /* User and password for a target, found before the sandbox. */
 struct secret {
 	struct buf user, password;
+	struct buf token;   /* of OAuth 2, in the password's place */
 	struct err trouble; /* the table was away */
 };
 
@@ -182,6 +193,12 @@ void sasl_find(struct secret *s, const struct tables *maps, const char *host,
 void sasl_forget(struct secret *s);
 /* 0, or -1 with a sentence. */
 int sasl_login(struct session *s, struct err *e);
+/* Sends a line that no trace shows: prefix, then the bytes in base64. */
+int sasl_secret(struct session *s, const char *prefix, struct span bytes,
+		struct smtp_reply *r, struct err *e);
+/* sasl_scram.c */
+int sasl_scram(struct session *s, bool sha256, struct smtp_reply *r,
+	       struct err *e);
 
 /* transaction.c */
 enum attempt transaction(struct session *s, struct group *g,

@@ -1,7 +1,7 @@
 /*
  * transaction.c - one message over an open session: MAIL, RCPT, DATA, the
  * replies.
- * RFC 5321 4.1.1, 2033 4.2, 2920 3.1, 1870, 6152, 6531 3.4, 3461 4.
+ * RFC 5321 4.1.1, 2033 4.2, 2920 3.1, 1870, 3030, 6152, 6531 3.4, 3461 4.
  */
 #include "escape.h"
 #include "send.h"
@@ -13,6 +13,8 @@
 /* RCPT commands in flight: enough for speed, few enough that their replies
  * fit into the sockets' buffers while we still write. */
 #define BATCH 50
+/* Bytes of a BDAT chunk, more or less. */
+#define CHUNK (512 * 1024)
 
 static bool
 is_ascii(const char *s)
@@ -42,11 +44,6 @@ check_features(const struct session *s, const struct group *g,
 	if (needs_utf8(g, m) && !(s->c.caps & SMTP_SMTPUTF8))
 		return err_esc(e, ST_UNAVAILABLE, "5.6.7",
 			       "SMTPUTF8 is required, but was not offered by "
-			       "host %s",
-			       s->name);
-	if (m->eight_bit && !(s->c.caps & SMTP_8BITMIME))
-		return err_esc(e, ST_UNAVAILABLE, "5.6.3",
-			       "8BITMIME is required, but was not offered by "
 			       "host %s",
 			       s->name);
 	if (options.requiretls && !(s->c.caps & SMTP_REQUIRETLS))
@@ -204,10 +201,7 @@ send_body(struct session *s, const struct message *m)
 
 	wire_out_init(&w, true);
 	for (int64_t at = 0; ok && at < m->size;) {
-		size_t want = sizeof(chunk);
-		if ((int64_t)want > m->size - at)
-			want = (size_t)(m->size - at);
-		ssize_t n = pread(m->fd, chunk, want, m->at + at);
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
 		if (n <= 0) {
 			/* Never a dot behind half a message. */
 			s->c.broken = true;
@@ -298,6 +292,77 @@ final_replies(struct session *s, struct group *g, bool whole)
 	return a;
 }
 
+/* The next chunk in wire form; *last_r: it is the last one.  False: the
+ * message cannot be read. */
+static bool
+fill_chunk(struct wire_out *w, const struct message *m, int64_t *at,
+	   struct buf *out, bool *last_r)
+{
+	char piece[32768];
+
+	buf_clear(out);
+	while (*at < m->size && out->n < CHUNK) {
+		ssize_t n = message_read(m, *at, piece, sizeof(piece));
+		if (n <= 0)
+			return false;
+		*at += n;
+		wire_encode(w, out, span_make(piece, (size_t)n));
+	}
+	*last_r = *at >= m->size;
+	if (*last_r)
+		wire_finish(w, out);
+	return true;
+}
+
+static bool
+send_chunk(struct session *s, const struct buf *out, bool last, struct err *e)
+{
+	if (smtp_client_send(&s->c, e, "BDAT %zu%s", out->n,
+			     last ? " LAST" : "") != 0)
+		return false;
+	s->c.s.out_deadline = clock_deadline(params.t_xfer);
+	stream_write(&s->c.s, out->p, out->n);
+	return stream_flush(&s->c.s, clock_deadline(params.t_xfer)) == IO_OK;
+}
+
+/* RFC 3030: a chunk's size is told before it, nothing in it is looked at.
+ * One round trip less than DATA, too. */
+static enum attempt
+bdat(struct session *s, struct group *g, const struct message *m)
+{
+	struct wire_out w;
+	struct buf out = BUF_INIT;
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+	enum attempt a = ATTEMPT_DONE;
+	bool last = false, whole = true;
+	int64_t at = 0;
+
+	wire_out_init(&w, false);
+	while (a == ATTEMPT_DONE && !last && whole) {
+		/* Half a chunk is never ended: the link is. */
+		whole = fill_chunk(&w, m, &at, &out, &last) &&
+			send_chunk(s, &out, last, &e);
+		if (!whole || last)
+			break;
+		if (smtp_client_reply(&s->c, clock_deadline(params.t_xfer), &r,
+				      &e) != 0) {
+			session_lost(s, "sending message body", &e);
+			a = ATTEMPT_NEXT;
+		} else if (r.code / 100 != 2) {
+			session_said(s, &r, "BDAT command", &e);
+			a = ATTEMPT_NEXT;
+		}
+	}
+	if (a != ATTEMPT_DONE)
+		accepted_failure(s, g, &e);
+	else
+		a = final_replies(s, g, whole && last);
+	smtp_reply_free(&r);
+	buf_free(&out);
+	return a;
+}
+
 static enum attempt
 data(struct session *s, struct group *g, const struct message *m)
 {
@@ -352,8 +417,8 @@ probe_end(struct session *s, struct group *g)
 	return ATTEMPT_DONE;
 }
 
-enum attempt
-transaction(struct session *s, struct group *g, const struct message *m)
+static enum attempt
+transact(struct session *s, struct group *g, const struct message *m)
 {
 	struct err e = ERR_INIT;
 	bool some = false;
@@ -373,5 +438,26 @@ transaction(struct session *s, struct group *g, const struct message *m)
 		return ATTEMPT_NEXT;
 	if (options.probe)
 		return probe_end(s, g);
-	return data(s, g, m);
+	return params.chunking && (s->c.caps & SMTP_CHUNKING) ? bdat(s, g, m)
+							      : data(s, g, m);
+}
+
+/* RFC 6152 3: 8-bit parts of a message are converted for a server that takes
+ * none.  Over LMTP servers take what they get. */
+enum attempt
+transaction(struct session *s, struct group *g, const struct message *m)
+{
+	struct message seven;
+	struct err e = ERR_INIT;
+	enum attempt a = ATTEMPT_NEXT;
+
+	if (!m->eight_bit || options.lmtp || (s->c.caps & SMTP_8BITMIME) ||
+	    params.no_conversion)
+		return transact(s, g, m);
+	if (sevenbit(m, &seven, &e) == 0)
+		a = transact(s, g, &seven);
+	else
+		report_all(g, s->relay, &e);
+	buf_free(&seven.converted);
+	return a;
 }

@@ -2,7 +2,7 @@
 """smtp_peer.py PORT [--mode MODE] [--log FILE] ...: an SMTP or LMTP server
 that behaves as told, well or badly.  Each message it took is a JSON line of
 FILE; each connection is a line {"event": "connect"}."""
-import argparse, base64, json, os, socket, ssl, sys, threading, time
+import argparse, base64, hashlib, hmac, json, os, socket, ssl, sys, threading, time
 
 p = argparse.ArgumentParser()
 p.add_argument("port")                       # a number, or a socket's path
@@ -12,6 +12,8 @@ p.add_argument("--log", default="/dev/null")
 p.add_argument("--cert"), p.add_argument("--key")
 p.add_argument("--auth")                     # USER:PASSWORD
 p.add_argument("--login-only", action="store_true")
+p.add_argument("--mechs")                    # what AUTH offers
+p.add_argument("--scram-lies", action="store_true")
 p.add_argument("--lmtp", action="store_true")
 p.add_argument("--wrap", action="store_true")   # TLS from the first byte on
 p.add_argument("--caps", default="PIPELINING,8BITMIME,SMTPUTF8,DSN,ENHANCEDSTATUSCODES,SIZE 10000000")
@@ -107,7 +109,8 @@ class Session:
         if o.cert and not self.tls or o.mode.endswith("-starttls"):
             caps.append("STARTTLS")
         if o.auth:
-            caps.append("AUTH LOGIN" if o.login_only else "AUTH PLAIN LOGIN XOAUTH2")
+            caps.append("AUTH " + o.mechs if o.mechs else
+                        "AUTH LOGIN" if o.login_only else "AUTH PLAIN LOGIN XOAUTH2")
         lines = ["peer.example"] + caps
         for c in lines[:-1]:
             self.say("250-" + c)
@@ -134,13 +137,43 @@ class Session:
         ctx.load_cert_chain(o.cert, o.key)
         self.s, self.tls = ctx.wrap_socket(self.s, server_side=True), True
 
+    def challenge(self, text):
+        self.say("334 " + base64.b64encode(text).decode())
+        return base64.b64decode(self.line())
+
+    def scram(self, name, first):       # RFC 5802, with what python has
+        user, password = o.auth.encode().split(b":", 1)
+        bare = first.split(b",", 2)[2]
+        a = dict(x.split(b"=", 1) for x in bare.split(b","))
+        salt, nonce = os.urandom(16), a[b"r"] + b"server"
+        sf = b"r=" + nonce + b",s=" + base64.b64encode(salt) + b",i=4096"
+        final = self.challenge(sf)
+        head, proof = final.rsplit(b",p=", 1)
+        am = b",".join([bare, sf, head])
+        salted = hashlib.pbkdf2_hmac(name, password, salt, 4096)
+        mac = lambda k, t: hmac.new(k, t, name).digest()
+        ck = mac(salted, b"Client Key")
+        want = bytes(x ^ y for x, y in zip(ck, mac(hashlib.new(name, ck).digest(), am)))
+        if a[b"n"] != user or base64.b64decode(proof) != want:
+            return self.say("535 5.7.8 no")
+        key = os.urandom(32) if o.scram_lies else mac(salted, b"Server Key")
+        self.challenge(b"v=" + base64.b64encode(mac(key, am)))
+        self.user = user.decode()
+        log(event="auth", mechanism="SCRAM-" + name)
+        self.say("235 2.7.0 ok")
+
     def do_auth(self, arg):
         words = arg.split(" ")
+        if words[0].startswith("SCRAM-"):
+            return self.scram({"SCRAM-SHA-1": "sha1"}.get(words[0], "sha256"), base64.b64decode(words[1]))
         if words[0] in ("PLAIN", "XOAUTH2") and len(words) == 1:
             self.say("334 ")
             words.append(self.line().decode())
         if words[0] == "PLAIN":
             got = base64.b64decode(words[1]).split(b"\0")[1:]
+        elif words[0] == "OAUTHBEARER":     # n,a=U,^Aauth=Bearer T^A^A
+            w = base64.b64decode(words[1]).split(b"\1")
+            got = [w[0].split(b"a=")[1].rstrip(b","), w[1].removeprefix(b"auth=Bearer ")]
         elif words[0] == "XOAUTH2":     # user=U^Aauth=Bearer T^A^A
             got = [w.split(b"=", 1)[1] for w in base64.b64decode(words[1]).split(b"\1")[:2]]
             got[1] = got[1].removeprefix(b"Bearer ")
@@ -149,6 +182,7 @@ class Session:
             for prompt in (b"Username:", b"Password:"):
                 self.say("334 " + base64.b64encode(prompt).decode())
                 got.append(base64.b64decode(self.line()))
+        log(event="auth", mechanism=words[0])
         if b":".join(got).decode() == o.auth:
             self.user = got[0].decode()
             self.say("235 2.7.0 ok")
@@ -202,6 +236,32 @@ class Session:
                 self.say("452 4.2.2 over quota")
             else:
                 self.say("250 2.0.0 taken")
+        self.reset()
+
+    def do_bdat(self, arg):
+        n, last = int(arg.split()[0]), arg.upper().endswith(" LAST")
+        if o.mode == "drop-body":
+            self.s.recv(10)
+            raise Gone
+        while len(self.buf) < n:
+            d = self.s.recv(65536)
+            if not d:
+                raise Gone
+            self.buf += d
+        self.chunks, self.buf = getattr(self, "chunks", b"") + self.buf[:n], self.buf[n:]
+        log(event="bdat", size=n, last=last)
+        if not self.rcpts:
+            return self.say("503 5.5.1 no recipients")
+        if not last:
+            return self.mode("bdat") or self.say("250 2.0.0 more")
+        body, self.chunks = self.chunks, b""
+        if self.mode("dot"):
+            return self.reset()
+        log(event="message", sender=self.sender, rcpts=self.rcpts,
+            body=body.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n"),
+            tls=self.tls, user=self.user)
+        for r in self.rcpts if o.lmtp else [None]:
+            self.say("452 4.2.2 over quota" if r and "full" in r else "250 2.0.0 taken")
         self.reset()
 
     def do_rset(self, arg):

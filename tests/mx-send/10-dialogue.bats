@@ -41,7 +41,7 @@ msg() { printf 'Subject: x\n\n.dot\nlast\n'; }
   peer ok
   send --json --times --host "127.0.0.1:$PEER" b@example.com < <(msg) > "$T/out"
   grep "^{" "$T/out" | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d["status"]=="sent", d'
-  grep -qE '^\. [0-9]+ [0-9]+$' "$T/out"
+  grep -qE '^\. [0-9]+ [0-9]+ dsn$' "$T/out"
   send --trace --host "127.0.0.1:$PEER" b@example.com < <(msg) 2> "$T/err" > /dev/null
   grep -q '^> RCPT TO:<b@example.com>' "$T/err"
   grep -q '^< 354' "$T/err"
@@ -91,8 +91,6 @@ msg() { printf 'Subject: x\n\n.dot\nlast\n'; }
   send --host "127.0.0.1:$PEER" bär@example.com < "$T/m8"
   grep -q SMTPUTF8 "$PEER_LOG"
   peer ok --caps 'PIPELINING,SIZE 10'
-  run send --host "127.0.0.1:$PEER" b@example.com < "$T/m8"
-  [ "$status" -eq 69 ]; grep -q ' bounced 5.6.3 ' <<<"$output"
   run send --host "127.0.0.1:$PEER" bär@example.com < <(msg)
   [ "$status" -eq 69 ]; grep -q ' bounced 5.6.7 ' <<<"$output"
   run send --host "127.0.0.1:$PEER" b@example.com < <(msg)
