@@ -63,6 +63,14 @@ body_byte(struct dkim_body *b, char c)
 	buf_addc(&b->out, c);
 }
 
+/* A single blank between two bytes of content stays as it is (relaxed). */
+static bool
+lone_blank(struct span s, size_t n)
+{
+	return n > 0 && s.p[n] == ' ' && n + 1 < s.n &&
+	       strchr(" \t\r\n", s.p[n + 1]) == NULL;
+}
+
 /* How many bytes at the front mean nothing but themselves. */
 static size_t
 plain_run(const struct dkim_body *b, struct span s)
@@ -71,7 +79,7 @@ plain_run(const struct dkim_body *b, struct span s)
 
 	if (b->canon == DKIM_RELAXED) {
 		while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r' &&
-		       s.p[n] != ' ' && s.p[n] != '\t')
+		       ((s.p[n] != ' ' && s.p[n] != '\t') || lone_blank(s, n)))
 			n++;
 	} else {
 		while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r')
