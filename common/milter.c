@@ -342,7 +342,7 @@ bool
 milter_socket(struct span text, struct buf *out)
 {
 	ssize_t colon = span_chr(text, ':'), at;
-	struct span kind, rest = text;
+	struct span kind, rest;
 
 	text = span_trim(text);
 	if (text.n > 0 && text.p[0] == '/') {

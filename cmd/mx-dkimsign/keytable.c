@@ -262,9 +262,10 @@ keytable_each(const char *key_table,
 	while (r == 0 && next_line(&rest, &name, &value)) {
 		struct buf path = BUF_INIT;
 
-		if (!span_split(&value, ':', &part) ||
-		    !span_split(&value, ':', &part) || value.p == NULL ||
-		    span_chr(value, '%') >= 0)
+		/* DOMAIN:SELECTOR:KEYFILE */
+		for (int k = 0; k < 2; k++)
+			(void)span_split(&value, ':', &part);
+		if (value.p == NULL || span_chr(value, '%') >= 0)
 			continue;
 		buf_addspan(&path, span_trim(value));
 		r = fn(buf_str(&path), e);

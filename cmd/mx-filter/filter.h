@@ -5,7 +5,17 @@
 #define MX_FILTER_H
 
 #include "opt.h"
+#include "server.h"
 
+/* policy: as they were given; NULL: not. */
+struct policy_options {
+	const char *delay, *max_age, *window, *awl, *v4bits, *v6bits;
+	const char *action, *text, *header, *hostname, *dbdir;
+	const char *inet, *unix_path, *client_rate, *login_rate;
+	bool by_host, by_subnet, privacy;
+	struct strs clients, rcpts;
+	struct server_options server;
+};
 struct filter_options {
 	const char *script, *edited, *maildir;
 	bool actions, explain;
@@ -18,6 +28,7 @@ struct filter_options {
 	struct strs args;
 	/* headers: tables of each class */
 	struct strs mime_tables, nested_tables, body_tables;
+	struct policy_options policy;
 };
 extern struct filter_options opts;
 
@@ -25,9 +36,13 @@ struct filter_params {
 	int64_t header_size_limit, line_length_limit, body_checks_size_limit;
 	struct strs header_checks, mime_header_checks, nested_header_checks;
 	struct strs body_checks;
+	int64_t process_limit;
 };
 extern struct filter_params filter_params;
 
+extern const struct program *filter_program;
+
+int cmd_policy(int argc, char **argv);
 int cmd_sieve(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_extensions(int argc, char **argv);

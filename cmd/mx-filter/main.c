@@ -8,6 +8,7 @@
 
 struct filter_options opts;
 struct filter_params filter_params;
+const struct program *filter_program;
 
 #define ROW(TYPE, MEMBER, NAME, DEF, MIN, MAX, MEANING)                        \
 	PARAM_ROW(struct filter_params, TYPE, MEMBER, NAME, DEF, MIN, MAX,     \
@@ -27,6 +28,8 @@ static const struct param rows[] = {
 	    "longer body lines are looked up in pieces of so many bytes"),
 	ROW(INT, body_checks_size_limit, "body_checks_size_limit", "51200", 0,
 	    INT64_MAX, "bytes of each body part that are looked up"),
+	ROW(INT, process_limit, "default_process_limit", "100", 1, 5000,
+	    "policy: most clients at once"),
 };
 
 #define O(TYPE, NAME, ARG, MEMBER, MEANING)                                    \
@@ -87,10 +90,50 @@ static const struct opt virus_options[] = {
 	O(STR, "recipient", "ADDRESS", recipient, "RCPT TO (MX_RECIPIENTS)"),
 };
 
+#define PO(TYPE, NAME, ARG, MEMBER, MEANING)                                   \
+	O(TYPE, NAME, ARG, policy.MEMBER, MEANING)
+static const struct opt policy_options[] = {
+	SERVER_OPT_ROWS(struct filter_options, policy.server),
+	PO(STR, "inet", "[HOST:]PORT", inet, "listen here, localhost alone"),
+	PO(STR, "unix", "PATH", unix_path, "listen on this unix socket"),
+	PO(STR, "delay", "SECONDS", delay, "greylist for so long (300)"),
+	PO(STR, "max-age", "DAYS", max_age, "forget after so long (35)"),
+	PO(STR, "retry-window", "DAYS", window,
+	   "the first retry must come within (2; hours as 6h)"),
+	PO(STR, "greylist-action", "ACTION", action, "(DEFER_IF_PERMIT)"),
+	PO(STR, "greylist-text", "TEXT", text,
+	   "what the client hears; %s seconds, %r recipient's domain"),
+	PO(STR, "x-greylist-header", "TEXT", header,
+	   "field of a delayed message; %t seconds, %v version, %h host, %d "
+	   "date"),
+	PO(STR, "hostname", "NAME", hostname, "for %h (myhostname)"),
+	PO(STR, "auto-whitelist-clients", "N", awl,
+	   "let a client pass after N delayed mails (5; 0: never)"),
+	PO(LIST, "whitelist-clients", "FILE", clients,
+	   "clients that pass (repeatable)"),
+	PO(LIST, "whitelist-recipients", "FILE", rcpts,
+	   "recipients whose mail passes (repeatable)"),
+	PO(FLAG, "lookup-by-subnet", NULL, by_subnet,
+	   "a client is its network (so it is without options)"),
+	PO(FLAG, "lookup-by-host", NULL, by_host, "a client is its address"),
+	PO(STR, "ipv4cidr", "BITS", v4bits, "of an IPv4 network (24)"),
+	PO(STR, "ipv6cidr", "BITS", v6bits, "of an IPv6 network (64)"),
+	PO(FLAG, "privacy", NULL, privacy, "keep hashes of addresses alone"),
+	PO(STR, "dbdir", "DIR", dbdir,
+	   "where the state lies ($data_directory/policy)"),
+	PO(STR, "client-rate", "COUNT/TIME", client_rate,
+	   "recipients of one client, e.g. 100/1h; beyond: deferred"),
+	PO(STR, "login-rate", "COUNT/TIME", login_rate,
+	   "recipients of one login; beyond: deferred"),
+};
+
 static const struct subcommand subs[] = {
 	{ "sieve", "sieve --script FILE [--actions|--explain] < msg",
 	  "run a Sieve script", sieve_options, ARRAY_LEN(sieve_options),
 	  cmd_sieve },
+	{ "policy", "policy [--listen ENDPOINT]... [OPTION...]",
+	  "greylisting and rates: a Postfix policy server", policy_options,
+	  ARRAY_LEN(policy_options), cmd_policy },
 	{ "check", "check FILE...", "compile Sieve scripts, tell errors", NULL,
 	  0, cmd_check },
 	{ "extensions", "extensions", "print what scripts may require", NULL, 0,
@@ -135,5 +178,6 @@ main(int argc, char **argv)
 		.nparams = ARRAY_LEN(sets),
 	};
 
+	filter_program = &p;
 	return prog_run_sub(&p, argc, argv);
 }
