@@ -22,15 +22,20 @@ def commands(d):
             os.makedirs(f"{d}/{m}/{s}")
     files = {"s.sieve": 'require ["fileinto"];\nif header :contains "subject" "x-none" { fileinto "a"; }\n',
              "rc": f"MAILDIR={d}\nDEFAULT={d}/b/\nLOGFILE=/dev/null\n:0\n* ^Subject:.*x-none\n/dev/null\n",
+             "filter": f'to "{d}/b"\n',
              "headers": "/^Subject: x-none/ REJECT\n",
              "dovecot.conf": f"mail_uid=nobody\nmail_gid=nogroup\nmail_location=maildir:{d}/a\n", "users": "joe:{PLAIN}pw\n"}
     for name, text in files.items():
         with open(f"{d}/{name}", "w") as f:
             f.write(text)
+    os.chmod(f"{d}/filter", 0o600)
     env = ["-o", f"run_directory={d}"]
     return [
         ("deposit in a Maildir", [b + "mx-deliver", "--maildir", f"{d}/a"]),
         ("deposit in a Maildir", ["procmail", f"{d}/rc"]),
+        ("rcfile, into a Maildir", [b + "mx-filter", "procmail", f"{d}/rc"]),
+        ("rcfile, into a Maildir", ["procmail", f"{d}/rc"]),
+        ("rcfile, into a Maildir", ["maildrop", f"{d}/filter"]),
         ("Sieve", [b + "mx-filter", "sieve", "--actions", "--script", f"{d}/s.sieve"]),
         ("Sieve", ["sieve-test", "-c", f"{d}/dovecot.conf", f"{d}/s.sieve", f"{d}/m"]),
         ("header checks", [b + "mx-filter", "headers", f"regexp:{d}/headers"]),
