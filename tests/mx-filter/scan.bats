@@ -206,3 +206,17 @@ P
   grep -q '^/learnspam' "$T/seen"
   kill "$r"
 }
+
+@test "procmail recipes with the real SpamAssassin: spamassassin and spamc as filters" {
+  need_spamd
+  command -v spamassassin spamc > /dev/null || skip "spamassassin is not there"
+  for cmd in '/usr/bin/spamassassin -L' "/usr/bin/spamc -p $SPAMD"; do
+    printf 'SHELL=/bin/sh\nHOME=%s\nDEFAULT=%s/inbox\nMAILDIR=%s\n:0fw: spamassassin.lock\n* < 256000\n| %s\n\n:0:\n* ^X-Spam-Status: Yes\nspam\n' "$T" "$T" "$T" "$cmd" > "$T/rc"
+    rm -f "$T/spam" "$T/inbox"
+    run -0 mx-filter procmail "$T/rc" < "$T/gtube"
+    grep -q '^X-Spam-Flag: YES' "$T/spam"
+    [ ! -e "$T/inbox" ]
+    run -0 mx-filter procmail "$T/rc" < "$T/ham"
+    grep -q '^X-Spam-Status: No' "$T/inbox"
+  done
+}
