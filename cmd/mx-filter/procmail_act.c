@@ -369,8 +369,10 @@ filter(struct pm *p, const struct pm_recipe *r, struct pm_cmd *c)
 	struct span all = buf_span(&p->mail);
 	int status;
 
+	/* cppcheck-suppress autoVariables */
 	c->out = &out;
 	status = pm_command(p, c);
+	c->out = NULL;
 	p->exit = status < 0 ? 75 : status;
 	/* what could not run, or was killed, or wrote nothing, has filtered
 	 * nothing: a mail is never lost in a filter */

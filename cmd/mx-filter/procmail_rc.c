@@ -272,7 +272,7 @@ static bool
 clone(struct pm *p)
 {
 	pid_t pid = fork();
-	int w;
+	int w = 1;
 
 	if (pid == 0) {
 		free(p->lockfile); /* locks are not inherited */

@@ -103,7 +103,7 @@ scan_spamd(const struct endpoint *ep, const struct scan_request *q,
 	   struct scan_verdict *v, struct err *e)
 {
 	struct buf answer = BUF_INIT;
-	struct span rest, line, word;
+	struct span rest = SPAN(""), line, word;
 	int r = ask(ep, q, "SYMBOLS", "", &answer, e);
 
 	if (r == 0)

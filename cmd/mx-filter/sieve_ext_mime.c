@@ -169,6 +169,7 @@ run_foreverypart(struct sieve_run *r, const struct sieve_node *n)
 	size_t i = was_in ? root + 1 : 0;
 	int rc = 0;
 
+	/* cppcheck-suppress autoVariables */
 	r->loop = &loop;
 	/* the parts may change on the way (replace) */
 	while (rc == 0 && !r->stopped && !r->returned) {
