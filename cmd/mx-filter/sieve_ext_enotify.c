@@ -188,13 +188,24 @@ add_list(struct buf *b, const char *name, const struct strs *l)
 	buf_free(&v);
 }
 
+/* RFC 5436 2.3: the user, where that is known, else the postmaster. */
+static const char *
+default_sender(void)
+{
+	const char *email = sieve_conf.user_email;
+
+	return email != NULL && email[0] != '\0'
+		   ? email
+		   : sieve_conf.postmaster_address;
+}
+
 /* RFC 5436 2.7 */
 static char *
 compose(struct sieve_run *r, const struct sieve_node *n, const struct mailto *m)
 {
 	const char *message = value_of(n, ":message", NULL);
 	const char *importance = value_of(n, ":importance", "2");
-	const char *from = value_of(n, ":from", r->recipient);
+	const char *from = value_of(n, ":from", default_sender());
 	struct buf b = BUF_INIT, subject = BUF_INIT, to = BUF_INIT;
 
 	if (message != NULL)
@@ -270,8 +281,8 @@ act(struct sieve_run *r, const struct sieve_node *n, struct mailto *m)
 			a->from =
 			    mem_strdup(sieve_envelope_from(r, setting, &from));
 		} else {
-			a->from = sieve_address(value_of(
-			    n, ":from", r->recipient ? r->recipient : ""));
+			a->from = sieve_address(
+			    value_of(n, ":from", default_sender()));
 			if (a->from == NULL)
 				a->from = mem_strdup("");
 		}

@@ -34,8 +34,10 @@ open_list(const char *spec)
 	size_t i = 0;
 
 	for (; i < LISTS_MAX && opened[i].table != NULL; i++) {
-		if (strcmp(opened[i].spec, spec) == 0)
-			return opened[i].table;
+		if (strcmp(opened[i].spec, spec) != 0)
+			continue;
+		table_refresh(opened[i].table); /* a kept filter lives long */
+		return opened[i].table;
 	}
 	if (i == LISTS_MAX)
 		return NULL;
