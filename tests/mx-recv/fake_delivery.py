@@ -166,6 +166,6 @@ def serve(conn):
 
 s = socket.socket(socket.AF_UNIX)
 s.bind(path)
-s.listen(20)
+s.listen(1000)
 while True:
     threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
