@@ -1,20 +1,7 @@
 /*
  * fuzz_smtp_command.c - a whole session of mx-recv on hostile input; the
  * delivery side says yes to everything.
- * uses: cmd/mx-recv/cmd_auth.c
- * uses: cmd/mx-recv/cmd_data.c
- * uses: cmd/mx-recv/cmd_hello.c
- * uses: cmd/mx-recv/cmd_mail.c
- * uses: cmd/mx-recv/cmd_simple.c
- * uses: cmd/mx-recv/conf.c
- * uses: cmd/mx-recv/dns_link.c
- * uses: cmd/mx-recv/link.c
- * uses: cmd/mx-recv/policy.c
- * uses: cmd/mx-recv/queue_id.c
- * uses: cmd/mx-recv/received.c
- * uses: cmd/mx-recv/restrict.c
- * uses: cmd/mx-recv/restrict_rows.c
- * uses: cmd/mx-recv/session.c
+ * uses: cmd/mx-recv/[!m]*.c cmd/mx-recv/mi*.c
  */
 #include "log.h"
 #include "mem.h"
@@ -109,6 +96,24 @@ server_connect(struct server *s, int endpoint, deadline_t d, struct err *e)
 	return sv[0];
 }
 
+/* Whatever a session may meet, on. */
+static const char *const overrides[] = {
+	"smtpd_sasl_auth_enable=yes",
+	"smtpd_peername_lookup=no",
+	"smtpd_authorized_xclient_hosts=192.0.2.1",
+	"smtpd_authorized_xforward_hosts=192.0.2.1",
+	"always_add_missing_headers=yes",
+	"smtpd_sender_restrictions=check_sender_access inline:{ {h=HOLD} "
+	"{p=PREPEND A: b} {d=DISCARD} {r=REDIRECT a@b.c} {i=DEFER_IF_PERMIT} "
+	"{l=reject_non_fqdn_recipient} {e=521 5.3.0 x} }",
+	"smtpd_helo_restrictions=reject_invalid_helo_hostname, "
+	"warn_if_reject reject_non_fqdn_helo_hostname",
+	"smtpd_recipient_restrictions=reject_non_fqdn_sender, "
+	"reject_non_fqdn_recipient, reject_unauth_pipelining",
+	"smtpd_end_of_data_restrictions=reject_multi_recipient_bounce",
+	"mynetworks=192.0.2.0/24",
+};
+
 static void
 start(void)
 {
@@ -121,7 +126,8 @@ start(void)
 	log_to_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
 	strs_add(&prog.overrides, "smtpd_error_sleep_time=0");
 	strs_add(&prog.overrides, "smtpd_timeout=5");
-	strs_add(&prog.overrides, "smtpd_sasl_auth_enable=yes");
+	for (size_t i = 0; i < ARRAY_LEN(overrides); i++)
+		strs_add(&prog.overrides, overrides[i]);
 	if (conf_load(NULL, &e) != 0)
 		abort();
 }
@@ -129,13 +135,21 @@ start(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct server_conn c = { .mode = &conf_modes[0], .port = 1 };
+	struct server_conn c = { .mode = &conf_modes[0],
+				 .port = 1,
+				 .has_peer = true,
+				 .addr = "192.0.2.1" };
 	static bool started;
 	int sv[2];
 
 	if (!started)
 		start();
 	started = true;
+	/* The last byte chooses: LMTP, reinjection, or SMTP. */
+	if (size > 0 && data[size - 1] == 'L')
+		c.mode = &conf_modes[3];
+	else if (size > 0 && data[size - 1] == 'R')
+		c.mode = &conf_modes[4];
 	if (size > 100000 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) != 0)
 		return 0;
