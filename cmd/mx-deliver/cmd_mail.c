@@ -9,6 +9,7 @@
 #include "log.h"
 #include "mem.h"
 #include "num.h"
+#include "queue.h"
 #include "session.h"
 #include "site.h"
 #include "status.h"
@@ -80,6 +81,9 @@ mail_param(struct session *x, struct span name, struct span value)
 		    size > (uint64_t)conf.message_size_limit)
 			return reply_make(552, "5.3.4",
 					  "Message size exceeds fixed limit");
+		if (!queue_room(size))
+			return reply_make(452, "4.3.1",
+					  "Insufficient system storage");
 	} else if (span_iis(name, "BODY") && span_iis(value, "8BITMIME")) {
 		t->flags |= QUEUEFILE_8BIT;
 	} else if (span_iis(name, "BODY") && span_iis(value, "7BIT")) {
@@ -140,6 +144,8 @@ cmd_mail(struct session *x, struct span arg)
 	if (take_path(arg, "FROM:", true, wants_utf8(arg), &addr, &params,
 		      &e) != 0)
 		return reply_make(501, "5.1.7", "%s", e.text);
+	if (!queue_room(0))
+		r = reply_make(452, "4.3.1", "Insufficient system storage");
 	while (r.code == 0 && next_param(&params, &name, &value))
 		r = mail_param(x, name, value);
 	if (r.code != 0) {

@@ -23,7 +23,7 @@ struct queue_conf {
 	int64_t process_limit, concurrency_limit, recipient_limit;
 	int64_t initial_concurrency, cohort_limit, rate_delay;
 	char *positive_feedback, *negative_feedback;
-	int64_t bounce_size_limit;
+	int64_t bounce_size_limit, minfree;
 	bool soft_bounce;
 	char *double_bounce_sender, *bounce_notice_recipient;
 	char *copy_recipient, *delay_copy_recipient;
@@ -142,6 +142,9 @@ int queue_flush(const char *what); /* "": all */
 int queue_hold(const char *id, bool hold);
 int queue_requeue(const char *id);
 int queue_delete(const char *id);
+/* Is there room for a message of that size (0: unknown), as queue_minfree asks?
+ */
+bool queue_room(uint64_t size);
 /* The queue as it is, for whoever only looks; ST_NOINPUT: there is none. */
 int queue_open_dir(struct err *e) MX_MUST_CHECK;
 /* queue_why.c: --why */

@@ -44,6 +44,8 @@ static const struct param rows[] = {
 	    1, 1000, NULL, "recipients in one session"),
 	ROW(SIZE, bounce_size_limit, "bounce_size_limit", "50000", 1, INT64_MAX,
 	    NULL, "larger messages are returned as headers only"),
+	ROW(SIZE, minfree, "queue_minfree", "0", 0, INT64_MAX, NULL,
+	    "no mail is taken with less room in the queue's file system"),
 	ROW(BOOL, soft_bounce, "soft_bounce", "no", 0, 0, NULL,
 	    "failures for good are tried again instead"),
 	ROW(STR, double_bounce_sender, "double_bounce_sender", "double-bounce",

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +33,24 @@ queue_open_dir(struct err *e)
 		r = err_sys(e, "%s", path);
 	free(path);
 	return r != 0 ? -1 : queuefile_dir(site.queue_directory, e);
+}
+
+#define ROOM_ASKED (1 << 20) /* smaller messages are tried without asking */
+
+/* Postfix: one and a half times the message, and queue_minfree.  What cannot
+ * be found out is found out by writing. */
+bool
+queue_room(uint64_t size)
+{
+	struct statvfs v;
+	uint64_t room;
+
+	if (queue_conf.minfree <= 0 && size < ROOM_ASKED)
+		return true;
+	if (statvfs(site.queue_directory, &v) != 0)
+		return true;
+	room = (uint64_t)v.f_bavail * v.f_frsize;
+	return room > (uint64_t)queue_conf.minfree && room / 3 * 2 > size;
 }
 
 /* The last words about a recipient. */

@@ -106,3 +106,14 @@ PY
   mx-deliver --flush; run_queue
   [ "$(queued)" -eq 0 ]; [ "$(count vm/joe/new)" -eq 1 ]
 }
+
+@test "queue_minfree: no room, no mail; none is lost" {
+  said() { printf 'EHLO x\r\nMAIL FROM:<joe@virt.example>%s\r\nQUIT\r\n' "$1" | mx-deliver --lmtp; }
+  said "" | grep -q '^250 2.1.0'
+  conf 'queue_minfree = 1000000000000000'
+  said "" | grep -q '^452 4.3.1 Insufficient system storage'
+  run submit joe@virt.example b@remote.example
+  conf 'queue_minfree = 1' 'message_size_limit = 0'
+  said "" | grep -q '^250 2.1.0'
+  said " SIZE=900000000000000" | grep -q '^452 4.3.1'
+}
