@@ -82,3 +82,20 @@ R
   run -0 mx-filter sieve --actions --script "$T/out.sieve" < "$T/m"
   [[ $output == $'redirect\tother@example.org\tcopy\nfileinto\tacme\tcreate' ]]
 }
+
+@test "without RCFILE: the user's own file, if nobody else may write it" {
+  need_root
+  user=pm$$
+  useradd -M -d "$T/home" -s /bin/sh "$user" || skip "useradd does not work here"
+  chmod 755 "$T"; mkdir "$T/home"
+  printf 'Subject: x\n\nb\n' > "$T/m"; cp "$(command -v mx-filter)" "$T/mx-filter"
+  printf 'DEFAULT=Maildir/\n:0\n* ^Subject: y\nother\n' > "$T/home/.procmailrc"
+  chown -R "$user:" "$T/home"
+  as() { setpriv --reuid "$user" --regid "$user" --clear-groups "$T/mx-filter" procmail < "$T/m"; }
+  run as; first=$status
+  chmod 666 "$T/home/.procmailrc"
+  run as; second=$status
+  n=$(find "$T/home/Maildir/new" -type f | wc -l)
+  userdel -f "$user"
+  [ "$first" -eq 0 ] && [ "$second" -eq 75 ] && [ "$n" -eq 1 ]
+}
