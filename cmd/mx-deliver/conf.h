@@ -43,6 +43,7 @@ struct conf {
 	struct strs propagate_extensions, header_rewrite_clients;
 	bool append_at_myorigin, append_dot_mydomain;
 	char *content_filter;
+	struct strs sieve_before, sieve_after;
 	char *quota_rule, *quota_exceeded_message;
 	bool quota_full_tempfail;
 	int64_t quota_grace;

@@ -109,7 +109,7 @@ local_finish(struct local *l, struct outcome *out)
 	struct err e = ERR_INIT;
 	int r = 0;
 
-	if (l->script) {
+	if (l->script || (l->dest->user != NULL && sieve_for_all())) {
 		r = deposit_flush(l->out, &e);
 		if (r == 0)
 			r = sieve_run(l, &v, &e);

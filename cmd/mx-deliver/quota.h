@@ -21,12 +21,13 @@ bool quota_rule(struct quota *q, struct span rule) MX_MUST_CHECK;
 /* In the Maildir `root`: may `copies` messages of `size` bytes come in?  Makes
  * maildirsize where a limit is set.  -1: 5.2.2, or 4.2.2 with
  * quota_full_tempfail. */
-int quota_check(int root, const struct quota *q, uint64_t size, size_t copies,
-		struct err *e) MX_MUST_CHECK;
+int quota_check(int root, const struct quota *limits, uint64_t size,
+		size_t copies, struct err *e) MX_MUST_CHECK;
 /* They came.  Returns the percentage of quota_warning that was passed by it,
  * or 0. */
-int quota_added(int root, const struct quota *q, uint64_t size, size_t copies);
+int quota_added(int root, const struct quota *limits, uint64_t size,
+		size_t copies);
 /* Tells the user so, in the inbox; a failure is logged. */
-void quota_warn(int root, const char *user, int percent);
+void quota_warn(int root, const char *user, int passed);
 
 #endif

@@ -16,7 +16,9 @@
 #include "num.h"
 #include "senders.h"
 #include "status.h"
+#include "users.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +43,9 @@ verdict_free(struct verdict *v)
 	v->copies = NULL;
 	v->nmails = v->ncopies = 0;
 	strs_free(&v->marks);
-	if (v->fd >= 0)
-		close(v->fd);
+	for (size_t i = 0; i < v->nfds; i++)
+		close(v->fds[i]);
+	v->nfds = 0;
 	v->fd = -1;
 	free(v->reject);
 	free(v->queued);
@@ -134,11 +137,13 @@ places_of(struct verdict *v, const struct piece *text)
 	if (!text->set)
 		return &v->places;
 	for (size_t i = 0; i < v->ncopies; i++)
-		if (v->copies[i].text.at == text->at)
+		if (v->copies[i].text.at == text->at &&
+		    v->copies[i].text.fd == v->fd)
 			return &v->copies[i].places;
 	v->copies = mem_grow(v->copies, &v->copies_cap, v->ncopies + 1,
 			     sizeof(*v->copies));
 	v->copies[v->ncopies] = (struct sieve_copy){ .text = *text };
+	v->copies[v->ncopies].text.fd = v->fd;
 	return &v->copies[v->ncopies++].places;
 }
 
@@ -170,6 +175,7 @@ add_mail(struct verdict *v, const struct action *a, bool own)
 	*m = (struct sieve_mail){ .to = mem_spandup(a->arg),
 				  .own = own,
 				  .text = a->text };
+	m->text.fd = v->fd;
 	if (a->from.p != NULL)
 		m->from = mem_spandup(a->from);
 }
@@ -252,10 +258,11 @@ sieve_actions(struct span lines, struct verdict *v)
 }
 
 static void
-implicit_keep(struct verdict *v, const struct local *l, const char *why)
+implicit_keep(struct verdict *v, const struct local *l, const char *script,
+	      const char *why)
 {
-	log_warn("%s: sieve: %s: %s: kept in the inbox", l->facts->id,
-		 l->dest->sieve, why);
+	log_warn("%s: sieve: %s: %s: kept in the inbox", l->facts->id, script,
+		 why);
 	places_add(&v->places, SPAN(""), NULL, false, false);
 }
 
@@ -285,7 +292,7 @@ queue_mail(struct local *l, struct verdict *v, const struct sieve_mail *m,
 		buf_addc(&head, '\n');
 	}
 	r = deliver_queue_copy(&w, &env, buf_span(&head),
-			       m->text.set ? v->fd : l->out->fd,
+			       m->text.set ? m->text.fd : l->out->fd,
 			       m->text.set ? m->text.at : 0,
 			       m->text.set ? m->text.size : l->out->size, e);
 	if (r == 0) {
@@ -318,7 +325,8 @@ say_where(struct verdict *v)
 }
 
 static int
-run_script(struct local *l, struct pipeline_result *res, struct err *e)
+run_script(struct local *l, const char *script, struct pipeline_result *res,
+	   struct err *e)
 {
 	struct strs argv = STRS_INIT;
 	struct pipeline p = { .argv = &argv, .n = 1, .limit_ms = SIEVE_MS };
@@ -329,7 +337,7 @@ run_script(struct local *l, struct pipeline_result *res, struct err *e)
 	strs_add(&argv, "--actions");
 	command_env(&p.env, l->dest, l->facts);
 	/* not an option: the filter is kept for all scripts of its uid */
-	strs_addf(&p.env, "MX_SIEVE_SCRIPT=%s", l->dest->sieve);
+	strs_addf(&p.env, "MX_SIEVE_SCRIPT=%s", script);
 	strs_add(&p.env, "MX_ACTIONS=3");
 	if (lseek(l->out->fd, 0, SEEK_SET) != 0)
 		err_sys(e, "rewinding the message");
@@ -342,64 +350,155 @@ run_script(struct local *l, struct pipeline_result *res, struct err *e)
 
 /* Pieces are inside of what was written: nothing else is believed. */
 static bool
-pieces_ok(const struct verdict *v)
+piece_ok(const struct piece *p)
 {
 	struct stat st = { .st_size = 0 };
+
+	if (!p->set)
+		return true;
+	return p->fd >= 0 && fstat(p->fd, &st) == 0 &&
+	       p->at <= (uint64_t)st.st_size &&
+	       p->size <= (uint64_t)st.st_size - p->at;
+}
+
+static bool
+pieces_ok(const struct verdict *v)
+{
 	bool ok = true;
 
-	if (v->fd >= 0 && fstat(v->fd, &st) != 0)
-		return false;
-	for (size_t i = 0; i < v->nmails; i++) {
-		const struct piece *p = &v->mails[i].text;
-		ok &= !p->set || (p->at <= (uint64_t)st.st_size &&
-				  p->size <= (uint64_t)st.st_size - p->at);
-	}
-	for (size_t i = 0; i < v->ncopies; i++) {
-		const struct piece *p = &v->copies[i].text;
-		ok &= p->at <= (uint64_t)st.st_size &&
-		      p->size <= (uint64_t)st.st_size - p->at;
-	}
+	for (size_t i = 0; i < v->nmails; i++)
+		ok &= piece_ok(&v->mails[i].text);
+	for (size_t i = 0; i < v->ncopies; i++)
+		ok &= piece_ok(&v->copies[i].text);
 	return ok;
 }
 
-int
-sieve_run(struct local *l, struct verdict *v, struct err *e)
+bool
+sieve_for_all(void)
+{
+	return conf.sieve_before.n + conf.sieve_after.n > 0;
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int
+is_script(const struct dirent *d)
+{
+	return d->d_name[0] != '.' &&
+	       span_ends(span_of(d->d_name), SPAN(".sieve"));
+}
+
+/* A script, or all *.sieve of a folder; what is not there does not count. */
+static void
+add_scripts(struct strs *out, const struct strs *list, const struct local *l)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		struct buf b = BUF_INIT;
+		struct dirent **v = NULL;
+		struct stat st;
+		int n = 0;
+
+		if (users_expand(&b, list->v[i], l->dest->user,
+				 l->dest->home) &&
+		    stat(buf_str(&b), &st) == 0) {
+			if (S_ISDIR(st.st_mode))
+				n = scandir(buf_str(&b), &v, is_script,
+					    by_name);
+			else
+				strs_add(out, buf_str(&b));
+		}
+		for (int k = 0; k < n; k++) {
+			strs_addf(out, "%s/%s", buf_str(&b), v[k]->d_name);
+			free(v[k]);
+		}
+		free(v);
+		buf_free(&b);
+	}
+}
+
+/* The keep of a script is the next one's to decide (Pigeonhole, multiscript).
+ * False: there is none. */
+static bool
+take_keep(struct verdict *v)
+{
+	for (size_t i = 0; i < v->places.n; i++) {
+		struct place p = v->places.v[i];
+
+		if (p.folder[0] != '\0')
+			continue;
+		free(p.folder);
+		free(p.flags);
+		strs_free(&p.keywords);
+		v->places.v[i] = v->places.v[--v->places.n];
+		return true;
+	}
+	return false;
+}
+
+static void
+run_one(struct local *l, const char *script, struct verdict *v, struct err *e)
 {
 	struct pipeline_result res = { .bad = -1, .fd_out = -1 };
 	struct buf line = BUF_INIT;
-	int r = 0;
 
-	if (run_script(l, &res, e) != 0) {
-		implicit_keep(v, l, e->text);
+	v->fd = -1;
+	if (run_script(l, script, &res, e) != 0) {
+		implicit_keep(v, l, script, e->text);
 	} else if (res.bad >= 0) {
 		escape_line(&line, span_trim(buf_span(&res.errs)), 200);
-		implicit_keep(v, l,
+		implicit_keep(v, l, script,
 			      line.n > 0 ? buf_str(&line)
 					 : status_words(res.status));
 	} else {
-		v->fd = res.fd_out;
+		v->fd = v->fds[v->nfds++] = res.fd_out;
 		res.fd_out = -1;
 		sieve_actions(buf_span(&res.actions), v);
 		if (!pieces_ok(v)) {
 			verdict_free(v);
-			implicit_keep(v, l, "its answer makes no sense");
+			implicit_keep(v, l, script,
+				      "its answer makes no sense");
 		}
 	}
-	for (size_t i = 0; r == 0 && i < v->nmails; i++)
-		r = queue_mail(l, v, &v->mails[i], e);
-	if (r == 0)
-		say_where(v);
 	buf_free(&line);
 	buf_free(&res.actions);
 	buf_free(&res.errs);
 	if (res.fd_out >= 0)
 		close(res.fd_out);
+}
+
+int
+sieve_run(struct local *l, struct verdict *v, struct err *e)
+{
+	struct strs scripts = STRS_INIT;
+	int r = 0;
+
+	add_scripts(&scripts, &conf.sieve_before, l);
+	if (l->script)
+		strs_add(&scripts, l->dest->sieve);
+	add_scripts(&scripts, &conf.sieve_after, l);
+	for (size_t i = 0; i < scripts.n && v->nfds < SIEVE_SCRIPTS_MAX; i++) {
+		run_one(l, scripts.v[i], v, e);
+		if (v->reject != NULL || i + 1 == scripts.n ||
+		    v->nfds == SIEVE_SCRIPTS_MAX || !take_keep(v))
+			break;
+	}
+	if (scripts.n == 0)
+		places_add(&v->places, SPAN(""), NULL, false, false);
+	for (size_t i = 0; r == 0 && i < v->nmails; i++)
+		r = queue_mail(l, v, &v->mails[i], e);
+	if (r == 0)
+		say_where(v);
+	strs_free(&scripts);
 	return r;
 }
 
 /* One copy, into its folders. */
 static int
-store_copy(const struct sieve_copy *c, int fd, struct local *l, struct err *e)
+store_copy(const struct sieve_copy *c, struct local *l, struct err *e)
 {
 	uint64_t at = c->text.at, left = c->text.size;
 	struct deposit *out;
@@ -411,7 +510,7 @@ store_copy(const struct sieve_copy *c, int fd, struct local *l, struct err *e)
 		return -1;
 	for (r = 0; r == 0 && left > 0;) {
 		size_t want = left < sizeof(b) ? (size_t)left : sizeof(b);
-		ssize_t got = pread(fd, b, want, (off_t)at);
+		ssize_t got = pread(c->text.fd, b, want, (off_t)at);
 		if (got <= 0)
 			r = err_set(e, ST_TEMPFAIL,
 				    "the edited message cannot be read");
@@ -432,7 +531,7 @@ verdict_copies(struct verdict *v, struct local *l, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < v->ncopies; i++)
-		r = store_copy(&v->copies[i], v->fd, l, e);
+		r = store_copy(&v->copies[i], l, e);
 	return r;
 }
 

@@ -8,11 +8,15 @@
 #include "hand.h"
 #include "local.h"
 
+/* sieve_before, the user's, sieve_after: so many scripts at most. */
+#define SIEVE_SCRIPTS_MAX 32
+
 /* A piece of what the interpreter wrote: a message that is not the one that
  * came (edited, or made by the script). */
 struct piece {
 	bool set;
 	uint64_t at, size;
+	int fd; /* the verdict's */
 };
 /* A message for somebody else: redirect, vacation, notify. */
 struct sieve_mail {
@@ -35,8 +39,10 @@ struct verdict {
 	struct sieve_copy *copies;
 	size_t ncopies, copies_cap;
 	struct strs marks; /* for mx-filter remember, after the delivery */
-	int fd;            /* what the pieces are pieces of, or -1 */
-	char *reject;      /* text for the sender */
+	int fd; /* what the pieces of this script are pieces of, or -1 */
+	int fds[SIEVE_SCRIPTS_MAX]; /* of all */
+	size_t nfds;
+	char *reject; /* text for the sender */
 	bool redirected;
 	struct queuefile_writer *queued; /* mails, to be taken back */
 	size_t nqueued, cap;
@@ -57,7 +63,10 @@ int verdict_copies(struct verdict *v, struct local *l,
  * written; a failure of that is logged. */
 void verdict_done(struct verdict *v, struct local *l);
 
-/* Runs the script on the message that l has written.  0: v says what to do,
+/* Are there scripts for all users? */
+bool sieve_for_all(void);
+/* Runs the scripts on the message that l has written, each while the one
+ * before it keeps the message.  0: v says what to do,
  * redirects are in the queue.  -1: temporary. */
 int sieve_run(struct local *l, struct verdict *v, struct err *e) MX_MUST_CHECK;
 /* The action lines of mx-filter(1) alone; for tests and fuzzing.  Unknown

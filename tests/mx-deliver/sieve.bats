@@ -198,6 +198,34 @@ EOF
   [ "$(count vm/joe/new)" -eq 1 ]
 }
 
+@test "sieve_before, the user's, sieve_after: each while the one before it keeps" {
+  mkdir "$T/global"
+  conf "sieve_before = $T/before.sieve $T/missing.sieve $T/global" "sieve_after = $T/after.sieve"
+  s() { printf "echo '%s' >> $T/order; printf '%s'\n" "$1" "$2" > "$T/$1.sieve"; }
+  touch "$T/order"; chmod 666 "$T/order"
+  s before 'fileinto\tCopies\tcopy\nkeep\n'; s global/20 'keep\n'; s global/10 'keep\n'; echo 'exit 1' > "$T/global/no"
+  s joe 'fileinto\tMine\nkeep\n'; s after 'fileinto\tLast\n'
+  [[ $(send) == *delivered* ]]
+  [ "$(tr '\n' ' ' < "$T/order")" = 'before global/10 global/20 joe after ' ]
+  [ "$(count vm/joe/.Copies/new)" -eq 1 ] && [ "$(count vm/joe/.Mine/new)" -eq 1 ] && [ "$(count vm/joe/.Last/new)" -eq 1 ]
+  [ "$(count vm/joe/new)" -eq 0 ]
+  # the user takes the keep away: nothing runs behind it
+  : > "$T/order"; s joe 'discard\n'
+  [[ $(send) == 250* ]]
+  [ "$(tr '\n' ' ' < "$T/order")" = 'before global/10 global/20 joe ' ]
+  # no script of the user's; one that fails keeps, and the next one decides
+  rm "$T/joe.sieve"; echo 'exit 65' > "$T/before.sieve"
+  [[ $(send) == *delivered* ]]
+  [ "$(count vm/joe/.Last/new)" -eq 2 ]
+  # a junk folder for all, as a published set-up has it
+  s before 'fileinto\tJunk\tcreate\n'; : > "$T/order"
+  [[ $(send) == *delivered* ]]
+  [ "$(count vm/joe/.Junk/new)" -eq 1 ]
+  [ "$(cat "$T/order")" = before ]
+  s before 'reject\tno\n'
+  [[ $(send) == 550* ]]
+}
+
 @test "leftovers of a crash in tmp/ are swept after 36 hours" {
   mkdir -p "$T"/vm/joe/{cur,new,tmp}
   touch -d '40 hours ago' "$T/vm/joe/tmp/old"; touch "$T/vm/joe/tmp/young"
