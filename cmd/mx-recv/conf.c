@@ -30,6 +30,10 @@ const size_t conf_nmodes = ARRAY_LEN(conf_modes);
 		  WORDS, MEANING)
 
 static const struct param rows[] = {
+	P(STR, content_filter, "content_filter", "", 0, 0, NULL,
+	  "TRANSPORT:NEXTHOP that all mail goes to first; empty on the "
+	  "listener "
+	  "where it comes back"),
 	P(STR, delivery, "delivery", "unix:$run_directory/deliver", 0, 0, NULL,
 	  "who takes the mail: unix:, inet: or exec:, ESMTP or LMTP"),
 	P(STR, auth_socket, "auth_socket", "unix:$run_directory/auth", 0, 0,

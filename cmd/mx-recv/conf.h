@@ -30,7 +30,7 @@ enum stage {
 };
 
 struct conf_params {
-	char *delivery, *auth_socket, *banner;
+	char *content_filter, *delivery, *auth_socket, *banner;
 	struct strs mydestination, relay_domains;
 	struct strs virtual_alias_domains, virtual_alias_maps;
 	struct strs virtual_mailbox_domains, virtual_mailbox_maps;

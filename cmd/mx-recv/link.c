@@ -473,8 +473,11 @@ link_actions(struct session *s, struct reply *r)
 		buf_adds(&b, " LATE");
 	if (a->redirect != NULL)
 		add_action(&b, "REDIRECT", a->redirect);
+	/* postconf(5): an access table's FILTER goes before content_filter */
 	if (a->filter != NULL)
 		add_action(&b, "FILTER", a->filter);
+	else if (s->conf->p.content_filter[0] != '\0')
+		add_action(&b, "FILTER", s->conf->p.content_filter);
 	for (size_t i = 0; i < a->bcc.n; i++)
 		add_action(&b, "BCC", a->bcc.v[i]);
 	if (b.n > 0 && explain_on)
