@@ -73,11 +73,11 @@ broken() {
 }
 
 @test "Postfix's names that mx lacks: a warning that says what to do" {
-  check 'compatibility_level = 3.6\nbiff = no\npostscreen_greet_action = enforce\nsmtpd_tls_wrappermode = yes'
+  check 'compatibility_level = 3.6\nbiff = no\npostscreen_greet_action = enforce\nqmgr_message_active_limit = 1'
   [ "$status" -eq 0 ]
   [[ $output == *"mx.conf:1: warning: compatibility_level: "*"remove it"* ]]
   [[ $output == *"mx.conf:3: warning: postscreen_greet_action: "*"mx-filter policy"* ]]
-  [[ $output == *"mx.conf:4: warning: smtpd_tls_wrappermode: "*"--mode submissions"* ]]
+  [[ $output == *"mx.conf:4: warning: qmgr_message_active_limit: "*"--queue-run"* ]]
 }
 
 @test "Debian's main.cf for Postfix passes with warnings alone" {
