@@ -73,10 +73,10 @@ broken() {
 }
 
 @test "Postfix's names that mx lacks: a warning that says what to do" {
-  check 'compatibility_level = 3.6\nbiff = no\npostscreen_greet_action = enforce\nqmgr_message_active_limit = 1'
+  check 'compatibility_level = 3.6\nbiff = no\ntlsproxy_watchdog_timeout = 1\nqmgr_message_active_limit = 1'
   [ "$status" -eq 0 ]
   [[ $output == *"mx.conf:1: warning: compatibility_level: "*"remove it"* ]]
-  [[ $output == *"mx.conf:3: warning: postscreen_greet_action: "*"mx-filter policy"* ]]
+  [[ $output == *"mx.conf:3: warning: tlsproxy_watchdog_timeout: "*"speak TLS themselves"* ]]
   [[ $output == *"mx.conf:4: warning: qmgr_message_active_limit: "*"--queue-run"* ]]
 }
 
