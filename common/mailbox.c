@@ -4,6 +4,7 @@
  * Layer: mail.
  */
 #include "log.h"
+#include "mailbox_cache.h"
 #include "mailbox_index.h"
 #include "mailbox_name.h"
 #include "mem.h"
@@ -312,6 +313,7 @@ mailbox_select(int root, const char *name, bool readonly,
 	mb->dirs[0].unsure = mb->dirs[1].unsure = true;
 	mb->watch = -1;
 	mb->index.fd = -1;
+	mb->cache.fd = -1;
 	mb->kw_ino = UINT64_MAX;
 	uidlist_init(&mb->ul);
 	/* watched first, looked at then: nothing falls between */
@@ -330,7 +332,11 @@ mailbox_close(struct mailbox *mb)
 {
 	if (mb == NULL)
 		return;
+	mailbox_cache_close(mb);
 	mailbox_index_close(mb);
+	for (size_t i = 0; i < MAILBOX_AHEAD; i++)
+		if (mb->ahead[i].uid != 0)
+			close(mb->ahead[i].fd);
 	for (size_t i = 0; i < mb->n; i++)
 		message_free(&mb->v[i]);
 	free(mb->v);

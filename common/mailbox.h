@@ -15,6 +15,9 @@
 
 #include <time.h>
 
+#define MAILBOX_CACHED 2 /* kinds of mailbox_cache.h */
+#define MAILBOX_AHEAD 64 /* files opened before they are read */
+
 struct message {
 	uint32_t uid;
 	bool in_new;   /* the file lies in new/ */
@@ -25,13 +28,14 @@ struct message {
 	bool marked;   /* in mailbox.changed */
 	bool noted;    /* the index has it */
 	maildir_flags flags;
-	maildir_flags told; /* flags as last told to the client */
-	uint64_t modseq;    /* RFC 7162 */
-	uint64_t size;      /* of the file, or MAILDIR_NO_SIZE */
-	uint64_t vsize;     /* with CRLF, or MAILDIR_NO_SIZE */
-	int64_t mtime;      /* INT64_MIN: not asked yet */
-	char *file;         /* name with flags, in new/ or cur/ */
-	uint32_t base_n;    /* bytes of it before ":2," */
+	maildir_flags told;              /* flags as last told to the client */
+	uint64_t modseq;                 /* RFC 7162 */
+	uint64_t size;                   /* of the file, or MAILDIR_NO_SIZE */
+	uint64_t vsize;                  /* with CRLF, or MAILDIR_NO_SIZE */
+	int64_t mtime;                   /* INT64_MIN: not asked yet */
+	char *file;                      /* name with flags, in new/ or cur/ */
+	uint32_t base_n;                 /* bytes of it before ":2," */
+	uint32_t cached[MAILBOX_CACHED]; /* places in mx-cache, or 0 */
 };
 
 /* RFC 7162 3.2: a message that is no more, and since when. */
@@ -51,6 +55,16 @@ struct mailbox_index {
 	bool dirs_known;
 	int64_t dir_ns[2];
 	struct uidlist_file list;
+};
+
+/* mx-cache; see mailbox_cache.h. */
+struct mailbox_cache {
+	int fd;
+	bool loaded;
+	char *map;
+	size_t map_n;
+	uint64_t seen; /* records looked at, in bytes */
+	struct buf pending;
 };
 
 struct dir_state { /* of new/ or cur/ */
@@ -78,6 +92,11 @@ struct mailbox {
 	uint32_t *changed;
 	size_t changed_n, changed_cap;
 	struct mailbox_index index;
+	struct mailbox_cache cache;
+	struct {
+		uint32_t uid; /* 0: none */
+		int fd;
+	} ahead[MAILBOX_AHEAD];
 	uint64_t modseq;           /* the greatest given */
 	uint64_t vanished_since;   /* `vanished` is whole from then on */
 	struct vanished *vanished; /* in order of modseq */
@@ -118,6 +137,8 @@ size_t mailbox_unseen(const struct mailbox *mb);
 /* Opens the message's file for reading, wherever it was renamed to; -1 with
  * errno ENOENT when it is gone. */
 int mailbox_open_message(struct mailbox *mb, struct message *m);
+/* It will be opened soon: its first bytes are read in the background. */
+void mailbox_read_ahead(struct mailbox *mb, struct message *m);
 /* Size and time of the file, asked when not known from its name. */
 int mailbox_stat_message(struct mailbox *mb, struct message *m,
 			 struct err *e) MX_MUST_CHECK;

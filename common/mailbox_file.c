@@ -18,6 +18,7 @@
 
 #define TRIES 5
 #define LOCK_MS 30000
+#define AHEAD_BYTES 65536
 
 struct search {
 	struct mailbox *mb;
@@ -73,11 +74,39 @@ mailbox_path(struct buf *b, const struct message *m)
 	buf_addf(b, "%s/%s", m->in_new ? "new" : "cur", m->file);
 }
 
+void
+mailbox_read_ahead(struct mailbox *mb, struct message *m)
+{
+	size_t at = m->uid % MAILBOX_AHEAD;
+	struct buf path = BUF_INIT;
+	int fd;
+
+	if (mb->ahead[at].uid == m->uid || m->gone)
+		return;
+	mailbox_path(&path, m);
+	fd = openat(mb->fd, buf_str(&path),
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	buf_free(&path);
+	if (fd < 0)
+		return;
+	(void)posix_fadvise(fd, 0, AHEAD_BYTES, POSIX_FADV_WILLNEED);
+	if (mb->ahead[at].uid != 0)
+		close(mb->ahead[at].fd);
+	mb->ahead[at].uid = m->uid;
+	mb->ahead[at].fd = fd;
+}
+
 int
 mailbox_open_message(struct mailbox *mb, struct message *m)
 {
 	struct buf path = BUF_INIT;
+	size_t ahead = m->uid % MAILBOX_AHEAD;
 	int fd = -1, saved = ENOENT;
+
+	if (mb->ahead[ahead].uid == m->uid && !m->gone) {
+		mb->ahead[ahead].uid = 0;
+		return mb->ahead[ahead].fd;
+	}
 
 	for (int i = 0; !m->gone && i < TRIES; i++) {
 		buf_clear(&path);

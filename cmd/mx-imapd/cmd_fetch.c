@@ -101,6 +101,52 @@ put_more(struct stream *st, const struct item *it, const struct message *m,
 	buf_free(&b);
 }
 
+/* From the cache; made, and kept there, otherwise. */
+static void
+put_cached(struct session *s, struct message *m, enum mailbox_cache_kind kind,
+	   struct loaded *l)
+{
+	struct span have = mailbox_cache_get(s->mb, m, kind);
+	struct stream made = { .fd_out = -1, .out_limit = SIZE_MAX };
+
+	if (have.p == NULL) {
+		if (kind == MAILBOX_CACHE_ENVELOPE)
+			put_envelope(&made, l->header);
+		else
+			put_structure(&made, loaded_mime(l), true);
+		have = buf_span(&made.out);
+		mailbox_cache_put(s->mb, m, kind, have);
+	}
+	stream_write(s->st, have.p, have.n);
+	buf_free(&made.out);
+}
+
+static bool
+is_cached(struct session *s, const struct item *it, const struct message *m)
+{
+	if (it->kind == ITEM_ENVELOPE)
+		return mailbox_cache_get(s->mb, m, MAILBOX_CACHE_ENVELOPE).p !=
+		       NULL;
+	return it->kind == ITEM_STRUCTURE &&
+	       mailbox_cache_get(s->mb, m, MAILBOX_CACHE_STRUCTURE).p != NULL;
+}
+
+static unsigned
+needs_of(struct session *s, const struct fetch *f, const struct message *m)
+{
+	unsigned needs = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct item *it = &f->v[i];
+
+		if (it->kind == ITEM_SIZE && m->vsize == MAILDIR_NO_SIZE)
+			needs |= NEEDS_WHOLE;
+		else if (!is_cached(s, it, m))
+			needs |= it->needs;
+	}
+	return needs;
+}
+
 static void
 put_item(struct session *s, const struct item *it, struct message *m,
 	 struct loaded *l)
@@ -125,7 +171,7 @@ put_item(struct session *s, const struct item *it, struct message *m,
 		break;
 	case ITEM_ENVELOPE:
 		stream_puts(st, "ENVELOPE ");
-		put_envelope(st, l->header);
+		put_cached(s, m, MAILBOX_CACHE_ENVELOPE, l);
 		break;
 	case ITEM_BODY:
 		stream_puts(st, "BODY ");
@@ -133,7 +179,7 @@ put_item(struct session *s, const struct item *it, struct message *m,
 		break;
 	case ITEM_STRUCTURE:
 		stream_puts(st, "BODYSTRUCTURE ");
-		put_structure(st, loaded_mime(l), true);
+		put_cached(s, m, MAILBOX_CACHE_STRUCTURE, l);
 		break;
 	case ITEM_SECTION:
 		put_section(st, it, l);
@@ -150,12 +196,9 @@ static int
 prepare(struct session *s, struct fetch *f, struct message *m, struct loaded *l,
 	bool *seen_r)
 {
-	unsigned needs = f->needs;
+	unsigned needs = needs_of(s, f, m);
 	int r = 0;
 
-	for (size_t i = 0; i < f->n; i++)
-		if (f->v[i].kind == ITEM_SIZE && m->vsize == MAILDIR_NO_SIZE)
-			needs |= NEEDS_WHOLE;
 	if (needs & (NEEDS_HEADER | NEEDS_WHOLE))
 		r = loaded_open(l, s->mb, m, (needs & NEEDS_WHOLE) != 0, &f->e);
 	if (r == 0 && (needs & NEEDS_STAT) &&
@@ -184,6 +227,28 @@ prepare(struct session *s, struct fetch *f, struct message *m, struct loaded *l,
 	return r != 0;
 }
 
+/* What a scan of many messages reads next is on its way meanwhile. */
+static void
+read_ahead(struct session *s, struct fetch *f, size_t i)
+{
+	size_t to = i + MAILBOX_AHEAD / 2;
+
+	if (!(f->needs & (NEEDS_HEADER | NEEDS_WHOLE)))
+		return;
+	if (to >= s->mb->told_exists)
+		to = s->mb->told_exists - 1;
+	if (f->ahead < i)
+		f->ahead = i;
+	for (; f->ahead < to; f->ahead++) {
+		struct message *m = &s->mb->v[f->ahead + 1];
+		uint32_t n = s->uid ? m->uid : (uint32_t)f->ahead + 2;
+
+		if (set_has(f->set, n) &&
+		    (needs_of(s, f, m) & (NEEDS_HEADER | NEEDS_WHOLE)))
+			mailbox_read_ahead(s->mb, m);
+	}
+}
+
 static int
 fetch_one(struct session *s, size_t i, void *ctx)
 {
@@ -194,6 +259,7 @@ fetch_one(struct session *s, size_t i, void *ctx)
 
 	if (f->changed && m->modseq <= f->since)
 		return 0;
+	read_ahead(s, f, i);
 	/* a slow client has this long for each message */
 	s->st->out_deadline = clock_deadline(MESSAGE_MS);
 	if (prepare(s, f, m, &l, &seen) == 0) {
@@ -270,8 +336,10 @@ fetch(struct session *s, struct set *set)
 			put_vanished_since(s, set, f.since);
 		if (f.has_partial)
 			cut_partial(s, &f, set);
+		f.set = set;
 		if (each_message(s, set, fetch_one, &f) != 0)
 			s->say_bye = true;
+		mailbox_cache_flush(s->mb);
 	}
 	if (f.some_failed)
 		r = result_err(s, &f.e);

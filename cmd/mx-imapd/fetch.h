@@ -4,6 +4,7 @@
 #ifndef IMAPD_FETCH_H
 #define IMAPD_FETCH_H
 
+#include "mailbox_cache.h"
 #include "search.h"
 #include "section.h"
 
@@ -27,6 +28,7 @@ enum item_kind {
 enum { NEEDS_HEADER = 1, NEEDS_WHOLE = 2, NEEDS_STAT = 4, SETS_SEEN = 8 };
 struct item {
 	enum item_kind kind;
+	unsigned needs;
 	const char *label; /* RFC822 and the like, or NULL */
 	struct section section;
 };
@@ -34,6 +36,8 @@ struct fetch {
 	struct item *v;
 	size_t n, cap;
 	unsigned needs;
+	const struct set *set;
+	size_t ahead; /* files up to this index are on their way */
 	bool has_uid, has_flags, has_modseq;
 	const char *refusal; /* code of a NO: UNKNOWN-CTE */
 	bool has_partial;    /* RFC 9394 */

@@ -14,7 +14,7 @@ add(struct fetch *f, enum item_kind kind, unsigned needs)
 
 	f->v = mem_grow(f->v, &f->cap, f->n + 1, sizeof(*f->v));
 	it = &f->v[f->n++];
-	*it = (struct item){ .kind = kind };
+	*it = (struct item){ .kind = kind, .needs = needs };
 	f->needs |= needs;
 	if (kind == ITEM_UID)
 		f->has_uid = true;
@@ -74,10 +74,11 @@ parse_body(struct fetch *f, struct parse *p, bool peek)
 	it = add(f, ITEM_SECTION, 0);
 	if (!section_parse(&it->section, p))
 		return false;
-	f->needs |=
+	it->needs =
 	    section_header_only(&it->section) ? NEEDS_HEADER : NEEDS_WHOLE;
 	if (!peek)
-		f->needs |= SETS_SEEN;
+		it->needs |= SETS_SEEN;
+	f->needs |= it->needs;
 	return true;
 }
 
