@@ -36,6 +36,7 @@ struct message {
 	char *file;                      /* name with flags, in new/ or cur/ */
 	uint32_t base_n;                 /* bytes of it before ":2," */
 	uint32_t cached[MAILBOX_CACHED]; /* places in mx-cache, or 0 */
+	bool cache_ok[MAILBOX_CACHED];   /* looked at in this session */
 };
 
 /* RFC 7162 3.2: a message that is no more, and since when. */

@@ -3,6 +3,7 @@
  * Layer: mail.  Writers hold flock(2); readers map what there is.
  */
 #include "mailbox_cache.h"
+#include "crc32.h"
 #include "mem.h"
 
 #include <fcntl.h>
@@ -26,7 +27,7 @@ struct head {
 struct record {
 	uint32_t n; /* bytes of the answer */
 	uint32_t uid;
-	uint32_t kind, not_n; /* ~n: a page of zeros is no record */
+	uint32_t kind, crc; /* of the answer and these three */
 };
 
 static size_t
@@ -35,14 +36,21 @@ whole(uint32_t n)
 	return (sizeof(struct record) + (size_t)n + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+static uint32_t
+record_crc(const struct record *r, const char *bytes)
+{
+	return crc32_add(crc32_add(0, r, offsetof(struct record, crc)), bytes,
+			 r->n);
+}
+
 static bool
 record_at(const struct mailbox_cache *c, uint64_t at, struct record *r)
 {
 	if (at + sizeof(*r) > c->map_n)
 		return false;
 	memcpy(r, c->map + at, sizeof(*r));
-	return r->n == ~r->not_n && r->n > 1 && r->kind < MAILBOX_CACHED &&
-	       r->uid != 0 && r->n <= c->map_n - at - sizeof(*r);
+	return r->n > 1 && r->kind < MAILBOX_CACHED && r->uid != 0 &&
+	       r->n <= c->map_n - at - sizeof(*r);
 }
 
 static bool
@@ -163,10 +171,11 @@ load(struct mailbox *mb)
 }
 
 struct span
-mailbox_cache_get(struct mailbox *mb, const struct message *m,
+mailbox_cache_get(struct mailbox *mb, struct message *m,
 		  enum mailbox_cache_kind kind)
 {
 	struct span none = { NULL, 0 };
+	const char *bytes;
 	struct record r;
 	uint64_t at;
 
@@ -179,10 +188,14 @@ mailbox_cache_get(struct mailbox *mb, const struct message *m,
 	if (!record_at(&mb->cache, at, &r) || r.uid != m->uid ||
 	    r.kind != (uint32_t)kind)
 		return none;
-	none = span_make(mb->cache.map + at + sizeof(r), r.n);
-	/* torn by a power cut: an answer is one pair of parentheses */
-	return none.p[0] == '(' && none.p[r.n - 1] == ')' ? none
-							  : span_make(NULL, 0);
+	bytes = mb->cache.map + at + sizeof(r);
+	/* once a session: a power cut may have torn it */
+	if (!m->cache_ok[kind] && record_crc(&r, bytes) != r.crc) {
+		m->cached[kind] = 0;
+		return none;
+	}
+	m->cache_ok[kind] = true;
+	return span_make(bytes, r.n);
 }
 
 void
@@ -192,12 +205,12 @@ mailbox_cache_put(struct mailbox *mb, struct message *m,
 	struct mailbox_cache *c = &mb->cache;
 	struct record r = { .n = (uint32_t)bytes.n,
 			    .uid = m->uid,
-			    .kind = (uint32_t)kind,
-			    .not_n = ~(uint32_t)bytes.n };
+			    .kind = (uint32_t)kind };
 	static const char zeros[ALIGN] = { 0 };
 
 	if (bytes.n < 2 || bytes.n > UINT32_MAX / 2 || m->cached[kind] != 0)
 		return;
+	r.crc = record_crc(&r, bytes.p);
 	buf_add(&c->pending, &r, sizeof(r));
 	buf_addspan(&c->pending, bytes);
 	buf_add(&c->pending, zeros, whole(r.n) - sizeof(r) - bytes.n);
@@ -246,8 +259,8 @@ mailbox_cache_flush(struct mailbox *mb)
 		if (ok && pwrite(c->fd, c->pending.p, c->pending.n,
 				 st.st_size) == (ssize_t)c->pending.n)
 			note(mb, (uint64_t)st.st_size);
-		else if (ok)
-			(void)!ftruncate(c->fd, st.st_size);
+		/* on a full disk a torn end stays (others may have mapped
+		 * it): the next to open the file begins it anew */
 		(void)flock(c->fd, LOCK_UN);
 	}
 	buf_clear(&c->pending);

@@ -12,7 +12,7 @@ enum mailbox_cache_kind { MAILBOX_CACHE_ENVELOPE, MAILBOX_CACHE_STRUCTURE };
 
 /* The bytes, p == NULL when they are not there; they live until the next call
  * for this mailbox. */
-struct span mailbox_cache_get(struct mailbox *mb, const struct message *m,
+struct span mailbox_cache_get(struct mailbox *mb, struct message *m,
 			      enum mailbox_cache_kind kind);
 /* Remembers them, at the latest at mailbox_cache_flush. */
 void mailbox_cache_put(struct mailbox *mb, struct message *m,

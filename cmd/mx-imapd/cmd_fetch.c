@@ -122,7 +122,7 @@ put_cached(struct session *s, struct message *m, enum mailbox_cache_kind kind,
 }
 
 static bool
-is_cached(struct session *s, const struct item *it, const struct message *m)
+is_cached(struct session *s, const struct item *it, struct message *m)
 {
 	if (it->kind == ITEM_ENVELOPE)
 		return mailbox_cache_get(s->mb, m, MAILBOX_CACHE_ENVELOPE).p !=
@@ -132,7 +132,7 @@ is_cached(struct session *s, const struct item *it, const struct message *m)
 }
 
 static unsigned
-needs_of(struct session *s, const struct fetch *f, const struct message *m)
+needs_of(struct session *s, const struct fetch *f, struct message *m)
 {
 	unsigned needs = 0;
 
