@@ -3,12 +3,14 @@
   smtp   messages/s from SMTP to Maildir at each number of sessions, one
          connection a message, and CPU per message
   calls  flushes, system calls and context switches per message
+  imap   mx-imapd beside Dovecot: a mix of commands, memory of idle sessions,
+         scans of a large mailbox (IMAP_N=100000 messages)
   exec   each program, exec to exit, on one 10 KB message
   dkim   signatures and verifications of a 4 KB message in one process, beside
          what the RSA key alone allows
 """
 import argparse, os, re, shutil, statistics, subprocess, sys, tempfile, time
-import exectime
+import exectime, imap
 from servers import BUILD, SERVERS, USERS
 
 ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
@@ -145,6 +147,8 @@ def main():
         with_servers(smtp)
     if "calls" in what:
         with_servers(calls)
+    if "imap" in what:
+        imap.run(a)
     if "exec" in what:
         exectime.run(a.runs)
     if "dkim" in what:
