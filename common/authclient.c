@@ -384,6 +384,10 @@ request_line(struct buf *b, const struct authclient *a, const char *mech,
 	add_number(b, "rport=", f->remote_port);
 	if (f->secured)
 		buf_adds(b, "\tsecured");
+	if (f->cert_username != NULL) {
+		buf_adds(b, "\tvalid-client-cert");
+		add_value(b, "cert_username=", span_of(f->cert_username));
+	}
 	if (f->channel_binding.n > 0) {
 		buf_adds(b, "\tcbind=");
 		base64_encode(b, f->channel_binding);

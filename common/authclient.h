@@ -39,6 +39,8 @@ struct auth_facts {
 	int local_port, remote_port;
 	bool secured;                /* TLS, or the same host by unix socket */
 	struct span channel_binding; /* or empty */
+	/* Of a client certificate that was verified, or NULL: for EXTERNAL. */
+	const char *cert_username;
 };
 enum auth_result { AUTH_OK, AUTH_FAIL, AUTH_CONTINUE, AUTH_TEMP };
 /* Starts an exchange; initial response decoded (resp.p NULL: none).

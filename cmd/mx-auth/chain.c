@@ -333,6 +333,32 @@ chain_verify(const struct db_query *q, struct db_entry *r, struct strs *trail,
 	return passdbs.n == 0 ? DB_TEMP : end;
 }
 
+enum db_result
+chain_credentials(const struct db_query *q, struct db_entry *r,
+		  struct buf *stored, struct err *e)
+{
+	enum db_result end = DB_NONE;
+
+	for (size_t i = 0; i < passdbs.n; i++) {
+		const struct source *s = &passdbs.v[i];
+		enum db_result res;
+
+		if (s->driver->credentials == NULL)
+			continue;
+		res = s->driver->credentials(s->arg, q->user, stored, r, e);
+		if (res == DB_OK)
+			res = check_limits(q, r, e);
+		if (res == DB_OK)
+			return DB_OK;
+		buf_wipe(stored);
+		db_entry_free(r);
+		db_entry_init(r);
+		if (res > end)
+			end = res;
+	}
+	return end;
+}
+
 /* A name that no password database knows has no mail here. */
 static enum db_result
 user_exists(const char *user, struct err *e)

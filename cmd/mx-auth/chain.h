@@ -22,6 +22,11 @@ const char *chain_passwd_file(void);
  */
 enum db_result chain_verify(const struct db_query *q, struct db_entry *r,
 			    struct strs *trail, struct err *e) MX_MUST_CHECK;
+/* The first source that knows the user and shows what it stores.  DB_NONE:
+ * none does. */
+enum db_result chain_credentials(const struct db_query *q, struct db_entry *r,
+				 struct buf *stored,
+				 struct err *e) MX_MUST_CHECK;
 /*
  * Where the user's mail lies: uid, gid, home, mail with variables expanded;
  * mail_location and the passdb's own source where no userdb is configured.

@@ -69,7 +69,38 @@ mech_state_free(struct mech_state *st)
 {
 	buf_wipe(&st->user);
 	buf_wipe(&st->password);
+	if (st->data != NULL)
+		st->free(st->data);
+	if (st->has_entry)
+		db_entry_free(&st->entry);
+	st->data = NULL;
+	st->has_entry = false;
 	st->step = 0;
+}
+
+enum db_result
+mech_credentials(struct mech_state *st, struct buf *stored)
+{
+	struct buf user = BUF_INIT;
+	struct db_query q = { NULL, SPAN(""), st->service, st->remote_ip };
+	struct err e = ERR_INIT;
+	enum db_result r = DB_NONE;
+
+	db_entry_init(&st->entry);
+	st->has_entry = true;
+	if (username_normalize(&user, buf_span(&st->user), &e) == 0) {
+		q.user = buf_str(&user);
+		r = chain_credentials(&q, &st->entry, stored, &e);
+	}
+	if (r == DB_OK) {
+		buf_clear(&st->user);
+		buf_addspan(&st->user, buf_span(&user));
+	} else {
+		log_info("%s(%s): %s", buf_str(&st->user), st->remote_ip,
+			 e.text[0] != '\0' ? e.text : "unknown user");
+	}
+	buf_free(&user);
+	return r;
 }
 
 static void
@@ -191,7 +222,10 @@ static void
 step(struct client *c, struct request *r, struct span in)
 {
 	struct buf challenge = BUF_INIT, b64 = BUF_INIT;
+	int64_t delay;
 
+	r->st.service = r->service;
+	r->st.remote_ip = r->remote_ip;
 	switch (r->mech->step(&r->st, in, &challenge)) {
 	case MECH_CONTINUE:
 		r->phase = EXCHANGE;
@@ -209,6 +243,24 @@ step(struct client *c, struct request *r, struct span in)
 		log_info("%s(?,%s): malformed or refused exchange",
 			 r->mech->name, r->remote_ip);
 		refuse(r, "");
+		break;
+	case MECH_TEMP:
+		refuse(r, "\ttemp");
+		break;
+	case MECH_MISMATCH:
+		log_info("%s(%s,%s): proof mismatch", r->mech->name,
+			 buf_str(&r->st.user), r->remote_ip);
+		if (!trusted(r->remote_ip))
+			shared_penalty_add(r->remote_ip, buf_str(&r->st.user),
+					   in);
+		delay =
+		    trusted(r->remote_ip) ? 0 : shared_penalty(r->remote_ip);
+		refuse(r, "");
+		r->due += delay;
+		break;
+	case MECH_DONE:
+		accepted(c, r, buf_str(&r->st.user), &r->st.entry);
+		request_free(r);
 		break;
 	}
 	buf_free(&challenge);

@@ -56,6 +56,11 @@ struct db_driver {
 	/* passdb: is there such a user?  NULL: it cannot know. */
 	enum db_result (*exists)(const char *arg, const char *user,
 				 struct err *e);
+	/* passdb: what is stored, as "{SCHEME}data", and the entry's fields;
+	 * NULL: it never shows that (PAM).  DB_NONE, DB_MISMATCH (locked). */
+	enum db_result (*credentials)(const char *arg, const char *user,
+				      struct buf *stored, struct db_entry *r,
+				      struct err *e);
 	/* userdb: may be NULL. */
 	enum db_result (*lookup)(const char *arg, const char *user,
 				 struct db_entry *r, struct err *e);

@@ -168,6 +168,31 @@ exists(const char *arg, const char *user, struct err *e)
 	return r;
 }
 
+static enum db_result
+credentials(const char *arg, const char *user, struct buf *stored,
+	    struct db_entry *r, struct err *e)
+{
+	struct buf content = BUF_INIT;
+	struct passwd_line l;
+	struct args a;
+	enum db_result res = DB_TEMP;
+
+	if (parse_args(arg, &a, e) == 0)
+		res = find(&a, user, &content, &l, e);
+	if (res == DB_OK && locked(l.password)) {
+		err_set(e, ST_NOPERM, "the account has no usable password");
+		res = DB_MISMATCH;
+	} else if (res == DB_OK) {
+		if (l.password.p[0] != '{')
+			buf_addf(stored, "{%s}", a.scheme);
+		buf_addspan(stored, l.password);
+		if (user_fields(r, l.extra, false, e) < 0)
+			res = DB_TEMP;
+	}
+	buf_wipe(&content);
+	return res;
+}
+
 static int
 add_number(struct db_entry *r, const char *name, struct span v, struct err *e)
 {
@@ -209,6 +234,7 @@ static const struct db_driver db_passwd_file = {
 	.path = path,
 	.verify = verify,
 	.exists = exists,
+	.credentials = credentials,
 	.lookup = lookup,
 };
 DB_DRIVER(db_passwd_file);

@@ -5,18 +5,27 @@
 #define MX_AUTH_MECH_H
 
 #include "buf.h"
+#include "db.h"
 #include "registry.h"
 
 enum mech_result {
 	MECH_CONTINUE, /* the challenge goes to the client */
 	MECH_PASSWORD, /* user and password are known: verify them */
-	MECH_FAIL      /* malformed, or what the mechanism itself refuses */
+	MECH_FAIL,     /* malformed, or what the mechanism itself refuses */
+	MECH_MISMATCH, /* the mechanism verified, and it does not fit */
+	MECH_TEMP,     /* it cannot say */
+	MECH_DONE      /* the mechanism verified: st->user is logged in */
 };
 
 /* One exchange; a new one for each AUTH (never reused after a failure). */
 struct mech_state {
 	int step;
 	struct buf user, password;
+	const char *service, *remote_ip; /* of the request */
+	struct db_entry entry;           /* mech_credentials fills it */
+	bool has_entry;
+	void *data; /* the mechanism's own */
+	void (*free)(void *data);
 };
 
 struct mech {
@@ -29,6 +38,10 @@ struct mech {
 #define MECH(ROW) REGISTER(mx_auth_mech, struct mech, ROW)
 
 const struct mech *mech_find(struct span name);
+/* The stored password of st->user, "{SCHEME}data"; its name is brought into
+ * its own form, limits of the entry (nologin, allow_nets) count. */
+enum db_result mech_credentials(struct mech_state *st,
+				struct buf *stored) MX_MUST_CHECK;
 void mech_state_free(struct mech_state *st);
 
 #endif

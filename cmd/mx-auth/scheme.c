@@ -7,13 +7,14 @@
 #include "escape.h"
 #include "mem.h"
 #include "random.h"
+#include "scram.h"
 #include "status.h"
 
 #include <crypt.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-enum kind { K_CRYPT, K_PLAIN, K_DIGEST };
+enum kind { K_CRYPT, K_PLAIN, K_DIGEST, K_SCRAM };
 enum coding { C_AUTO, C_BASE64, C_HEX };
 enum { SALT_MAX = 256, SALT_NEW = 8 };
 
@@ -46,6 +47,8 @@ static const struct scheme schemes[] = {
 	{ "SSHA256", K_DIGEST, "SHA256", C_BASE64, true },
 	{ "SHA512", K_DIGEST, "SHA512", C_BASE64, false },
 	{ "SSHA512", K_DIGEST, "SHA512", C_BASE64, true },
+	{ "SCRAM-SHA-1", K_SCRAM, "SHA1", C_AUTO, true },
+	{ "SCRAM-SHA-256", K_SCRAM, "SHA256", C_AUTO, true },
 };
 
 /* What crypt_gensalt makes for each new hash; BLF's $2y$ as Dovecot writes. */
@@ -233,6 +236,49 @@ verify_digest(const struct scheme *s, struct span data, enum coding coding,
 	return r;
 }
 
+/* RFC 5802: the password's StoredKey is the one that is kept. */
+static enum scheme_result
+verify_scram(const struct scheme *s, struct span data, struct span password,
+	     struct err *e)
+{
+	struct scram_keys k = { 0 }, own = { 0 };
+	enum scheme_result r = SCHEME_BROKEN;
+
+	if (scram_parse(&k, s->detail, data)) {
+		buf_addspan(&own.salt, buf_span(&k.salt));
+		own.iterations = k.iterations;
+		if (scram_derive(&own, s->detail, password))
+			r = mem_equal_secret(own.stored, k.stored, k.len)
+				? SCHEME_MATCH
+				: SCHEME_MISMATCH;
+	}
+	if (r == SCHEME_BROKEN)
+		err_set(e, ST_CONFIG, "this is no {%s} hash", s->name);
+	scram_keys_free(&k);
+	scram_keys_free(&own);
+	return r;
+}
+
+static int
+make_scram(struct buf *out, const struct scheme *s, int64_t rounds,
+	   struct span password, struct err *e)
+{
+	struct scram_keys k = { .iterations =
+				    rounds > 0 ? rounds : SCRAM_ITERATIONS };
+	char salt[16];
+	bool ok;
+
+	random_bytes(salt, sizeof(salt));
+	buf_add(&k.salt, salt, sizeof(salt));
+	ok = scram_derive(&k, s->detail, password);
+	if (ok)
+		scram_print(out, &k);
+	scram_keys_free(&k);
+	return ok ? 0
+		  : err_set(e, ST_USAGE, "{%s}: rounds %lld", s->name,
+			    (long long)rounds);
+}
+
 enum scheme_result
 scheme_verify(struct span stored, const char *fallback, struct span password,
 	      struct err *e)
@@ -250,6 +296,8 @@ scheme_verify(struct span stored, const char *fallback, struct span password,
 		return verify_crypt(s, stored, password, e);
 	case K_PLAIN:
 		return verify_plain(stored, password);
+	case K_SCRAM:
+		return verify_scram(s, stored, password, e);
 	case K_DIGEST:
 		break;
 	}
@@ -295,6 +343,8 @@ scheme_make(struct buf *out, const char *scheme, int64_t rounds,
 	buf_addf(out, "{%s}", scheme);
 	if (s->kind == K_CRYPT)
 		return make_crypt(out, s, rounds, password, e);
+	if (s->kind == K_SCRAM)
+		return make_scram(out, s, rounds, password, e);
 	if (s->kind == K_PLAIN) {
 		buf_addspan(out, password);
 		return 0;

@@ -38,5 +38,7 @@ void cmd_xclient_who(struct session *s);
 bool cmd_proxy(struct session *s);
 /* "PLAIN LOGIN ...", or "" when AUTH is not to be offered now. */
 const char *cmd_auth_mechanisms(struct session *s);
+/* Are these the words of smtpd_sasl_security_options? */
+int cmd_auth_check(const struct strs *options, struct err *e) MX_MUST_CHECK;
 
 #endif

@@ -9,6 +9,8 @@
 #include "log.h"
 #include "mem.h"
 #include "rates.h"
+#include "status.h"
+#include "tls.h"
 
 #include <stdlib.h>
 
@@ -32,19 +34,89 @@ auth_close(void)
 	auth.open = false;
 }
 
-/* Mechanisms that need what we do not give, or prove nothing. */
-static bool
-mech_ok(const char *m)
+/* smtpd_sasl_security_options: a word, and the word of the MECH line that a
+ * mechanism must not have, or must have. */
+static const struct {
+	const char *option, *flag;
+	bool must;
+} policies[] = {
+	{ "noplaintext", "plaintext", false },
+	{ "noactive", "active", false },
+	{ "nodictionary", "dictionary", false },
+	{ "noanonymous", "anonymous", false },
+	{ "forward_secrecy", "forward-secrecy", true },
+	{ "mutual_auth", "mutual-auth", true },
+};
+
+int
+cmd_auth_check(const struct strs *options, struct err *e)
 {
-	static const char *const no[] = { "ANONYMOUS", "EXTERNAL", "GSSAPI",
-					  "GSS-SPNEGO", "NTLM" };
+	for (size_t i = 0; i < options->n; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(policies); k++)
+			known |=
+			    strcasecmp(options->v[i], policies[k].option) == 0;
+		if (!known)
+			return err_set(e, ST_CONFIG,
+				       "\"%s\" is not known; known are "
+				       "noplaintext noactive nodictionary "
+				       "noanonymous forward_secrecy "
+				       "mutual_auth",
+				       options->v[i]);
+	}
+	return 0;
+}
+
+static bool
+has_word(const char *list, const char *word)
+{
+	struct span rest = span_of(list), w;
+
+	while (span_word(&rest, " \t", &w))
+		if (span_iis(w, word))
+			return true;
+	return false;
+}
+
+static bool
+policy_allows(const struct session *s, const char *flags)
+{
+	const struct strs *l =
+	    s->tls ? &s->conf->p.sasl_tls_options : &s->conf->p.sasl_options;
+
+	for (size_t k = 0; k < ARRAY_LEN(policies); k++)
+		if (strs_ihas(l, span_of(policies[k].option)) &&
+		    has_word(flags, policies[k].flag) != policies[k].must)
+			return false;
+	return true;
+}
+
+/* Who the client's certificate says it is; NULL: it proves nothing. */
+static const char *
+cert_name(const struct session *s, struct tls_facts *f)
+{
+	return tls_facts(&s->s, f) && f->verified && f->peer_cn[0] != '\0'
+		   ? f->peer_cn
+		   : NULL;
+}
+
+/* Mechanisms that need what we do not give are left out. */
+static bool
+mech_ok(const struct session *s, const char *m, const char *flags)
+{
+	static const char *const no[] = { "GSSAPI", "GSS-SPNEGO", "NTLM" };
+	struct tls_facts f;
 	size_t n = strlen(m);
 
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (strcmp(m, no[i]) == 0)
 			return false;
+	if (strcmp(m, "EXTERNAL") == 0 && cert_name(s, &f) == NULL)
+		return false;
 	return n < sizeof(auth.mech) &&
-	       (n < 5 || strcmp(m + n - 5, "-PLUS") != 0);
+	       (n < 5 || strcmp(m + n - 5, "-PLUS") != 0) &&
+	       policy_allows(s, flags);
 }
 
 static bool
@@ -65,12 +137,6 @@ auth_open(struct session *s)
 	}
 	auth.open = true;
 	auth.endpoint = s->conf->auth;
-	buf_clear(&auth.mechs);
-	for (size_t i = 0; i < auth.a.mechs.n; i++)
-		if (mech_ok(auth.a.mechs.v[i]))
-			buf_addf(&auth.mechs, "%s%s",
-				 auth.mechs.n > 0 ? " " : "",
-				 auth.a.mechs.v[i]);
 	return true;
 }
 
@@ -81,11 +147,26 @@ needs_tls(const struct session *s)
 	return s->conf->p.tls_auth_only && !s->tls && !session_is_local(s);
 }
 
+/* What this session is offered; the link is open. */
+static void
+list_mechs(const struct session *s)
+{
+	buf_clear(&auth.mechs);
+	for (size_t i = 0; i < auth.a.mechs.n; i++)
+		if (mech_ok(s, auth.a.mechs.v[i],
+			    i < auth.a.mech_flags.n ? auth.a.mech_flags.v[i]
+						    : ""))
+			buf_addf(&auth.mechs, "%s%s",
+				 auth.mechs.n > 0 ? " " : "",
+				 auth.a.mechs.v[i]);
+}
+
 const char *
 cmd_auth_mechanisms(struct session *s)
 {
 	if (!s->conf->p.sasl_enable || needs_tls(s) || !auth_open(s))
 		return "";
+	list_mechs(s);
 	return buf_str(&auth.mechs);
 }
 
@@ -202,7 +283,9 @@ allowed(struct session *s, struct reply *r)
 static enum auth_result
 start(struct session *s, struct span initial, struct buf *out, struct err *e)
 {
-	struct auth_facts f = { .service = s->conf->p.sasl_service,
+	struct tls_facts tls;
+	struct auth_facts f = { .cert_username = cert_name(s, &tls),
+				.service = s->conf->p.sasl_service,
 				.local_ip = s->conn->local_addr,
 				.remote_ip = s->conn->addr,
 				.local_port = s->conn->local_port,
@@ -236,6 +319,7 @@ cmd_auth(struct session *s, struct span args)
 		return r;
 	if (!span_word(&args, " ", &mech))
 		return reply_syntax("AUTH mechanism");
+	list_mechs(s);
 	if (!offered(mech))
 		return reply_make(504, "5.5.4",
 				  "Error: authentication mechanism is not "

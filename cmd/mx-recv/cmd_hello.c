@@ -81,8 +81,11 @@ hello(struct session *s, struct span args)
 	if (s->conf->tls != NULL && !s->tls)
 		offer(s, &r, "STARTTLS", "");
 	mechs = cmd_auth_mechanisms(s);
-	if (*mechs != '\0')
+	if (*mechs != '\0') {
 		offer(s, &r, "AUTH", mechs);
+		if (s->conf->p.broken_sasl)
+			buf_addf(&r.text, "\nAUTH=%s", mechs);
+	}
 	if (cmd_xclient_offered(s))
 		offer(s, &r, "XCLIENT",
 		      "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT "

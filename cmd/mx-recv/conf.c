@@ -4,6 +4,7 @@
  */
 #include "conf.h"
 
+#include "cmd.h"
 #include "io.h"
 #include "log.h"
 #include "mem.h"
@@ -181,6 +182,12 @@ static const struct param rows[] = {
 	  "1: a line for each handshake"),
 	P(TIME, policy_timeout, "smtpd_policy_service_timeout", "100s", 0, 0,
 	  "s", "time for a policy server"),
+	P(LIST, sasl_options, "smtpd_sasl_security_options", "noanonymous", 0,
+	  0, NULL, "mechanisms that AUTH does not offer"),
+	P(LIST, sasl_tls_options, "smtpd_sasl_tls_security_options",
+	  "$smtpd_sasl_security_options", 0, 0, NULL, "the same under TLS"),
+	P(BOOL, broken_sasl, "broken_sasl_auth_clients", "no", 0, 0, NULL,
+	  "offer AUTH in an old form, too: AUTH=PLAIN"),
 	P(LIST, smtpd_milters, "smtpd_milters", "", 0, 0, NULL,
 	  "filters that every session of a client is told to"),
 	P(LIST, non_smtpd_milters, "non_smtpd_milters", "", 0, 0, NULL,
@@ -649,6 +656,9 @@ load_one(struct conf *c, struct server *s, struct err *e)
 		r = load_classes(c, s, file, e);
 	if (r == 0)
 		r = milters_load(c, s, e);
+	if (r == 0 && (cmd_auth_check(&c->p.sasl_options, e) != 0 ||
+		       cmd_auth_check(&c->p.sasl_tls_options, e) != 0))
+		r = err_prefix(e, "smtpd_sasl_security_options");
 	for (int i = 0; i < STAGES && r == 0; i++) {
 		c->rules[i] = restrict_parse(file, s, &c->p, i, text[i], e);
 		if (c->rules[i] == NULL)

@@ -54,6 +54,8 @@ struct conf_params {
 	int64_t timeout, soft_error_limit, hard_error_limit, error_sleep;
 	int64_t junk_command_limit, min_data_rate, tls_loglevel;
 	int64_t policy_timeout;
+	struct strs sasl_options, sasl_tls_options;
+	bool broken_sasl;
 	struct strs smtpd_milters, non_smtpd_milters, milter_macro_defaults;
 	int milter_action;
 	char *milter_protocol, *milter_daemon_name, *milter_v;
