@@ -534,11 +534,13 @@ put_size(struct queuefile_writer *w, struct err *e)
 	return 0;
 }
 
-/* Its first attempt is a minute ahead. */
+/* Its first attempt is a minute ahead.  Both times are set: for one alone,
+ * inotify(7) tells of an access or a change (IN_ACCESS, IN_MODIFY), for both
+ * of IN_ATTRIB, which the queue runner waits for. */
 static int
 put_ahead(struct queuefile_writer *w, struct err *e)
 {
-	struct timespec t[2] = { { 0, UTIME_OMIT },
+	struct timespec t[2] = { { clock_now(), 0 },
 				 { clock_now() + LATER_S, 0 } };
 
 	if (deposit_flush(&w->d, e) != 0)
@@ -551,9 +553,10 @@ put_ahead(struct queuefile_writer *w, struct err *e)
 void
 queuefile_release(struct queuefile_writer *w)
 {
-	struct timespec t[2] = { { 0, UTIME_OMIT }, { clock_now(), 0 } };
+	struct timespec t[2] = { { clock_now(), 0 }, { clock_now(), 0 } };
 
-	/* in vain: it is due in a minute all the same */
+	/* both times, as in put_ahead; in vain: it is due in a minute all the
+	 * same */
 	if (w->later && w->d.place[0] != '\0')
 		(void)utimensat(w->d.dirfd, w->d.place, t, AT_SYMLINK_NOFOLLOW);
 	w->later = false;
