@@ -71,6 +71,20 @@ wait_port() {
   return 1
 }
 
+# wait_listen PORT: as wait_port, but without a session (which servers log and
+# tell their milters of)
+wait_listen() {
+  local i hex
+  hex=$(printf ':%04X 0+:0000 0A ' "$1")
+  for i in $(seq 100); do
+    grep -qE "$hex" /proc/net/tcp /proc/net/tcp6 2>/dev/null && return 0
+    sleep 0.1
+  done
+  echo "nothing listens on port $1" >&2
+  cat "$T"/out.* >&2
+  return 1
+}
+
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
   local n=$(($1 * 10)) i; shift

@@ -197,7 +197,7 @@ c=socket.create_connection(("127.0.0.1",int(sys.argv[1]))); f=c.makefile("rb"); 
 }
 
 @test "rates: connections, messages, recipients, over all workers; exceptions; IPv6 per /64 is one client" {
-  recv_start -o smtpd_client_connection_rate_limit=6 -o smtpd_client_message_rate_limit=2 -o smtpd_client_recipient_rate_limit=3 -o anvil_rate_time_unit=3600s
+  recv_start -o smtpd_client_connection_rate_limit=5 -o smtpd_client_message_rate_limit=2 -o smtpd_client_recipient_rate_limit=3 -o anvil_rate_time_unit=3600s
   python3 - "$PORT" <<'PY'
 import smtplib, socket, sys
 def connect(src="127.0.0.1"):
@@ -220,7 +220,7 @@ assert [r[:9] for r in mail(1, 2)] == [b"250 2.1.0", b"250 2.1.5", b"450 4.7.1"]
 r = mail(2, 0)
 assert r == [b"450 4.7.1 Error: too much mail from 127.0.0.1\r\n"], r
 PY
-  wait_for 5 grep -q 'warning: Connection rate limit exceeded: 7 from unknown\[127.0.0.1\] for service smtp' "$RECV_LOG"
+  wait_for 5 grep -q 'warning: Connection rate limit exceeded: 6 from unknown\[127.0.0.1\] for service smtp' "$RECV_LOG"
   wait_for 5 grep -q 'warning: Message delivery request rate limit exceeded: 3 from' "$RECV_LOG"
 }
 

@@ -15,17 +15,12 @@ milter() {
   printf -v "$name" %s "$(free_port)"
   : > "$T/$name.log"
   spawn python3 "$ROOT/tests/lib/milter_peer.py" "${!name}" "$T/$name.log" "$@"
-  wait_port "${!name}"
-  wait_for 5 grep -q closed "$T/$name.log"
+  wait_listen "${!name}"
 }
 
 start() {
   recv_conf "smtpd_peername_lookup = no" "$@"
   recv_start
-  # its wait_port was a session, too
-  for f in "$T"/*.log; do
-    wait_for 5 grep -q '^quit\|^closed' "$f"; : > "$f"
-  done
 }
 
 # deliver EXPECTED [FROM [TO]]: one small message, and what the end says

@@ -27,7 +27,7 @@ recv_start() {
   PORT=$(free_port)
   spawn mx-recv -c "$T/mx.conf" --listen "127.0.0.1:$PORT" "$@"
   RECV=$SPAWNED RECV_LOG=$T/out.$((${#PIDS[@]} - 1))
-  wait_port "$PORT"
+  wait_listen "$PORT"
 }
 
 # talk [tls]: the script on stdin against the server
