@@ -143,7 +143,8 @@ int front_mail_root(struct front_user *u, const char *mail_location,
 		    struct err *e) MX_MUST_CHECK;
 
 /* UNAUTHENTICATE, the last thing that a session does, behind its reply (which
- * is not flushed yet): the front takes commands again. */
+ * need not be flushed yet): the front takes commands again, those too that the
+ * client has sent already. */
 void front_again(struct stream *st);
 
 /* One session on stdin and stdout as the caller (--preauth), with the mail

@@ -14,12 +14,13 @@
 #define WRITE_MS (5 * 60 * 1000)
 #define READ_MS 1000 /* a TLS record that is not whole yet waits no longer */
 #define PENDING_MAX (4 * CHUNK)
+#define BACK_MS 10000
 
 struct link {
 	struct stream *client;
 	int fd;        /* the session */
 	bool half;     /* its input is closed */
-	bool held;     /* a NUL that it sent, and is not passed on yet */
+	int back;      /* it gave up its login: what it did not read; or -1 */
 	struct buf to; /* for the session, not yet written */
 	char chunk[CHUNK];
 };
@@ -53,25 +54,23 @@ close_half(struct link *l)
 static bool
 pull(struct link *l)
 {
-	ssize_t n = read(l->fd, l->chunk, sizeof(l->chunk));
+	ssize_t n = io_recv_fd(l->fd, l->chunk, sizeof(l->chunk), &l->back);
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+	if (n < 0 && errno == EAGAIN)
 		return true;
 	if (n <= 0)
 		return false;
 	l->client->out_deadline = clock_deadline(WRITE_MS);
-	if (l->held)
-		stream_write(l->client, "", 1);
-	l->held = l->chunk[n - 1] == '\0';
-	stream_write(l->client, l->chunk, (size_t)(l->held ? n - 1 : n));
-	return stream_flush(l->client, clock_deadline(WRITE_MS)) == IO_OK;
+	/* the byte that brought the descriptor says nothing */
+	stream_write(l->client, l->chunk, (size_t)(l->back < 0 ? n : n - 1));
+	return stream_flush(l->client, clock_deadline(WRITE_MS)) == IO_OK &&
+	       l->back < 0;
 }
 
 static bool
 step(struct link *l)
 {
-	/* behind front_again the client speaks to the front */
-	bool read_client = !l->half && !l->held && l->to.n < PENDING_MAX;
+	bool read_client = !l->half && l->to.n < PENDING_MAX;
 	struct pollfd p[2] = {
 		{ l->fd,
 		  (short)(POLLIN | (l->to.n > 0 && !l->half ? POLLOUT : 0)),
@@ -93,22 +92,59 @@ step(struct link *l)
 		if (r == IO_EOF || r == IO_ERROR)
 			close_half(l);
 	}
-	return l->held || push(l);
+	return push(l);
 }
 
-/* A NUL behind the last reply, which no protocol of ours ends with. */
+/*
+ * The front is given a descriptor to read from what this session has of the
+ * client's next commands; a byte carries it.  It sends no more then, and what
+ * was on its way comes back too.
+ */
 void
 front_again(struct stream *st)
 {
-	stream_write(st, "", 1);
-	(void)!stream_flush(st, clock_deadline(WRITE_MS));
+	struct span rest = stream_buffered(st);
+	deadline_t d = clock_deadline(BACK_MS);
+	int pair[2];
+
+	if (stream_flush(st, d) != IO_OK ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return;
+	if (io_send_fd(st->fd_out, "", 1, pair[1]) == 0) {
+		char chunk[4096];
+		enum io_result r = io_write(pair[0], rest.p, rest.n, d);
+		ssize_t n;
+
+		while (r == IO_OK && io_wait(st->fd_in, false, d) == IO_OK &&
+		       (n = read(st->fd_in, chunk, sizeof(chunk))) > 0)
+			r = io_write(pair[0], chunk, (size_t)n, d);
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* The client's next commands, in their order, are the front's to read. */
+static bool
+take_back(struct link *l)
+{
+	struct buf rest = BUF_INIT;
+	enum io_result r;
+
+	(void)shutdown(l->fd, SHUT_WR);
+	r = io_read_all(l->back, &rest, PENDING_MAX, clock_deadline(BACK_MS));
+	buf_addspan(&rest, buf_span(&l->to));
+	buf_addspan(&rest, stream_buffered(l->client));
+	stream_take(l->client, stream_buffered(l->client).n);
+	buf_addspan(&l->client->in, buf_span(&rest));
+	buf_wipe(&rest);
+	return r == IO_OK;
 }
 
 bool
 front_relay(const struct front *f, const char *stopping)
 {
-	struct link l = { .client = f->st, .fd = f->fd };
-	bool again;
+	struct link l = { .client = f->st, .fd = f->fd, .back = -1 };
+	bool again = false;
 
 	/* what the client sent behind its login */
 	if (stream_flush(f->st, clock_deadline(WRITE_MS)) == IO_OK &&
@@ -120,8 +156,10 @@ front_relay(const struct front *f, const char *stopping)
 		stream_puts(f->st, stopping);
 		(void)!stream_flush(f->st, clock_deadline(1000));
 	}
-	/* what was meant for the session is said to nobody else */
-	again = l.held && !l.half && !io_stop && l.to.n == 0;
+	if (l.back >= 0) {
+		again = !l.half && !io_stop && take_back(&l);
+		io_close(&l.back);
+	}
 	buf_wipe(&l.to);
 	return again;
 }

@@ -90,7 +90,8 @@ login_result(struct session *s, enum front_login_kind k)
 	if (k == FRONT_LOGIN_OK) {
 		s->state = STATE_AUTH;
 		buf_clear(&s->code);
-		buf_addf(&s->code, "CAPABILITY %s", capability_session);
+		buf_addf(&s->code, "CAPABILITY %s" CAPABILITY_FRONT,
+			 capability_session);
 		r.code = buf_str(&s->code);
 	}
 	return r;
@@ -196,8 +197,9 @@ talk(struct front *f)
 	struct buf b = BUF_INIT;
 
 	capability(f, &b);
-	stream_printf(f->st, "* OK [CAPABILITY %s] %s\r\n", buf_str(&b),
-		      front_conf.login_greeting);
+	if (!f->again)
+		stream_printf(f->st, "* OK [CAPABILITY %s] %s\r\n", buf_str(&b),
+			      front_conf.login_greeting);
 	buf_free(&b);
 	while (session_one(&s) && f->fd < 0)
 		;

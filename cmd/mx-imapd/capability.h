@@ -10,6 +10,8 @@
 
 /* Words behind "CAPABILITY " of a session. */
 extern const char capability_session[];
+/* What a front stands before (none: --preauth) can do besides. */
+#define CAPABILITY_FRONT " UNAUTHENTICATE"
 
 /* An APPEND whose handler did not read its literal: the bytes of a client
  * that did not wait are dropped, or the session ends. */

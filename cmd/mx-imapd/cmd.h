@@ -46,9 +46,11 @@ CMD_HANDLER(cmd_status);
 CMD_HANDLER(cmd_store);
 CMD_HANDLER(cmd_subscribe);
 CMD_HANDLER(cmd_thread);
+CMD_HANDLER(cmd_unauthenticate);
 CMD_HANDLER(cmd_unselect);
 CMD_HANDLER(cmd_unsubscribe);
 
+bool compress_active(const struct stream *st);
 /* Has COMPRESS bytes that were read and not yet inflated? */
 bool compress_waiting(const struct stream *st);
 

@@ -119,6 +119,12 @@ static const struct stream_ops ops = { read_deflated, write_deflated,
 				       close_layer };
 
 bool
+compress_active(const struct stream *st)
+{
+	return st->ops == &ops;
+}
+
+bool
 compress_waiting(const struct stream *st)
 {
 	const struct layer *l = st->layer;

@@ -12,6 +12,7 @@ static const struct {
 	{ "QRESYNC", ENABLED_QRESYNC | ENABLED_CONDSTORE },
 	{ "UTF8=ACCEPT", ENABLED_UTF8 }, /* RFC 6855 3 */
 	{ "IMAP4rev2", ENABLED_REV2 },   /* RFC 9051 6.3.1 */
+	{ "UIDONLY", ENABLED_UIDONLY },  /* RFC 9586 3 */
 };
 
 struct result

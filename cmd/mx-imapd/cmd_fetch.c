@@ -271,7 +271,7 @@ fetch_one(struct session *s, size_t i, void *ctx)
 				stream_puts(s->st, " ");
 			put_item(s, &f->v[k], m, &l);
 		}
-		if ((s->uid || (s->enabled & ENABLED_QRESYNC)) && !f->has_uid)
+		if (put_uid_too(s) && !f->has_uid)
 			stream_printf(s->st, "%sUID %lu", f->n > 0 ? " " : "",
 				      (unsigned long)m->uid);
 		if (seen && !f->has_flags) {

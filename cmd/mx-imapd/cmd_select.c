@@ -107,7 +107,7 @@ tell(struct session *s, const char *name)
 	} else {
 		stream_printf(s->st, "* %zu RECENT\r\n", mb->told_recent);
 		unseen = mailbox_first_unseen(mb);
-		if (unseen > 0)
+		if (unseen > 0 && !(s->enabled & ENABLED_UIDONLY))
 			stream_printf(s->st,
 				      "* OK [UNSEEN %zu] First unseen\r\n",
 				      unseen);

@@ -11,7 +11,8 @@ cmd_capability(struct session *s)
 {
 	if (!parse_end(&s->p))
 		return result_bad(s);
-	stream_printf(s->st, "* CAPABILITY %s\r\n", capability_session);
+	stream_printf(s->st, "* CAPABILITY %s%s\r\n", capability_session,
+		      s->alone ? "" : CAPABILITY_FRONT);
 	return result_ok("Capability completed");
 }
 
@@ -42,6 +43,24 @@ cmd_logout(struct session *s)
 	stream_puts(s->st, "* BYE Logging out\r\n");
 	s->state = STATE_LOGOUT;
 	return result_ok("Logout completed");
+}
+
+/* RFC 8437 3: all that there is of this session ends with it. */
+struct result
+cmd_unauthenticate(struct session *s)
+{
+	if (s->alone)
+		return RESULT(RESULT_BAD, NULL, "There was no login");
+	if (!parse_end(&s->p))
+		return result_bad(s);
+	/* what stands behind it would be the layer's and not the client's */
+	if (compress_active(s->st) && stream_buffered(s->st).n > 0) {
+		s->say_bye = true;
+		return RESULT(RESULT_BYE, NULL, "Commands behind it");
+	}
+	s->again = true;
+	s->state = STATE_LOGOUT;
+	return result_ok("No longer logged in");
 }
 
 /* RFC 2971.  The client's words are read and not kept. */

@@ -14,9 +14,11 @@ const char capability_session[] =
     "THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT UTF8=ACCEPT "
     "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE ACL RIGHTS=texk "
     "LIST-MYRIGHTS METADATA METADATA-SERVER CREATE-SPECIAL-USE "
-    "CONDSTORE QRESYNC INPROGRESS COMPRESS=DEFLATE APPENDLIMIT=67108864";
+    "CONDSTORE QRESYNC UIDONLY INPROGRESS COMPRESS=DEFLATE "
+    "APPENDLIMIT=67108864";
 
 #define ANY (STATE_AUTH | STATE_SELECTED)
+#define IN_SET (CMD_UID | CMD_NUMBERS)
 const struct command session_commands[] = {
 	{ "CAPABILITY", ANY, 0, cmd_capability },
 	{ "NOOP", ANY, 0, cmd_noop },
@@ -24,6 +26,7 @@ const struct command session_commands[] = {
 	{ "LOGIN", ANY, CMD_NO_SYNC, cmd_login_again },
 	{ "AUTHENTICATE", ANY, CMD_NO_SYNC, cmd_login_again },
 	{ "STARTTLS", ANY, CMD_NO_SYNC, cmd_login_again },
+	{ "UNAUTHENTICATE", ANY, CMD_NO_SYNC, cmd_unauthenticate },
 	{ "ENABLE", ANY, 0, cmd_enable },
 	{ "ID", ANY, 0, cmd_id },
 	{ "NAMESPACE", ANY, 0, cmd_namespace },
@@ -38,7 +41,7 @@ const struct command session_commands[] = {
 	{ "LSUB", ANY, 0, cmd_lsub },
 	{ "STATUS", ANY, 0, cmd_status },
 	{ "APPEND", ANY, CMD_STREAMS, cmd_append },
-	{ "REPLACE", STATE_SELECTED, CMD_UID | CMD_STREAMS | CMD_SET_FIRST,
+	{ "REPLACE", STATE_SELECTED, IN_SET | CMD_STREAMS | CMD_SET_FIRST,
 	  cmd_replace },
 	{ "COMPRESS", ANY, CMD_NO_SYNC, cmd_compress },
 	{ "GETQUOTA", ANY, 0, cmd_getquota },
@@ -56,12 +59,12 @@ const struct command session_commands[] = {
 	{ "CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close },
 	{ "UNSELECT", STATE_SELECTED, CMD_NO_SYNC, cmd_unselect },
 	{ "EXPUNGE", STATE_SELECTED, CMD_UID, cmd_expunge },
-	{ "FETCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_fetch },
-	{ "STORE", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_store },
-	{ "SEARCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_search },
-	{ "SORT", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_sort },
-	{ "THREAD", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_thread },
-	{ "COPY", STATE_SELECTED, CMD_UID, cmd_copy },
-	{ "MOVE", STATE_SELECTED, CMD_UID, cmd_move },
+	{ "FETCH", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_fetch },
+	{ "STORE", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_store },
+	{ "SEARCH", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_search },
+	{ "SORT", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_sort },
+	{ "THREAD", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_thread },
+	{ "COPY", STATE_SELECTED, IN_SET, cmd_copy },
+	{ "MOVE", STATE_SELECTED, IN_SET, cmd_move },
 	{ NULL, 0, 0, NULL },
 };

@@ -64,6 +64,8 @@ struct session {
 	struct literal literal;
 	bool quiet;   /* a MOVE on another command's behalf */
 	bool say_bye; /* the stream cannot go on */
+	bool alone;   /* no front stands before it (--preauth) */
+	bool again;   /* UNAUTHENTICATE: the front goes on */
 	int bad_commands, bad_limit;
 	const struct command *rows;
 	size_t max;       /* bytes of a command with its literals */
@@ -79,8 +81,9 @@ enum {
 			     * 7.4.1), unless it came behind UID */
 	CMD_STREAMS = 4,    /* reads its last literal itself */
 	CMD_ONLY_UID = 8,
-	CMD_NO_SYNC = 16,  /* nothing is looked for behind it */
-	CMD_SET_FIRST = 32 /* of those that stream: a set stands first */
+	CMD_NO_SYNC = 16,   /* nothing is looked for behind it */
+	CMD_SET_FIRST = 32, /* of those that stream: a set stands first */
+	CMD_NUMBERS = 64    /* without UID it takes or tells numbers */
 };
 struct command {
 	const char *word;
@@ -121,6 +124,8 @@ void put_literal(struct stream *st, struct span s);
 void put_mailbox(struct session *s, struct span name);
 /* "* 7 FETCH (", or "* 123 UIDFETCH (" after ENABLE UIDONLY. */
 void put_fetch(struct session *s, size_t index);
+/* Is the UID told in a FETCH that was not asked for it? */
+bool put_uid_too(const struct session *s);
 /* "FLAGS (...)", and UID and MODSEQ where the client wants them. */
 void put_fetch_flags(struct session *s, size_t index, bool flags);
 /* From now on MODSEQ is told; the first time, the greatest too. */

@@ -111,6 +111,14 @@ put_fetch(struct session *s, size_t index)
 		stream_printf(s->st, "* %zu FETCH (", index + 1);
 }
 
+bool
+put_uid_too(const struct session *s)
+{
+	/* RFC 7162 3.2.4; with UIDONLY it stands in front */
+	return (s->uid || (s->enabled & ENABLED_QRESYNC)) &&
+	       !(s->enabled & ENABLED_UIDONLY);
+}
+
 void
 put_fetch_flags(struct session *s, size_t index, bool flags)
 {
@@ -122,8 +130,7 @@ put_fetch_flags(struct session *s, size_t index, bool flags)
 		put_flags(s->st, s->mb, m);
 		sep = " ";
 	}
-	/* RFC 7162 3.2.4: every FETCH has the UID */
-	if (s->uid || (s->enabled & ENABLED_QRESYNC)) {
+	if (put_uid_too(s)) {
 		stream_printf(s->st, "%sUID %lu", sep, (unsigned long)m->uid);
 		sep = " ";
 	}

@@ -12,7 +12,8 @@
 struct parse {
 	struct span s;
 	size_t at;
-	const char *bad; /* what was expected, once something was not there */
+	const char *bad;  /* what was expected, once something was not there */
+	const char *code; /* and its response code, or NULL */
 };
 
 void parse_init(struct parse *p, struct span s);

@@ -242,6 +242,10 @@ parse_leaf(struct search *se, struct session *s, uint32_t parent)
 		return arg_saved(s, &n->set, true);
 	}
 	if (ascii_isdigit(parse_peek(p)) || parse_peek(p) == '*') {
+		if (s->enabled & ENABLED_UIDONLY) { /* RFC 9586 3.1 */
+			p->code = "UIDREQUIRED";
+			return fail(p, "Message numbers are not used any more");
+		}
 		n = add(se, parent, OP_SEQ);
 		return parse_set(p, &n->set, (uint32_t)s->mb->told_exists);
 	}

@@ -4,6 +4,7 @@
  */
 #include "imap.h"
 #include "capability.h"
+#include "front.h"
 #include "log.h"
 #include "maildir_root.h"
 #include "mem.h"
@@ -33,7 +34,7 @@ result_no(const char *code, const char *text)
 struct result
 result_bad(struct session *s)
 {
-	return RESULT(RESULT_BAD, NULL,
+	return RESULT(RESULT_BAD, s->p.code,
 		      s->p.bad != NULL ? s->p.bad : "Invalid arguments");
 }
 
@@ -127,6 +128,13 @@ which(struct session *s, struct span *tag_r, struct result *r)
 		*r = RESULT(RESULT_BAD, NULL,
 			    c->states == STATE_SELECTED ? "No mailbox selected"
 							: "Not now");
+		return NULL;
+	}
+	/* RFC 9586 3.1 */
+	if ((c->flags & CMD_NUMBERS) && !s->uid &&
+	    (s->enabled & ENABLED_UIDONLY)) {
+		*r = RESULT(RESULT_BAD, "UIDREQUIRED",
+			    "Message numbers are not used any more");
 		return NULL;
 	}
 	return c;
@@ -235,6 +243,7 @@ session_run(struct stream *st, const char *user, const char *path, bool greet)
 			     .user = user,
 			     .rows = session_commands,
 			     .max = IMAP_COMMAND_MAX,
+			     .alone = greet,
 			     .bad_limit = BAD_COMMANDS,
 			     .until = DEADLINE_NEVER };
 	struct err e = ERR_INIT;
@@ -258,5 +267,7 @@ session_run(struct stream *st, const char *user, const char *path, bool greet)
 	}
 	(void)!stream_flush(st, clock_deadline(WRITE_MS));
 	session_done(&s);
+	if (s.again)
+		front_again(st);
 	return status;
 }
