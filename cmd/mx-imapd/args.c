@@ -71,6 +71,18 @@ arg_set(struct session *s, struct set *set, struct result *r)
 	return true;
 }
 
+static int
+each_downward(struct session *s, const struct set *set,
+	      int (*fn)(struct session *s, size_t index, void *ctx), void *ctx)
+{
+	int r = 0;
+
+	for (size_t i = s->mb->told_exists; r == 0 && i-- > 0;)
+		if (set_has(set, s->uid ? s->mb->v[i].uid : (uint32_t)i + 1))
+			r = fn(s, i, ctx);
+	return r;
+}
+
 int
 each_message(struct session *s, const struct set *set,
 	     int (*fn)(struct session *s, size_t index, void *ctx), void *ctx)
@@ -78,6 +90,8 @@ each_message(struct session *s, const struct set *set,
 	struct mailbox *mb = s->mb;
 	int r = 0;
 
+	if (s->downward)
+		return each_downward(s, set, fn, ctx);
 	for (size_t i = 0; r == 0 && i < set->n; i++) {
 		const struct set_range *range = &set->v[i];
 		size_t at = range->lo - 1;

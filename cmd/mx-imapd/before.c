@@ -90,8 +90,8 @@ login_result(struct session *s, enum front_login_kind k)
 	if (k == FRONT_LOGIN_OK) {
 		s->state = STATE_AUTH;
 		buf_clear(&s->code);
-		buf_addf(&s->code, "CAPABILITY %s" CAPABILITY_FRONT,
-			 capability_session);
+		buf_addf(&s->code, "CAPABILITY %s",
+			 capability_words(&s->words, true));
 		r.code = buf_str(&s->code);
 	}
 	return r;

@@ -8,10 +8,9 @@
 
 #define APPEND_MAX (64u << 20)
 
-/* Words behind "CAPABILITY " of a session. */
-extern const char capability_session[];
-/* What a front stands before (none: --preauth) can do besides. */
-#define CAPABILITY_FRONT " UNAUTHENTICATE"
+/* Words behind "CAPABILITY " of a session, put into b; front: one stands
+ * before it (none: --preauth). */
+const char *capability_words(struct buf *b, bool front);
 
 /* An APPEND whose handler did not read its literal: the bytes of a client
  * that did not wait are dropped, or the session ends. */

@@ -51,6 +51,14 @@ CMD_HANDLER(cmd_unselect);
 CMD_HANDLER(cmd_unsubscribe);
 
 bool compress_active(const struct stream *st);
+/* imap_message_limit, 0: none.  Cuts a set down to as many messages, the last
+ * ones, to be gone through downward; a result then says so. */
+size_t limit_messages(void);
+void limit_set(struct session *s, struct set *set);
+struct result limit_result(struct session *s, struct result r);
+/* NO, where half of it would be wrong. */
+struct result limit_refusal(struct session *s);
+
 /* Has COMPRESS bytes that were read and not yet inflated? */
 bool compress_waiting(const struct stream *st);
 

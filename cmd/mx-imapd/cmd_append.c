@@ -150,6 +150,8 @@ one_message(struct session *s, struct append *a)
 
 	if (a->n > APPEND_MESSAGES)
 		append_refuse(a, result_no("LIMIT", "Too many messages"));
+	if (limit_messages() > 0 && a->n > limit_messages())
+		append_refuse(a, limit_refusal(s));
 	if (!parse_sp(p))
 		return result_bad(s);
 	if (parse_peek(p) == '(') {

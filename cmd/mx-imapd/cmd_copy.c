@@ -174,11 +174,17 @@ copyuid(struct session *s, const struct copy *c, uint32_t validity)
 }
 
 static struct result
-copy_all(struct session *s, const struct set *set, struct copy *c, bool move)
+copy_all(struct session *s, struct set *set, struct copy *c, bool move)
 {
 	uint32_t validity;
 	struct result r;
 
+	if (limit_messages() > 0 && !s->quiet) {
+		limit_set(s, set);
+		if (!move && s->downward)
+			return limit_refusal(s);
+		s->downward = false; /* which of them counts, not the order */
+	}
 	c->since = uidlist_peek(c->to.fd);
 	if (each_message(s, set, copy_one, c) != 0) {
 		undo(c);
@@ -224,7 +230,7 @@ unlink_one(struct session *s, size_t i, void *ctx)
 }
 
 static struct result
-move_all(struct session *s, const struct set *set, struct copy *c)
+move_all(struct session *s, struct set *set, struct copy *c)
 {
 	struct result r = copy_all(s, set, c, true);
 
@@ -235,11 +241,11 @@ move_all(struct session *s, const struct set *set, struct copy *c)
 		stream_printf(s->st, "* OK [%s] Moved\r\n", r.code);
 	if (each_message(s, set, unlink_one, c) != 0)
 		return result_err(s, &c->e);
-	return result_ok("Move completed");
+	return limit_result(s, result_ok("Move completed"));
 }
 
 static struct result
-to_mailbox(struct session *s, const struct set *set, const struct buf *name,
+to_mailbox(struct session *s, struct set *set, const struct buf *name,
 	   bool move)
 {
 	struct copy c = { .e = ERR_INIT };

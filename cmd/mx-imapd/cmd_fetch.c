@@ -233,7 +233,7 @@ read_ahead(struct session *s, struct fetch *f, size_t i)
 {
 	size_t to = i + MAILBOX_AHEAD / 2;
 
-	if (!(f->needs & (NEEDS_HEADER | NEEDS_WHOLE)))
+	if (!(f->needs & (NEEDS_HEADER | NEEDS_WHOLE)) || s->downward)
 		return;
 	if (to >= s->mb->told_exists)
 		to = s->mb->told_exists - 1;
@@ -331,11 +331,15 @@ fetch(struct session *s, struct set *set)
 
 	if (!fetch_parse(s, &f)) {
 		r = result_bad(s);
+	} else if (f.has_partial && limit_messages() > 0 &&
+		   f.partial.hi - f.partial.lo >= limit_messages()) {
+		r = limit_refusal(s);
 	} else {
 		if (f.vanished)
 			put_vanished_since(s, set, f.since);
 		if (f.has_partial)
 			cut_partial(s, &f, set);
+		limit_set(s, set);
 		f.set = set;
 		if (each_message(s, set, fetch_one, &f) != 0)
 			s->say_bye = true;
@@ -349,7 +353,7 @@ fetch(struct session *s, struct set *set)
 		r = result_no("EXPUNGEISSUED",
 			      "Some of the messages no longer exist");
 	fetch_free(&f);
-	return r;
+	return limit_result(s, r);
 }
 
 struct result

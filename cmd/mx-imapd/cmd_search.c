@@ -24,13 +24,50 @@ search_charset(struct search *se, struct session *s, bool *known_r)
 	return true;
 }
 
+/* Is it one of those that the client named?  Only they count as searched. */
+static bool
+named(const struct search *se, const struct session *s, size_t i)
+{
+	for (uint32_t at = se->v[0].child; at != NODE_NONE;
+	     at = se->v[at].next) {
+		const struct node *n = &se->v[at];
+
+		if ((n->op == OP_UID && !set_has(&n->set, s->mb->v[i].uid)) ||
+		    (n->op == OP_SEQ && !set_has(&n->set, (uint32_t)i + 1)) ||
+		    (n->op == OP_UIDAFTER && s->mb->v[i].uid <= n->number) ||
+		    (n->op == OP_UIDBEFORE && s->mb->v[i].uid >= n->number))
+			return false;
+	}
+	return true;
+}
+
+/* The first message that is looked at (RFC 9738: the last ones are). */
+static size_t
+search_from(struct search *se, struct session *s)
+{
+	size_t i = s->mb->told_exists, many = 0;
+
+	if (limit_messages() == 0)
+		return 0;
+	while (i > 0) {
+		if (named(se, s, i - 1) && ++many > limit_messages())
+			break;
+		i--;
+		if (named(se, s, i))
+			s->lowest = s->mb->v[i].uid;
+	}
+	if (many <= limit_messages())
+		s->lowest = 0;
+	return i;
+}
+
 int
 search_run(struct search *se, struct session *s, struct found *f, struct err *e)
 {
 	size_t n = s->mb->told_exists;
 
 	se->now = clock_now();
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = search_from(se, s); i < n; i++) {
 		int m = search_match(se, s, i, e);
 
 		if (m < 0)
@@ -56,7 +93,7 @@ run(struct session *s, struct search *se, const struct wanted *w)
 		found_put(s, &found, w, "SEARCH");
 	}
 	found_free(&found);
-	return r;
+	return limit_result(s, r);
 }
 
 struct result

@@ -11,8 +11,8 @@ cmd_capability(struct session *s)
 {
 	if (!parse_end(&s->p))
 		return result_bad(s);
-	stream_printf(s->st, "* CAPABILITY %s%s\r\n", capability_session,
-		      s->alone ? "" : CAPABILITY_FRONT);
+	stream_printf(s->st, "* CAPABILITY %s\r\n",
+		      capability_words(&s->words, !s->alone));
 	return result_ok("Capability completed");
 }
 
@@ -134,6 +134,29 @@ expunge(struct session *s, const struct set *set)
 	return RESULT(RESULT_OK, condstore_code(s), "Expunge completed");
 }
 
+static int
+keep_deleted(struct session *s, size_t i, void *ctx)
+{
+	uint32_t uid = s->mb->v[i].uid;
+
+	if (s->mb->v[i].flags & MAILDIR_TRASHED)
+		set_add(ctx, uid, uid);
+	return 0;
+}
+
+/* RFC 9738 3.1: the limit counts those that would go */
+static void
+limit_deleted(struct session *s, struct set *set)
+{
+	struct set deleted = { NULL, 0, 0 };
+
+	if (limit_messages() == 0)
+		return;
+	(void)each_message(s, set, keep_deleted, &deleted);
+	set_move(set, &deleted);
+	limit_set(s, set);
+}
+
 struct result
 cmd_expunge(struct session *s)
 {
@@ -150,12 +173,15 @@ cmd_expunge(struct session *s)
 	} else if (s->mb->told_exists > 0) {
 		set_add(&set, 1, (uint32_t)s->mb->told_exists);
 	}
-	if (!parse_end(&s->p))
+	if (!parse_end(&s->p)) {
 		r = result_bad(s);
-	else if (s->mb->readonly)
+	} else if (s->mb->readonly) {
 		r = result_no("READ-ONLY", "The mailbox is open read-only");
-	else
-		r = expunge(s, &set);
+	} else {
+		if (s->uid)
+			limit_deleted(s, &set);
+		r = limit_result(s, expunge(s, &set));
+	}
 	set_free(&set);
 	return r;
 }

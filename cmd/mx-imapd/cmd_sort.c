@@ -206,7 +206,11 @@ run(struct session *s, struct sorter *so, struct search *se,
 	struct err e = ERR_INIT;
 	struct result r = result_ok("Sort completed");
 
-	if (search_run(se, s, &found, &e) != 0 || sort(s, so, &found, &e) != 0)
+	if (search_run(se, s, &found, &e) != 0)
+		r = result_err(s, &e);
+	else if (s->lowest != 0) /* RFC 9738 3.3 */
+		r = limit_refusal(s);
+	else if (sort(s, so, &found, &e) != 0)
 		r = result_err(s, &e);
 	else
 		found_put(s, &found, w, "SORT");

@@ -99,7 +99,7 @@ parse_how(struct session *s, struct store *st)
 }
 
 static struct result
-run(struct session *s, const struct set *set, struct store *st)
+run(struct session *s, struct set *set, struct store *st)
 {
 	struct err e = ERR_INIT;
 
@@ -108,6 +108,7 @@ run(struct session *s, const struct set *set, struct store *st)
 		return result_err(s, &e);
 	if (s->mb->kw_changed)
 		put_flag_lists(s);
+	limit_set(s, set);
 	if (each_message(s, set, store_one, st) != 0)
 		return result_err(s, &st->e);
 	tell(s, st);
@@ -126,7 +127,7 @@ run(struct session *s, const struct set *set, struct store *st)
 }
 
 static struct result
-store(struct session *s, const struct set *set)
+store(struct session *s, struct set *set)
 {
 	struct store st = { .e = ERR_INIT };
 	struct result r;
@@ -137,7 +138,8 @@ store(struct session *s, const struct set *set)
 		return result_no("READ-ONLY", "The mailbox is open read-only");
 	r = arg_flags(s, s->mb, &st.flags);
 	if (r.kind == RESULT_OK)
-		r = parse_end(&s->p) ? run(s, set, &st) : result_bad(s);
+		r = parse_end(&s->p) ? limit_result(s, run(s, set, &st))
+				     : result_bad(s);
 	set_free(&st.modified);
 	set_free(&st.done);
 	return r;

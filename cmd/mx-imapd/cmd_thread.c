@@ -132,8 +132,10 @@ run(struct session *s, const struct algorithm *a, struct search *se)
 
 	thread_init(&t);
 	if (search_run(se, s, &found, &e) != 0 ||
-	    fill(s, &t, a, &found, &e) != 0) {
+	    (s->lowest == 0 && fill(s, &t, a, &found, &e) != 0)) {
 		r = result_err(s, &e);
+	} else if (s->lowest != 0) { /* RFC 9738 3.3 */
+		r = limit_refusal(s);
 	} else {
 		a->run(&t);
 		s->st->out_deadline = clock_deadline(ANSWER_MS);

@@ -5,7 +5,7 @@
 #include "capability.h"
 
 /* Each word stands for what commands.c's rows and this program do. */
-const char capability_session[] =
+static const char capability_session[] =
     "IMAP4rev1 IMAP4rev2 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE "
     "UNSELECT CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE "
     "ESEARCH SEARCHRES PARTIAL WITHIN I18NLEVEL=1 SORT SORT=DISPLAY ESORT "
@@ -68,3 +68,15 @@ const struct command session_commands[] = {
 	{ "MOVE", STATE_SELECTED, IN_SET, cmd_move },
 	{ NULL, 0, 0, NULL },
 };
+
+const char *
+capability_words(struct buf *b, bool front)
+{
+	buf_clear(b);
+	buf_adds(b, capability_session);
+	if (front)
+		buf_adds(b, " UNAUTHENTICATE");
+	if (limit_messages() > 0)
+		buf_addf(b, " MESSAGELIMIT=%zu", limit_messages());
+	return buf_str(b);
+}

@@ -20,6 +20,9 @@ static const struct param rows[] = {
 	  0, 0, NULL,
 	  "mailboxes as NAME:AUTO:USE; AUTO is no, create or subscribe, USE a "
 	  "special use or nothing"),
+	P(INT, message_limit, "imap_message_limit", "0", 0, 10000000, NULL,
+	  "most messages that one command works on, as MESSAGELIMIT tells; 0: "
+	  "no limit"),
 	P(INT, process_limit, "imap_process_limit", "1000", 1, 5000, NULL,
 	  "most sessions at once"),
 	P(INT, client_limit, "imap_client_connection_limit", "50", 0, 5000,

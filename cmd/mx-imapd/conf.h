@@ -17,7 +17,7 @@ extern struct options options;
 struct imapd_params {
 	char *mail_location;
 	struct strs mailbox_auto;
-	int64_t process_limit, client_limit;
+	int64_t process_limit, client_limit, message_limit;
 };
 extern struct imapd_params conf;
 extern const struct param_rows conf_rows;

@@ -59,6 +59,10 @@ struct session {
 	struct buf tag;         /* of the command that runs */
 	struct set saved;       /* RFC 5182: UIDs that "$" stands for */
 	deadline_t progress_at; /* RFC 9585: when a word is due */
+	/* of this command: the limit cut its messages, see limit.c */
+	bool downward;   /* each_message: from the last */
+	uint32_t lowest; /* UID that it came down to, or 0 */
+	char limit_code[48];
 	/* APPEND: a literal that was announced and not read yet */
 	bool has_literal;
 	struct literal literal;

@@ -25,6 +25,8 @@ enum search_op {
 	OP_NEW,
 	OP_SEQ,
 	OP_UID,
+	OP_UIDAFTER, /* RFC 9738 3.2 */
+	OP_UIDBEFORE,
 	OP_LARGER,
 	OP_SMALLER,
 	OP_BEFORE, /* days of INTERNALDATE */

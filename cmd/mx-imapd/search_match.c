@@ -268,6 +268,10 @@ leaf(struct search *se, struct subject *x, const struct node *n)
 		return set_has(&n->set, (uint32_t)x->index + 1);
 	case OP_UID:
 		return set_has(&n->set, m->uid);
+	case OP_UIDAFTER:
+		return m->uid > n->number;
+	case OP_UIDBEFORE:
+		return m->uid < n->number;
 	case OP_LARGER:
 	case OP_SMALLER:
 		return by_size(x, n);

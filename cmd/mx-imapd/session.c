@@ -203,6 +203,8 @@ session_one(struct session *s)
 		buf_clear(&s->tag);
 		buf_addspan(&s->tag, tag);
 		s->progress_at = clock_deadline(FIRST_PROGRESS_MS);
+		s->downward = false;
+		s->lowest = 0;
 		r = s->cmd->run(s);
 		if (s->has_literal && !s->say_bye)
 			r = cmd_literal_left(s, r);
@@ -261,7 +263,7 @@ session_run(struct stream *st, const char *user, const char *path, bool greet)
 		if (greet)
 			stream_printf(st,
 				      "* PREAUTH [CAPABILITY %s] Logged in\r\n",
-				      capability_session);
+				      capability_words(&s.words, false));
 		while (session_one(&s))
 			;
 	}

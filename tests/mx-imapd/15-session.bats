@@ -77,3 +77,49 @@ c.cmd("UID STORE 3 +FLAGS.SILENT (\\Deleted)").ok()
 c.cmd("EXPUNGE").ok().has(b"* VANISHED 3")
 PY
 }
+
+@test "MESSAGELIMIT: the last ones, from the greatest UID down (RFC 9738); UIDAFTER, UIDBEFORE" {
+  mkdir -p mail
+  echo "imap_message_limit = 3" > "$T/mx.conf"
+  py <<'PY'
+for i in range(6): put("m", b"Subject: s%d\n\nx\n" % i, mtime=1000 + i)
+os.makedirs("m/.Box/cur"); os.makedirs("m/.Box/new"); os.makedirs("m/.Box/tmp")
+c = Process(["mx-imapd", "-c", "mx.conf", "--preauth", "--maildir", "m"])
+assert b" MESSAGELIMIT=3]" in c.greeting, c.greeting
+c.cmd("CAPABILITY").ok().find(rb" MESSAGELIMIT=3$")
+c.select().has(b"* 6 EXISTS")
+a = c.cmd("FETCH 1:5 (UID)").ok(b"MESSAGELIMIT 3 3]")
+assert a.lines == [b"* 5 FETCH (UID 5)", b"* 4 FETCH (UID 4)", b"* 3 FETCH (UID 3)"], a.lines
+assert c.cmd("FETCH 4:6 (UID)").ok().tagged.endswith(b"OK Fetch completed")
+assert c.cmd("UID FETCH 1:* (UID)").ok(b"MESSAGELIMIT 3 4]").lines[0] == b"* 6 FETCH (UID 6)"
+c.cmd("UID FETCH 1:* (UID) (PARTIAL 1:4)").no(b"MESSAGELIMIT 3]")
+assert len(c.cmd("UID FETCH 1:* (UID) (PARTIAL 1:3)").ok().lines) == 3
+a = c.cmd("SEARCH ALL").ok(b"MESSAGELIMIT 3 4]").has(b"* SEARCH 4 5 6")
+c.cmd("UID SEARCH UIDBEFORE 4 SUBJECT s").ok().hasnt(b"LIMIT").has(b"* SEARCH 1 2 3")
+c.cmd("UID SEARCH UIDAFTER 4 SUBJECT s").ok().has(b"* SEARCH 5 6")
+c.cmd("UID SEARCH UIDAFTER 1 SUBJECT s1").ok(b"MESSAGELIMIT 3 4]").has(b"* SEARCH")
+c.cmd("UID SEARCH RETURN (SAVE) ALL").ok(b"MESSAGELIMIT 3 4]")
+c.cmd("UID FETCH $ (UID)").ok().has(b"* 4 FETCH (UID 4)").hasnt(b"UID 3")
+c.cmd("SORT (ARRIVAL) UTF-8 ALL").no(b"MESSAGELIMIT 3"); c.cmd("THREAD REFS UTF-8 ALL").no(b"MESSAGELIMIT 3")
+c.cmd("UID SORT (ARRIVAL) UTF-8 UID 1:3").ok().has(b"* SORT 1 2 3")
+a = c.cmd("STORE 1:* +FLAGS (\\Flagged)").ok(b"MESSAGELIMIT 3 4]")
+assert [l.split()[1] for l in a.lines] == [b"6", b"5", b"4"], a.lines
+c.cmd("COPY 1:* Box").no(b"MESSAGELIMIT 3 4]")
+c.cmd("STATUS Box (MESSAGES)").ok().has(b"* STATUS Box (MESSAGES 0)")
+c.cmd("MOVE 2:5 Box").ok(b"MESSAGELIMIT 3 3]").has(b"* 3 EXPUNGE")
+c.cmd("STATUS Box (MESSAGES)").ok().has(b"* STATUS Box (MESSAGES 3)")
+c.cmd("APPEND Box {3+}\r\nA:b {3+}\r\nA:b {3+}\r\nA:b {3+}\r\nA:b").no(b"MESSAGELIMIT 3]")
+c.cmd("STATUS Box (MESSAGES)").ok().has(b"* STATUS Box (MESSAGES 3)")
+# CLOSE, EXPUNGE, RENAME INBOX and STATUS know no limit; UID EXPUNGE counts what is \Deleted
+for i in range(5): put("m", b"Subject: t%d\n\nx\n" % i)
+c.select().has(b"* 8 EXISTS")
+c.cmd("STORE 5:* +FLAGS.SILENT (\\Deleted)").ok(); c.cmd("STORE 1:3 +FLAGS.SILENT (\\Deleted)").ok()
+a = c.cmd("UID EXPUNGE 1:*").ok(b"MESSAGELIMIT 3 9]")
+c.cmd("STATUS INBOX (MESSAGES DELETED)").ok().has(b"* STATUS INBOX (MESSAGES 5 DELETED 3)")
+c.cmd("EXPUNGE").ok()
+for i in range(5): put("m", b"Subject: t%d\n\nx\n" % i)
+c.cmd("RENAME INBOX All").ok(); c.cmd("STATUS All (MESSAGES)").ok().find(rb"MESSAGES 7")
+PY
+  run mx-imapd --preauth --maildir "$T/m" < /dev/null
+  [[ $output != *MESSAGELIMIT* ]]
+}
