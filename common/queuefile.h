@@ -179,6 +179,11 @@ struct queuefile_found {
 int queuefile_scan(int dirfd,
 		   bool (*fn)(void *ctx, const struct queuefile_found *f),
 		   void *ctx, struct err *e) MX_MUST_CHECK;
+/* The same from *folder on: it is then the folder in which fn said stop, or 256
+ * when all were visited. */
+int queuefile_scan_from(int dirfd, unsigned *folder,
+			bool (*fn)(void *ctx, const struct queuefile_found *f),
+			void *ctx, struct err *e) MX_MUST_CHECK;
 /* Removes what a crash left in tmp/, older than `age` seconds. */
 void queuefile_sweep(int dirfd, int64_t age);
 

@@ -501,15 +501,27 @@ scan_folder(int dirfd, unsigned number,
 }
 
 int
+queuefile_scan_from(int dirfd, unsigned *folder,
+		    bool (*fn)(void *ctx, const struct queuefile_found *f),
+		    void *ctx, struct err *e)
+{
+	int r = 0;
+
+	while (r == 0 && *folder < 256) {
+		r = scan_folder(dirfd, *folder, fn, ctx, e);
+		*folder += r == 0;
+	}
+	return r < 0 ? -1 : 0;
+}
+
+int
 queuefile_scan(int dirfd,
 	       bool (*fn)(void *ctx, const struct queuefile_found *f),
 	       void *ctx, struct err *e)
 {
-	int r = 0;
+	unsigned folder = 0;
 
-	for (unsigned i = 0; r == 0 && i < 256; i++)
-		r = scan_folder(dirfd, i, fn, ctx, e);
-	return r < 0 ? -1 : 0;
+	return queuefile_scan_from(dirfd, &folder, fn, ctx, e);
 }
 
 void

@@ -44,7 +44,10 @@ struct runner {
 	time_t next; /* earliest attempt that lies ahead, 0: none known */
 	deadline_t look_at;    /* the next look, whatever happens */
 	deadline_t look_after; /* no look before this */
-	bool cut;              /* NAMES_MAX was reached, or events were lost */
+	unsigned folder;       /* where the look goes on, 0: a new one */
+	bool cut;   /* the look is not at its end: NAMES_MAX was reached */
+	bool lost;  /* events, or their names: one more look after this */
+	bool moved; /* something was worked on since the last look */
 	size_t worked;
 	bool failed;
 };
@@ -143,20 +146,34 @@ found(void *ctx, const struct queuefile_found *f)
 	return false;
 }
 
-/* Looks through the whole queue.  A big one is not looked through all the
- * time: at most a tenth of the time goes into it. */
+/* Looks through the queue; where the names had no room the next look goes on
+ * in that folder: each entry is seen about once, however many there are.  A big
+ * queue is not looked through all the time: a tenth of the time at most. */
 static void
 look(struct runner *r)
 {
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono();
+	unsigned from = r->folder;
+	bool stuck = names_left(&r->due) == 0 && !r->moved;
 
-	r->next = 0;
-	r->cut = false;
-	if (queuefile_scan(r->dirfd, found, r, &e) != 0) {
+	if (from == 0) {
+		r->next = 0;
+		r->lost = false;
+	}
+	r->cut = r->moved = false;
+	if (queuefile_scan_from(r->dirfd, &r->folder, found, r, &e) != 0) {
 		log_error("%s: %s", site.queue_directory, e.text);
 		r->failed = true;
+		r->folder = 0;
 	}
+	/* A folder full of what cannot be worked on does not hide the rest. */
+	if (r->cut && r->folder == from && stuck) {
+		r->folder++;
+		r->lost = true;
+	}
+	if (r->folder >= 256)
+		r->folder = 0;
 	r->look_at = clock_deadline(queue_conf.run_delay);
 	r->look_after = clock_deadline((clock_mono() - start) * 10 + 1);
 }
@@ -172,7 +189,7 @@ wait_ms(const struct runner *r)
 		int64_t to = (int64_t)(r->next - clock_now()) * 1000 + 20;
 		ms = to < ms ? to : ms;
 	}
-	if (r->cut && names_left(&r->due) == 0)
+	if ((r->cut || r->lost) && names_left(&r->due) == 0)
 		ms = 0;
 	return ms < least ? least : ms;
 }
@@ -189,6 +206,7 @@ entry_done(void *ctx, const char *id, enum queue_result result)
 		return;
 	case QUEUE_WORKED:
 		r->worked++;
+		r->moved = true;
 		break;
 	case QUEUE_LOCKED:
 		/* The event that --release or --flush made was seen before
@@ -299,7 +317,7 @@ take_event(struct runner *r, const struct inotify_event *ev)
 	int i = 0;
 
 	if (ev->mask & IN_Q_OVERFLOW)
-		r->cut = true;
+		r->lost = true;
 	if (ev->len == 0 || ev->name[0] == '.' || strlen(ev->name) >= 64)
 		return;
 	while (i < 256 && r->watch[i] != ev->wd)
@@ -309,7 +327,7 @@ take_event(struct runner *r, const struct inotify_event *ev)
 	/* Our workers' own changes lie ahead; what is gone is done. */
 	if (i < 256 && fstatat(r->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    !consider(r, ev->name, st.st_mtime))
-		r->cut = true;
+		r->lost = true;
 }
 
 static void
@@ -354,7 +372,7 @@ one_pass(struct runner *r)
 	for (int round = 0; round < ROUNDS_MAX && !runner_stop;) {
 		r->worked = 0;
 		look(r);
-		if (names_left(&r->due) == 0)
+		if (names_left(&r->due) == 0 && !r->cut)
 			break;
 		while (!runner_stop) {
 			give_out(r);
@@ -364,7 +382,7 @@ one_pass(struct runner *r)
 		}
 		/* A huge queue comes in pieces, which are no rounds. */
 		round += !r->cut;
-		if (r->worked == 0)
+		if (r->worked == 0 && !r->cut)
 			break;
 	}
 }
@@ -403,7 +421,9 @@ int
 queue_run(const struct program *p, bool watch)
 {
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
-	struct runner r = { .events = -1, .lock = -1, .dirfd = -1 };
+	struct runner r = {
+		.events = -1, .lock = -1, .dirfd = -1, .moved = true
+	};
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct err e = ERR_INIT;
 

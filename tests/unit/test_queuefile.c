@@ -254,6 +254,36 @@ count_found(void *ctx, const struct queuefile_found *f)
 	return true;
 }
 
+static bool
+stop_second(void *ctx, const struct queuefile_found *f)
+{
+	(void)f;
+	return ++*(int *)ctx < 2;
+}
+
+/* It goes on in the folder where it was stopped, and comes to an end. */
+static void
+test_scan_from(void)
+{
+	struct err e = ERR_INIT;
+	unsigned folder = 0, before;
+	int all = 0, n, rounds = 0, seen = 0;
+
+	CHECK(queuefile_scan(dirfd_queue, count_found, &all, &e) == 0, "scan");
+	while (folder < 256 && rounds++ < 300) {
+		before = folder;
+		n = 0;
+		CHECK(queuefile_scan_from(dirfd_queue, &folder, stop_second, &n,
+					  &e) == 0,
+		      "scan from %u", before);
+		CHECK(folder >= before, "%u after %u", folder, before);
+		seen += n;
+		folder += folder == before;
+	}
+	CHECK(folder == 256 && seen >= all && seen <= 2 * all,
+	      "%d of %d seen, ended in %u", seen, all, folder);
+}
+
 /* Damaged and old enough: out of the way, and said so. */
 static void
 test_corrupt(void)
@@ -309,6 +339,7 @@ main(int argc, char **argv)
 	test_refused();
 	test_parse();
 	test_damage();
+	test_scan_from();
 	test_corrupt();
 	snprintf(command, sizeof(command), "MX_TEST_TIME=+86400 %s %s", argv[0],
 		 dir_path);
