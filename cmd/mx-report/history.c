@@ -62,6 +62,7 @@ our_value(struct seen *s, struct span key, const char *v, struct buf *dkim)
 		{ "ip", &s->ip },
 		{ "from", &s->from },
 		{ "policy-domain", &s->policy_domain },
+		{ "policy", &s->policy },
 		{ "disposition", &s->disposition },
 		{ "record", &s->record },
 		{ "org", &s->org },
@@ -200,7 +201,7 @@ open_block(struct span *rest, struct seen *s)
 	struct span line, key, start = *rest;
 	bool first = true;
 
-	*s = (struct seen){ 0 };
+	*s = (struct seen){ .psl = true };
 	while (rest->n > 0) {
 		struct span before = *rest;
 
@@ -254,9 +255,10 @@ history_next(struct span *rest, struct seen *s)
 void
 history_free(struct seen *s)
 {
-	char *all[] = { s->ip,          s->from,      s->policy_domain,
-			s->disposition, s->record,    s->org,
-			s->spf,         s->spf_scope, s->spf_domain };
+	char *all[] = { s->ip,        s->from,        s->policy_domain,
+			s->policy,    s->disposition, s->record,
+			s->org,       s->spf,         s->spf_scope,
+			s->spf_domain };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		free(all[i]);

@@ -41,6 +41,8 @@ static const struct param param_rows[] = {
 	ROW(STR, report_org_name, "$mydomain", "who we are, in reports"),
 	ROW(STR, report_sender, "postmaster@$myhostname",
 	    "sender and contact of our reports"),
+	ROW(STR, report_extra_contact_info, "",
+	    "how else we can be reached, in reports"),
 	ROW(STR, report_command, "mx-submit -t -i -f $report_sender",
 	    "takes a report's mail on standard input"),
 	ROW(TIME, report_expire, "14d",

@@ -20,6 +20,7 @@ struct parse {
 	size_t mark[DEPTH_MAX];
 	int depth;
 	bool feedback;
+	char *space; /* the namespace of the root: "" without one */
 	/* the auth_results entry that is being read */
 	char *domain, *selector, *result;
 };
@@ -85,7 +86,9 @@ row_value(struct parse *p, const char *path, struct span v)
 		{ "row.policy_evaluated.reason.type", &row->reason },
 		{ "identifiers.header_from", &row->header_from },
 		{ "identities.header_from", &row->header_from },
+		{ "row.policy_evaluated.reason.comment", &row->comment },
 		{ "identifiers.envelope_from", &row->envelope_from },
+		{ "identifiers.envelope_to", &row->envelope_to },
 		{ "auth_results.dkim.domain", &p->domain },
 		{ "auth_results.dkim.selector", &p->selector },
 		{ "auth_results.dkim.result", &p->result },
@@ -117,6 +120,12 @@ value(struct parse *p, const char *path, struct span v)
 		{ "policy_published.np", &r->np },
 		{ "policy_published.adkim", &r->adkim },
 		{ "policy_published.aspf", &r->aspf },
+		{ "policy_published.fo", &r->fo },
+		{ "policy_published.testing", &r->testing },
+		{ "policy_published.discovery_method", &r->discovery_method },
+		{ "report_metadata.error", &r->error },
+		{ "report_metadata.generator", &r->generator },
+		{ "report_metadata.extra_contact_info", &r->extra_contact },
 		{ "version", &r->version },
 	};
 
@@ -131,16 +140,21 @@ value(struct parse *p, const char *path, struct span v)
 		row_value(p, path + 7, v);
 }
 
+/* An element of another namespace than the root's is an extension (RFC 9990 5),
+ * and never one of ours, whatever its name. */
 static bool
-element_start(struct parse *p, const char *name)
+element_start(struct parse *p, const char *name, const char *space)
 {
 	if (p->depth == DEPTH_MAX || strlen(name) > 200)
 		return false;
-	if (p->depth == 0 && strcmp(name, "feedback") == 0)
-		p->feedback = true;
+	if (p->depth == 0) {
+		p->feedback = strcmp(name, "feedback") == 0;
+		p->space = mem_strdup(space);
+	}
 	p->mark[p->depth] = p->path.n;
 	if (p->depth > 0) /* without the root's name */
-		buf_addf(&p->path, "%s%s", p->path.n ? "." : "", name);
+		buf_addf(&p->path, "%s%s%s", p->path.n ? "." : "",
+			 strcmp(space, p->space) == 0 ? "" : ":", name);
 	p->depth++;
 	buf_clear(&p->text);
 	if (strcmp(buf_str(&p->path), "record") == 0)
@@ -167,13 +181,15 @@ static bool
 node(struct parse *p, xmlTextReaderPtr x, struct err *e)
 {
 	const xmlChar *name = xmlTextReaderConstLocalName(x);
-	const xmlChar *text;
+	const xmlChar *text, *space;
 
 	switch (xmlTextReaderNodeType(x)) {
 	case XML_READER_TYPE_ELEMENT: {
 		bool empty = xmlTextReaderIsEmptyElement(x) == 1;
 
-		if (!element_start(p, (const char *)name)) {
+		space = xmlTextReaderConstNamespaceUri(x);
+		if (!element_start(p, (const char *)name,
+				   space ? (const char *)space : "")) {
 			err_set(e, ST_DATA, "the XML is nested too deep");
 			return false;
 		}
@@ -241,6 +257,7 @@ parse_aggregate(struct reports *all, struct span xml, const char *file,
 	free(p.domain);
 	free(p.selector);
 	free(p.result);
+	free(p.space);
 	if (st != 0)
 		report_drop(all);
 	return st;

@@ -35,8 +35,10 @@ json_row(struct json *j, const struct report *r, const struct report_row *x)
 	str(j, "dkim", x->dkim);
 	str(j, "spf", x->spf);
 	str(j, "reason", x->reason);
+	str(j, "comment", x->comment);
 	str(j, "header_from", x->header_from);
 	str(j, "envelope_from", x->envelope_from);
+	str(j, "envelope_to", x->envelope_to);
 	str(j, "dkim_domain", x->dkim_domain);
 	str(j, "dkim_selector", x->dkim_selector);
 	str(j, "dkim_result", x->dkim_result);
@@ -77,6 +79,12 @@ print_json(const struct reports *all, struct buf *out)
 		str(&j, "np", r->np);
 		str(&j, "adkim", r->adkim);
 		str(&j, "aspf", r->aspf);
+		str(&j, "fo", r->fo);
+		str(&j, "testing", r->testing);
+		str(&j, "discovery_method", r->discovery_method);
+		str(&j, "error", r->error);
+		str(&j, "generator", r->generator);
+		str(&j, "extra_contact_info", r->extra_contact);
 		json_array(&j, "records");
 		for (size_t k = 0; k < r->n; k++)
 			json_row(&j, r, &r->v[k]);
@@ -416,9 +424,16 @@ print_table(const struct reports *all, struct dns *dns, struct buf *out)
 			buf_adds(out, ", p=");
 			safe(out, r->p);
 		}
+		if (is(r->testing, "y"))
+			buf_adds(out, " (testing)");
 		buf_addf(out, ", %lld %s\n", (long long)count,
 			 r->kind == REPORT_TLS ? "failed sessions"
 					       : "messages");
+		if (r->error != NULL) {
+			buf_adds(out, "    they say: ");
+			safe(out, r->error);
+			buf_addc(out, '\n');
+		}
 		if (r->kind == REPORT_TLS)
 			table_tls(r, out);
 		else if (r->kind == REPORT_FAILURE)

@@ -35,7 +35,8 @@ row_free(struct report_row *x)
 		x->dkim_result, x->spf_domain,    x->spf_result,
 		x->subject,     x->auth_failure,  x->arrival,
 		x->policy_type, x->policy_domain, x->result_type,
-		x->mx,          x->text,
+		x->mx,          x->text,          x->envelope_to,
+		x->comment,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -46,9 +47,15 @@ void
 report_drop(struct reports *all)
 {
 	struct report *r = &all->v[--all->n];
-	char *texts[] = { r->file,   r->org_name, r->email,  r->report_id,
-			  r->domain, r->p,        r->sp,     r->np,
-			  r->adkim,  r->aspf,     r->version };
+	char *texts[] = { r->file,         r->org_name,
+			  r->email,        r->report_id,
+			  r->domain,       r->p,
+			  r->sp,           r->np,
+			  r->adkim,        r->aspf,
+			  r->version,      r->fo,
+			  r->testing,      r->discovery_method,
+			  r->error,        r->generator,
+			  r->extra_contact };
 
 	for (size_t i = 0; i < r->n; i++)
 		row_free(&r->v[i]);

@@ -18,7 +18,7 @@ enum report_kind { REPORT_DMARC, REPORT_FAILURE, REPORT_TLS };
 /* One row; NULL: not said. */
 struct report_row {
 	char *source_ip, *disposition, *dkim, *spf; /* dkim, spf: aligned? */
-	char *header_from, *envelope_from, *reason;
+	char *header_from, *envelope_from, *envelope_to, *reason, *comment;
 	char *dkim_domain, *dkim_selector, *dkim_result; /* the best one */
 	char *spf_domain, *spf_result;
 	/* failure */
@@ -32,7 +32,8 @@ struct report {
 	enum report_kind kind;
 	char *file; /* where it stood */
 	char *org_name, *email, *report_id, *domain;
-	char *p, *sp, *np, *adkim, *aspf, *version;
+	char *p, *sp, *np, *adkim, *aspf, *fo, *version;
+	char *testing, *discovery_method, *error, *generator, *extra_contact;
 	int64_t begin, end;
 	struct report_row *v;
 	size_t n, cap;

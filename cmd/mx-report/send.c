@@ -15,7 +15,6 @@
 #include "num.h"
 #include "opt.h"
 #include "proc.h"
-#include "random.h"
 #include "site.h"
 #include "status.h"
 
@@ -29,12 +28,10 @@
 #include <zlib.h>
 
 #define HISTORY_MAX (1u << 30)
-#define RUA_MAX 5
-#define DNS_MS 20000
 #define SEND_MS 300000
 
 struct sending {
-	struct map *domains; /* policy domain -> struct outgoing */
+	struct map *domains; /* "DAY POLICY-DOMAIN" -> struct outgoing */
 	struct buf back;     /* lines that return to the history */
 	int64_t now, until;
 	struct dns *dns;
@@ -62,21 +59,39 @@ give_back(struct sending *s, struct span text)
 	buf_addc(&s->back, '\n');
 }
 
+/* One domain, one day of UTC: periods do not overlap, and what has to be sent
+ * again has the same name (RFC 9990 3.1.1.4, 3.5.2). */
 static struct outgoing *
 outgoing_of(struct sending *s, const struct seen *x)
 {
-	struct outgoing *o = map_get(s->domains, span_of(x->policy_domain));
+	int64_t day = x->time / 86400;
+	char *key = mem_printf("%lld %s", (long long)day, x->policy_domain);
+	struct outgoing *o = map_get(s->domains, span_of(key));
 
-	if (o != NULL)
-		return o;
-	o = mem_alloc(1, sizeof(*o));
-	o->domain = mem_strdup(x->policy_domain);
-	o->org = mem_strdup(x->org ? x->org : x->policy_domain);
-	o->record = mem_strdup("");
-	o->begin = INT64_MAX;
-	o->rows = map_new();
-	(void)map_put(s->domains, span_of(x->policy_domain), o);
+	if (o == NULL) {
+		o = mem_alloc(1, sizeof(*o));
+		o->domain = mem_strdup(x->policy_domain);
+		o->org = mem_strdup(x->org ? x->org : x->policy_domain);
+		o->record = mem_strdup("");
+		o->begin = day * 86400;
+		o->end =
+		    o->begin + 86400 < s->until ? o->begin + 86400 : s->until;
+		o->end--;
+		o->rows = map_new();
+		(void)map_put(s->domains, span_of(key), o);
+	}
+	free(key);
 	return o;
+}
+
+/* It becomes a header field, an identifier and a file name. */
+static bool
+plain_name(const char *name)
+{
+	for (const char *p = name; *p != '\0'; p++)
+		if (!ascii_isalnum(*p) && strchr(".-_", *p) == NULL)
+			return false;
+	return name[0] != '\0' && strlen(name) <= 253;
 }
 
 static void
@@ -91,14 +106,14 @@ take_message(struct sending *s, const struct seen *x)
 		give_back(s, x->text);
 		return;
 	}
-	/* nobody wants to know */
-	if (aggregate_tag(x->record, "rua").n == 0)
+	/* nobody wants to know; no client, so no source_ip to name */
+	if (aggregate_tag(x->record, "rua").n == 0 || x->ip[0] == '\0' ||
+	    !plain_name(x->policy_domain))
 		return;
 	o = outgoing_of(s, x);
 	free(o->record); /* the newest one counts */
 	o->record = mem_strdup(x->record);
-	o->begin = x->time < o->begin ? x->time : o->begin;
-	o->end = x->time > o->end ? x->time : o->end;
+	o->psl = x->psl;
 	aggregate_row(x, &row);
 	count = (intptr_t)map_get(o->rows, buf_span(&row));
 	(void)map_put(o->rows, buf_span(&row), (void *)(count + 1));
@@ -108,96 +123,6 @@ take_message(struct sending *s, const struct seen *x)
 		buf_addspan(&o->text, x->text);
 		buf_addc(&o->text, '\n');
 	}
-}
-
-static bool
-below(const char *name, const char *domain)
-{
-	struct span n = span_of(name), d = span_of(domain);
-
-	return span_ieq(n, d) ||
-	       (n.n > d.n && span_iends(n, d) && n.p[n.n - d.n - 1] == '.');
-}
-
-/* RFC 9990 4: does the other organisation take reports about this domain?  1
- * yes, 0 no, -1 DNS trouble. */
-static int
-consents(struct sending *s, const struct outgoing *o, const char *host)
-{
-	char *name = mem_printf("%s._report._dmarc.%s", o->domain, host);
-	struct dns_answer ans;
-	enum dns_status st = dns_query(s->dns, name, DNS_TXT, &ans,
-				       clock_deadline(DNS_MS), NULL);
-	int yes = st == DNS_TEMP ? -1 : 0;
-
-	free(name);
-	if (st == DNS_TEMP)
-		return -1;
-	for (size_t i = 0; i < ans.n; i++) {
-		struct span t = span_make(ans.v[i].text, ans.v[i].len), first;
-
-		if (span_split(&t, ';', &first) &&
-		    span_is(span_trim(first), "v=DMARC1"))
-			yes = 1;
-	}
-	dns_answer_free(&ans);
-	return yes;
-}
-
-/* "mailto:a@b!10m": the address, %XX undone; false for what we cannot use. */
-static bool
-rua_address(struct span uri, struct buf *addr)
-{
-	uint64_t byte;
-
-	buf_clear(addr);
-	uri = span_trim(uri);
-	if (!span_istarts(uri, SPAN("mailto:")))
-		return false;
-	uri = span_from(uri, 7);
-	for (size_t i = 0; i < uri.n && uri.p[i] != '!' && uri.p[i] != '?';
-	     i++) {
-		if (uri.p[i] == '%' && i + 2 < uri.n &&
-		    num_hex(span_sub(uri, i + 1, i + 3), 255, &byte)) {
-			buf_addc(addr, (char)byte);
-			i += 2;
-		} else {
-			buf_addc(addr, uri.p[i]);
-		}
-	}
-	/* it becomes a header field and a recipient */
-	for (size_t i = 0; i < addr->n; i++)
-		if (!ascii_isalnum(addr->p[i]) &&
-		    strchr("@.-_+=~", addr->p[i]) == NULL)
-			return false;
-	return span_chr(buf_span(addr), '@') > 0;
-}
-
-static void
-find_destinations(struct sending *s, struct outgoing *o)
-{
-	struct span rest = aggregate_tag(o->record, "rua"), uri;
-	struct buf addr = BUF_INIT;
-
-	while (span_split(&rest, ',', &uri) && o->rua.n < RUA_MAX) {
-		const char *host;
-		int yes;
-
-		if (!rua_address(uri, &addr))
-			continue;
-		host = strrchr(buf_str(&addr), '@') + 1;
-		yes = below(host, o->org) ? 1 : consents(s, o, host);
-		if (yes == 1)
-			strs_add(&o->rua, buf_str(&addr));
-		else if (yes < 0)
-			o->keep = true;
-		else
-			fprintf(stderr,
-				"mx-report: %s: %s has not said that it takes "
-				"its reports\n",
-				o->domain, host);
-	}
-	buf_free(&addr);
 }
 
 static bool
@@ -231,7 +156,8 @@ base64_lines(struct buf *out, struct span bytes)
 	}
 }
 
-/* RFC 9990 3.5: subject, file name, type. */
+/* RFC 9990 3.5.1, 3.5.2: identifier, subject, file name, type.  The same for
+ * the same day, so that a second one is seen to be a duplicate. */
 static bool
 make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 {
@@ -240,8 +166,8 @@ make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 	struct date d;
 	bool ok;
 
-	buf_addf(&id, "%lld.%016llx.%s", (long long)o->begin,
-		 (unsigned long long)random_u64(), o->domain);
+	buf_addf(&id, "%lld.%lld.%s@%s", (long long)o->begin, (long long)o->end,
+		 o->domain, site.myhostname);
 	aggregate_xml(o, buf_str(&id), &xml);
 	ok = pack(buf_span(&xml), &gz);
 	date_from_unix(&d, s->now, 0);
@@ -252,7 +178,7 @@ make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 	buf_addf(out,
 		 "\nSubject: Report Domain: %s\n\tSubmitter: %s\n"
 		 "\tReport-ID: <%s>\nDate: %s\n"
-		 "Message-ID: <%016llx.dmarc@%s>\nAuto-Submitted: "
+		 "Message-ID: <dmarc.%s>\nAuto-Submitted: "
 		 "auto-generated\nMIME-Version: 1.0\n"
 		 "Content-Type: multipart/mixed; boundary=\"=report\"\n\n"
 		 "--=report\nContent-Type: text/plain; charset=us-ascii\n\n"
@@ -262,9 +188,8 @@ make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 		 "Content-Disposition: attachment;\n"
 		 "\tfilename=\"%s!%s!%lld!%lld.xml.gz\"\n\n",
 		 o->domain, site.myhostname, buf_str(&id), buf_str(&date),
-		 (unsigned long long)random_u64(), site.myhostname, o->domain,
-		 site.myhostname, o->domain, (long long)o->begin,
-		 (long long)o->end);
+		 buf_str(&id), o->domain, site.myhostname, o->domain,
+		 (long long)o->begin, (long long)o->end);
 	base64_lines(out, buf_span(&gz));
 	buf_adds(out, "--=report--\n");
 	buf_free(&xml);
@@ -314,7 +239,12 @@ send_one(struct sending *s, struct outgoing *o)
 	struct buf mail = BUF_INIT;
 	struct err e = ERR_INIT;
 
-	find_destinations(s, o);
+	destinations(s->dns, "rua", o->domain, o->org, o->record, &o->rua,
+		     &o->keep);
+	/* one address that cannot be asked about must not cost the others
+	 * theirs: the last time, those that can be had get it */
+	if (o->text.n == 0 && o->rua.n > 0)
+		o->keep = false;
 	if (o->rua.n > 0 && !o->keep) {
 		if (!make_mail(s, o, &mail))
 			err_set(&e, ST_TEMPFAIL, "zlib: out of memory");

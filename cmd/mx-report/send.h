@@ -14,7 +14,7 @@ struct report_options {
 };
 struct report_params {
 	char *dmarc_history_file, *report_org_name, *report_sender,
-	    *report_command;
+	    *report_extra_contact_info, *report_command;
 	int64_t report_expire;
 };
 extern struct report_options opts;
@@ -26,8 +26,9 @@ int send_reports(void);
 /* history.c: one message of the history. */
 struct seen {
 	int64_t time;
-	char *ip, *from, *policy_domain, *disposition, *record, *org;
+	char *ip, *from, *policy_domain, *policy, *disposition, *record, *org;
 	bool spf_aligned, dkim_aligned;
+	bool psl; /* of a program that knows no tree walk */
 	char *spf, *spf_scope, *spf_domain;
 	struct strs dkim; /* "RESULT DOMAIN SELECTOR" */
 	struct span text; /* the line, or the lines of OpenDMARC's block */
@@ -45,6 +46,7 @@ struct outgoing {
 	struct map *rows; /* what differs, to a count */
 	struct buf text;  /* its lines of the history */
 	bool keep;        /* could not be sent now */
+	bool psl;         /* the record was found as RFC 7489 does */
 };
 /* aggregate.c: the XML (RFC 9990). */
 void aggregate_xml(const struct outgoing *o, const char *id, struct buf *out);
@@ -52,5 +54,12 @@ void aggregate_xml(const struct outgoing *o, const char *id, struct buf *out);
 void aggregate_row(const struct seen *s, struct buf *out);
 /* A tag of a DMARC record; p NULL without it. */
 struct span aggregate_tag(const char *record, const char *name);
+
+/* destination.c: the addresses of a record's tag (rua, ruf) that may have a
+ * report about domain; *trouble: of one it is not known now.  What is left out
+ * is said on stderr. */
+void destinations(struct dns *dns, const char *tag, const char *domain,
+		  const char *org, const char *record, struct strs *out,
+		  bool *trouble);
 
 #endif
