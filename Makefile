@@ -112,7 +112,7 @@ fuzz: test-deps ## run every fuzzer FUZZ_S seconds (10)
 	MX_BUILD=$(abspath $(BUILD)) FUZZ_S=$${FUZZ_S:-10} tests/fuzz/run $(T)
 
 lint: deps ## clang-format, cppcheck, clang-tidy
-	tests/lint $(SOURCES)
+	@tests/lint $(SOURCES)
 
 metrics: ## sizes beside the aims
 	@tests/metrics
