@@ -268,14 +268,5 @@ mailbox_assign(int root, int fd, const struct strs *bases, uint32_t since,
 void
 mailbox_id(struct buf *b, const struct mailbox *mb)
 {
-	struct span rest = buf_span(&mb->ul.guid), word;
-
-	while (span_word(&rest, " ", &word)) {
-		if (word.p[0] == 'G' && word.n > 1) {
-			buf_addspan(b, word);
-			return;
-		}
-	}
-	/* an old list without one: the validity is as unique */
-	buf_addf(b, "V%lu", (unsigned long)mb->ul.uidvalidity);
+	uidlist_id(b, &mb->ul);
 }

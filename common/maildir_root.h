@@ -24,7 +24,10 @@ int maildir_root_expand(struct buf *path, const char *name, struct span l,
 			const char *user, const char *home,
 			struct err *e) MX_MUST_CHECK;
 
-/* mailbox_auto's rows: NAME=WORD,WORD... */
+/* mailbox_auto's rows NAME:AUTO:USE, and its default. */
+#define MAILDIR_ROOT_BOXES                                                     \
+	"Drafts:no:\\Drafts, Sent:no:\\Sent, Archive:no:\\Archive, "           \
+	"Junk:no:\\Junk, Trash:no:\\Trash"
 extern struct strs maildir_root_boxes;
 /* The special use ("\Sent") of a mailbox, or NULL. */
 const char *maildir_root_use(struct span name);

@@ -776,3 +776,37 @@ uidlist_validity(int root, struct err *e)
 	buf_free(&b);
 	return 0;
 }
+
+void
+uidlist_id(struct buf *b, const struct uidlist *u)
+{
+	struct span rest = buf_span(&u->guid), word;
+
+	while (span_word(&rest, " ", &word)) {
+		if (word.p[0] == 'G' && word.n > 1) {
+			buf_addspan(b, word);
+			return;
+		}
+	}
+	/* an old list without one: the validity is as unique */
+	buf_addf(b, "V%lu", (unsigned long)u->uidvalidity);
+}
+
+bool
+uidlist_id_of(struct buf *b, int dirfd)
+{
+	struct uidlist head = { .uidvalidity = 0 };
+	char line[512];
+	int fd = openat(dirfd, FILE_NAME,
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : pread(fd, line, sizeof(line), 0);
+	ssize_t lf = n <= 0 ? -1 : span_chr(span_make(line, (size_t)n), '\n');
+	bool ok = lf > 0 && parse_header(&head, span_make(line, (size_t)lf));
+
+	if (ok)
+		uidlist_id(b, &head);
+	buf_free(&head.guid);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}

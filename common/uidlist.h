@@ -53,6 +53,10 @@ int uidlist_read(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
  * uidlist_read_all. */
 void uidlist_assume(struct uidlist *u, const struct uidlist_file *file,
 		    uint32_t uidvalidity, uint32_t uidnext, struct span guid);
+/* RFC 8474: what names the mailbox for good, appended; the second by the file
+ * alone, false when it has no header yet. */
+void uidlist_id(struct buf *b, const struct uidlist *u);
+bool uidlist_id_of(struct buf *b, int dirfd) MX_MUST_CHECK;
 /* Reads it, lazy or not. */
 int uidlist_read_all(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
 /* Does the part that was not read name this base?  -1: cannot tell. */

@@ -46,6 +46,7 @@ wire_put_places(struct buf *b, const struct places *p)
 	for (size_t i = 0; i < p->n; i++) {
 		wire_put_str(b, p->v[i].folder);
 		wire_put_str(b, p->v[i].flags);
+		wire_put_str(b, p->v[i].use);
 		wire_put_strs(b, &p->v[i].keywords);
 		wire_put_u64(b, (p->v[i].create ? 1 : 0) |
 				    (p->v[i].subscribe ? 2 : 0));
@@ -127,7 +128,7 @@ wire_get_places(struct span *s, struct places *p)
 	while (n-- > 0) {
 		struct place at = { .folder = NULL };
 		if (!wire_get_str(s, &at.folder) ||
-		    !wire_get_str(s, &at.flags) ||
+		    !wire_get_str(s, &at.flags) || !wire_get_str(s, &at.use) ||
 		    !wire_get_strs(s, &at.keywords) ||
 		    !wire_get_u64(s, &bits) || at.folder == NULL)
 			return false;

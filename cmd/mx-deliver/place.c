@@ -10,6 +10,7 @@
 #include "log.h"
 #include "mailbox_name.h"
 #include "mem.h"
+#include "metadata.h"
 #include "status.h"
 
 #include <errno.h>
@@ -37,10 +38,26 @@ places_free(struct places *p)
 	for (size_t i = 0; i < p->n; i++) {
 		free(p->v[i].folder);
 		free(p->v[i].flags);
+		free(p->v[i].use);
 		strs_free(&p->v[i].keywords);
 	}
 	free(p->v);
 	*p = (struct places){ NULL, 0, 0 };
+}
+
+/* RFC 8579 4.1; without it the folder is as good. */
+static void
+assign_use(int fd, const struct place *p)
+{
+	struct metadata m = { NULL, 0, 0 };
+	struct err e = ERR_INIT;
+
+	if (p->use == NULL)
+		return;
+	buf_adds(&metadata_add(&m, SPAN("/private/specialuse"))->value, p->use);
+	if (metadata_change(fd, METADATA_FILE, &m, &e) != 0)
+		log_warn("folder %s: its special use: %s", p->folder, e.text);
+	metadata_free(&m);
 }
 
 /* A folder below the mailbox; made when asked for. */
@@ -64,6 +81,8 @@ place_open(const struct place *p, int dirfd, const char *maildir, struct err *e)
 		if (fd < 0 && errno == ENOENT && p->create) {
 			buf_addf(&path, "%s/%s", maildir, buf_str(&name));
 			fd = deposit_maildir_open(buf_str(&path), e);
+			if (fd >= 0)
+				assign_use(fd, p);
 		} else if (fd < 0) {
 			err_sys(e, "%s: folder %s", maildir, p->folder);
 		}

@@ -12,6 +12,7 @@
 struct place {
 	char *folder; /* "" is the INBOX; else UTF-8, "." between levels */
 	char *flags;  /* letters of Maildir, or NULL: into new/ */
+	char *use;    /* special use of a folder that is made, or NULL */
 	struct strs keywords;
 	bool create, subscribe;
 };

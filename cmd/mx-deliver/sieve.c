@@ -92,7 +92,7 @@ flag_letters(struct span flags)
 
 /* One line's words: the action, its argument, and the trailing ones. */
 struct action {
-	struct span word, arg, from;
+	struct span word, arg, from, use;
 	char *flags;
 	struct span keywords; /* all flags as the script named them */
 	bool copy, create;
@@ -118,6 +118,8 @@ parse_action(struct action *a, struct span line)
 			a->create = true;
 		} else if (span_starts(piece, SPAN("from="))) {
 			a->from = span_from(piece, 5);
+		} else if (span_starts(piece, SPAN("specialuse="))) {
+			a->use = span_from(piece, 11);
 		} else if (span_starts(piece, SPAN("at="))) {
 			a->text.set = num_u64(span_from(piece, 3), INT64_MAX,
 					      &a->text.at);
@@ -158,6 +160,8 @@ add_place(struct verdict *v, struct span folder, const struct action *a)
 			return;
 	places_add(p, folder, a->flags, a->create || conf.autocreate,
 		   a->create || conf.autosubscribe);
+	if (a->use.n > 0)
+		p->v[p->n - 1].use = mem_spandup(a->use);
 	struct strs *keywords = &p->v[p->n - 1].keywords;
 	while (span_word(&rest, " ", &word))
 		if (keywords_valid(word) && keywords->n < MAILDIR_KEYWORDS)
@@ -338,6 +342,8 @@ run_script(struct local *l, const char *script, struct pipeline_result *res,
 	command_env(&p.env, l->dest, l->facts);
 	/* not an option: the filter is kept for all scripts of its uid */
 	strs_addf(&p.env, "MX_SIEVE_SCRIPT=%s", script);
+	if (l->dest->kind == DEST_MAILDIR)
+		strs_addf(&p.env, "MX_MAILDIR=%s", l->dest->path);
 	strs_add(&p.env, "MX_ACTIONS=3");
 	if (lseek(l->out->fd, 0, SEEK_SET) != 0)
 		err_sys(e, "rewinding the message");
@@ -432,6 +438,7 @@ take_keep(struct verdict *v)
 			continue;
 		free(p.folder);
 		free(p.flags);
+		free(p.use);
 		strs_free(&p.keywords);
 		v->places.v[i] = v->places.v[--v->places.n];
 		return true;

@@ -7,6 +7,7 @@
 #include "filter.h"
 #include "mailbox_name.h"
 #include "maildir.h"
+#include "maildir_root.h"
 #include "mem.h"
 #include "msg.h"
 #include "sieve.h"
@@ -214,6 +215,7 @@ cmd_replay(int argc, char **argv)
 		sieve_close(s);
 		return ST_DATA;
 	}
+	maildir_root_boxes = filter_params.mailbox_auto;
 	x.script = s;
 	x.root = argv[0];
 	if (all_folders(&x, &e) != 0)

@@ -6,6 +6,7 @@
 #include "escape.h"
 #include "filter.h"
 #include "io.h"
+#include "maildir_root.h"
 #include "mem.h"
 #include "memory.h"
 #include "sieve.h"
@@ -130,7 +131,7 @@ run(struct sieve_script *s, struct span bytes, const struct envelope *env)
 		.client_name = env->client_name,
 		.delims = site.recipient_delimiter[0] ? site.recipient_delimiter
 						      : "+",
-		.maildir = opts.maildir,
+		.maildir = opts.maildir ? opts.maildir : getenv("MX_MAILDIR"),
 		.explain = opts.explain ? stdout : NULL,
 		.err = ERR_INIT,
 	};
@@ -138,6 +139,7 @@ run(struct sieve_script *s, struct span bytes, const struct envelope *env)
 	bool memory = opts.actions && remembers(s);
 	int status;
 
+	maildir_root_boxes = filter_params.mailbox_auto;
 	if (memory) {
 		r.memory = memory_open(sieve_conf.memory, &e);
 		if (r.memory == NULL)

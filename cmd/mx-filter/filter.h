@@ -35,7 +35,7 @@ extern struct filter_options opts;
 struct filter_params {
 	int64_t header_size_limit, line_length_limit, body_checks_size_limit;
 	struct strs header_checks, mime_header_checks, nested_header_checks;
-	struct strs body_checks;
+	struct strs body_checks, mailbox_auto;
 	int64_t process_limit;
 };
 extern struct filter_params filter_params;

@@ -2,6 +2,7 @@
  * main.c - mx-filter: one message through a filter.  A subcommand is a row.
  */
 #include "filter.h"
+#include "maildir_root.h"
 #include "scan.h"
 #include "sieve_conf.h"
 #include "site.h"
@@ -28,6 +29,8 @@ static const struct param rows[] = {
 	    "longer body lines are looked up in pieces of so many bytes"),
 	ROW(INT, body_checks_size_limit, "body_checks_size_limit", "51200", 0,
 	    INT64_MAX, "bytes of each body part that are looked up"),
+	ROW(LIST, mailbox_auto, "mailbox_auto", MAILDIR_ROOT_BOXES, 0, 0,
+	    "special uses that no client gave, as NAME:AUTO:USE"),
 	ROW(INT, process_limit, "default_process_limit", "100", 1, 5000,
 	    "policy: most clients at once"),
 };
@@ -43,7 +46,8 @@ static const struct opt sieve_options[] = {
 	O(FLAG, "actions", NULL, actions, "print actions for programs"),
 	O(FLAG, "explain", NULL, explain, "print each test and what it saw"),
 	O(STR, "edited", "FILE", edited, "where the edited message goes"),
-	O(STR, "maildir", "DIR", maildir, "mailboxexists looks here"),
+	O(STR, "maildir", "DIR", maildir,
+	  "whose mailboxes these are (MX_MAILDIR)"),
 	O(STR, "sender", "ADDRESS", sender, "MAIL FROM (MX_SENDER)"),
 	O(STR, "recipient", "ADDRESS", recipient, "RCPT TO (MX_RECIPIENTS)"),
 };

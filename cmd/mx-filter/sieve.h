@@ -188,8 +188,7 @@ struct sieve_action {
 	char *from;                          /* envelope sender, or NULL */
 	char *text;        /* a message that it sends (vacation, notify) */
 	struct strs args;  /* of a program; further recipients */
-	char *special_use; /* fileinto: RFC 8579 */
-	char *mailbox_id;  /* fileinto: RFC 9042 */
+	char *special_use; /* fileinto: a new folder's, RFC 8579 4.1 */
 	bool try;          /* pipe: a failure is no error */
 	char *withheld;    /* vacation: why no reply is due, or NULL */
 	char *mark;        /* "SECONDS ID", remembered before it is sent */
@@ -211,8 +210,8 @@ struct sieve_run {
 	const char *orig_recipient, *auth_user; /* or NULL */
 	const char *client_addr, *client_name;
 	const char *delims;  /* recipient_delimiter */
-	const char *maildir; /* for mailboxexists, or NULL */
-	/* Asked instead of the Maildir, where it is not NULL. */
+	const char *maildir; /* of the user, or NULL */
+	/* Asked instead of the Maildir, where they are not NULL. */
 	bool (*has_mailbox)(struct sieve_run *r, const char *name);
 	/* An annotation (RFC 5490), appended; mailbox NULL: the server's. */
 	bool (*annotation)(struct sieve_run *r, const char *mailbox,
@@ -367,7 +366,13 @@ const char *sieve_envelope_from(const struct sieve_run *r, const char *setting,
 /* The action pipe: -1 and an error when the program fails. */
 int sieve_run_pipe(struct sieve_run *r, const struct sieve_action *a);
 /* :fcc and its tags of n (RFC 8580) into the action. */
-void sieve_take_fcc(const struct sieve_node *n, struct sieve_action *a);
+int sieve_take_fcc(struct sieve_run *r, const struct sieve_node *n,
+		   struct sieve_action *a) MX_MUST_CHECK;
+/* :specialuse and :mailboxid of n: *name (allocated) becomes the mailbox that
+ * they stand for.  *use_r: the use that a new one is to have, or NULL. */
+int sieve_take_box(struct sieve_run *r, const struct sieve_node *n, char **name,
+		   const char **use_r) MX_MUST_CHECK;
+void sieve_check_box(struct sieve_script *s, struct sieve_node *n);
 /* Is it time again for what is remembered as id?  Always without memory. */
 bool sieve_remembered(const struct sieve_run *r, const char *id);
 

@@ -83,22 +83,21 @@ mailbox_ok(const char *name)
 static int
 run_fileinto(struct sieve_run *r, const struct sieve_node *n)
 {
-	const char *name = sieve_pos(n, 0)->strings.v[0];
-	const struct sieve_arg *use = sieve_value(n, ":specialuse");
-	const struct sieve_arg *id = sieve_value(n, ":mailboxid");
+	char *name = mem_strdup(sieve_pos(n, 0)->strings.v[0]);
 	struct sieve_action *a;
+	const char *use;
 
 	if (!mailbox_ok(name))
-		return err_set(&r->err, ST_DATA,
-			       "invalid folder name \"%.100s\"", name);
-	a = sieve_act_more(r, n, "fileinto", mem_strdup(name), NULL);
-	if (a == NULL)
-		return -1;
-	if (use != NULL && a->special_use == NULL)
-		a->special_use = mem_strdup(use->strings.v[0]);
-	if (id != NULL && a->mailbox_id == NULL)
-		a->mailbox_id = mem_strdup(id->strings.v[0]);
-	return 0;
+		err_set(&r->err, ST_DATA, "invalid folder name \"%.100s\"",
+			name);
+	else if (sieve_take_box(r, n, &name, &use) == 0) {
+		a = sieve_act_more(r, n, "fileinto", name, NULL);
+		if (a != NULL && use != NULL && a->special_use == NULL)
+			a->special_use = mem_strdup(use);
+		return a != NULL ? 0 : -1;
+	}
+	free(name);
+	return -1;
 }
 
 static void
@@ -109,6 +108,7 @@ check_fileinto(struct sieve_script *s, struct sieve_node *n)
 	if (sieve_constant(s, a->strings.v[0]) && !mailbox_ok(a->strings.v[0]))
 		sieve_error(s, a->line, a->col, "invalid folder name '%s'",
 			    a->strings.v[0]);
+	sieve_check_box(s, n);
 }
 
 static int

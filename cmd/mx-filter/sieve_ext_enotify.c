@@ -286,7 +286,7 @@ act(struct sieve_run *r, const struct sieve_node *n, struct mailto *m)
 			if (a->from == NULL)
 				a->from = mem_strdup("");
 		}
-		sieve_take_fcc(n, a);
+		rc = sieve_take_fcc(r, n, a);
 		if (sieve_field(r, "Auto-Submitted", &was) &&
 		    span_istarts(buf_span(&was), SPAN("auto-notified")))
 			a->withheld =
@@ -295,7 +295,7 @@ act(struct sieve_run *r, const struct sieve_node *n, struct mailto *m)
 	buf_free(&from);
 	buf_free(&was);
 	strs_free(&all);
-	return a != NULL ? 0 : -1;
+	return a != NULL ? rc : -1;
 }
 
 static int
@@ -326,6 +326,7 @@ check_notify(struct sieve_script *s, struct sieve_node *n)
 	const char *text = uri->strings.v[0];
 	struct mailto m;
 
+	sieve_check_box(s, n);
 	if (sieve_conf.max_notifications == 0)
 		sieve_error(s, n->line, n->col,
 			    "local policy prohibits the use of a notify "

@@ -1,29 +1,7 @@
 /*
  * sieve_ext_mailbox.c - ":create" and mailboxexists.  RFC 5490.
  */
-#include "mailbox_name.h"
-#include "sieve.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-/* Does the Maildir++ folder stand below the run's Maildir? */
-static bool
-in_maildir(struct sieve_run *r, const char *name)
-{
-	struct buf path = BUF_INIT;
-	bool there;
-
-	if (r->maildir == NULL)
-		return false;
-	buf_addf(&path, "%s/", r->maildir);
-	there = mailbox_name_to_disk(&path, span_of(name));
-	buf_adds(&path, "/cur");
-	there = there && access(buf_str(&path), F_OK) == 0;
-	buf_free(&path);
-	return there;
-}
+#include "sieve_boxes.h"
 
 static int
 run_mailboxexists(struct sieve_run *r, const struct sieve_node *n)
@@ -36,7 +14,7 @@ run_mailboxexists(struct sieve_run *r, const struct sieve_node *n)
 		if (span_iis(span_of(name), "INBOX"))
 			continue;
 		if (!(r->has_mailbox != NULL ? r->has_mailbox(r, name)
-					     : in_maildir(r, name)))
+					     : boxes_have(r, name)))
 			return 0;
 	}
 	return 1;

@@ -2,7 +2,7 @@
  * sieve_ext_metadata.c - metadata, metadataexists, servermetadata,
  * servermetadataexists.  RFC 5490 4 and 5.
  */
-#include "sieve.h"
+#include "sieve_boxes.h"
 #include "status.h"
 
 #include <stdio.h>
@@ -44,8 +44,10 @@ check_names(struct sieve_script *s, struct sieve_node *n)
 static bool
 get(struct sieve_run *r, const char *mailbox, const char *name, struct buf *b)
 {
-	return name_ok(name) && r->annotation != NULL &&
-	       r->annotation(r, mailbox, name, b);
+	if (!name_ok(name))
+		return false;
+	return r->annotation != NULL ? r->annotation(r, mailbox, name, b)
+				     : boxes_annotation(r, mailbox, name, b);
 }
 
 static int

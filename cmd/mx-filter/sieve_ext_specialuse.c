@@ -1,10 +1,9 @@
 /*
  * sieve_ext_specialuse.c - ":specialuse" and specialuse_exists, RFC 8579;
- * ":mailboxid" and mailboxidexists, RFC 9042; ":fcc", RFC 8580.  Which folder
- * has the use or the id is mx-deliver's to find; it falls back on the name.
+ * ":mailboxid" and mailboxidexists, RFC 9042; ":fcc", RFC 8580.
  */
 #include "mem.h"
-#include "sieve.h"
+#include "sieve_boxes.h"
 #include "status.h"
 
 #include <stdio.h>
@@ -37,15 +36,16 @@ check_exists(struct sieve_script *s, struct sieve_node *n)
 	check_flags(s, second != NULL ? second : sieve_pos(n, 0));
 }
 
-/* Folders with a use are kept in the annotation that IMAP gives them. */
+/* A test script sets uses as annotations. */
 static bool
 has_use(struct sieve_run *r, const char *mailbox, const char *use)
 {
 	struct buf b = BUF_INIT;
 	bool yes = false;
 
-	if (r->annotation != NULL &&
-	    r->annotation(r, mailbox, "/private/specialuse", &b)) {
+	if (r->annotation == NULL)
+		return boxes_have_use(r, mailbox, use);
+	if (r->annotation(r, mailbox, "/private/specialuse", &b)) {
 		struct span rest = buf_span(&b), w;
 
 		while (span_word(&rest, " ", &w))
@@ -53,6 +53,56 @@ has_use(struct sieve_run *r, const char *mailbox, const char *use)
 	}
 	buf_free(&b);
 	return yes;
+}
+
+static bool
+has_id(struct sieve_run *r, const char *id)
+{
+	struct buf b = BUF_INIT;
+	bool yes = r->annotation != NULL
+		       ? r->annotation(r, id, "/private/mailboxid", &b)
+		       : boxes_with_id(r, id, &b);
+
+	buf_free(&b);
+	return yes;
+}
+
+int
+sieve_take_box(struct sieve_run *r, const struct sieve_node *n, char **name,
+	       const char **use_r)
+{
+	const struct sieve_arg *id = sieve_value(n, ":mailboxid");
+	const struct sieve_arg *use = sieve_value(n, ":specialuse");
+	struct buf b = BUF_INIT;
+
+	*use_r = NULL;
+	if (use != NULL && !use_ok(use->strings.v[0]))
+		return err_set(&r->err, ST_DATA,
+			       "invalid special-use flag \"%.100s\"",
+			       use->strings.v[0]);
+	if ((id != NULL && boxes_with_id(r, id->strings.v[0], &b)) ||
+	    (use != NULL && boxes_with_use(r, use->strings.v[0], *name, &b))) {
+		free(*name);
+		*name = buf_steal(&b);
+	} else if (use != NULL) {
+		*use_r = use->strings.v[0];
+	}
+	buf_free(&b);
+	return 0;
+}
+
+/* RFC 9042 4.2: an id and a use cannot both name the mailbox. */
+void
+sieve_check_box(struct sieve_script *s, struct sieve_node *n)
+{
+	const struct sieve_arg *use = sieve_value(n, ":specialuse");
+	const struct sieve_arg *id = sieve_has(n, ":mailboxid");
+
+	check_flags(s, use);
+	if (use != NULL && id != NULL)
+		sieve_error(s, id->line, id->col,
+			    ":mailboxid and :specialuse cannot be used "
+			    "together");
 }
 
 static int
@@ -75,13 +125,7 @@ run_id_exists(struct sieve_run *r, const struct sieve_node *n)
 	const struct sieve_arg *ids = sieve_pos(n, 0);
 
 	for (size_t i = 0; i < ids->strings.n; i++) {
-		struct buf b = BUF_INIT;
-		bool yes = r->annotation != NULL &&
-			   r->annotation(r, ids->strings.v[i],
-					 "/private/mailboxid", &b);
-
-		buf_free(&b);
-		if (!yes)
+		if (!has_id(r, ids->strings.v[i]))
 			return 0;
 	}
 	return 1;

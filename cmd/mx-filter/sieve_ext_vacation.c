@@ -189,6 +189,7 @@ check_vacation(struct sieve_script *s, struct sieve_node *n)
 	const struct sieve_arg *seconds = sieve_value(n, ":seconds");
 	const struct sieve_arg *given = days ? days : seconds;
 
+	sieve_check_box(s, n);
 	sieve_check_address(s, sieve_value(n, ":from"));
 	sieve_check_address(s, sieve_value(n, ":addresses"));
 	if (given != NULL &&
@@ -360,7 +361,8 @@ run_vacation(struct sieve_run *r, const struct sieve_node *n)
 	a->from = mem_strdup(sieve_conf.vacation_from_recipient && r->recipient
 				 ? r->recipient
 				 : "");
-	sieve_take_fcc(n, a);
+	if (sieve_take_fcc(r, n, a) != 0)
+		return -1;
 	a->mark = make_mark(r, n);
 	why = why_not(r, n);
 	id = strchr(a->mark, ' ');

@@ -94,15 +94,22 @@ sieve_remembered(const struct sieve_run *r, const char *id)
 	       memory_has(r->memory, id, (int64_t)clock_now());
 }
 
-void
-sieve_take_fcc(const struct sieve_node *n, struct sieve_action *a)
+int
+sieve_take_fcc(struct sieve_run *r, const struct sieve_node *n,
+	       struct sieve_action *a)
 {
 	const struct sieve_arg *fcc = sieve_value(n, ":fcc");
 	const struct sieve_arg *flags = sieve_value(n, ":flags");
 
+	const char *use;
+
 	if (fcc == NULL)
-		return;
+		return 0;
 	a->fcc = mem_strdup(fcc->strings.v[0]);
+	if (sieve_take_box(r, n, &a->fcc, &use) != 0)
+		return -1;
+	if (use != NULL)
+		a->special_use = mem_strdup(use);
 	a->fcc_create = sieve_has(n, ":create") != NULL;
 	for (size_t i = 0; flags != NULL && i < flags->strings.n; i++) {
 		struct span rest = span_of(flags->strings.v[i]), w;
@@ -112,4 +119,5 @@ sieve_take_fcc(const struct sieve_node *n, struct sieve_action *a)
 				strs_addspan(&a->fcc_flags, w);
 		}
 	}
+	return 0;
 }

@@ -89,6 +89,7 @@ add_fcc(struct sieve_out *o, const struct sieve_action *a, struct buf *b)
 	add_field(b, a->fcc, false);
 	if (a->fcc_flags.n > 0)
 		add_flags(b, &a->fcc_flags);
+	add_word(b, "specialuse", a->special_use);
 	if (a->fcc_create)
 		buf_adds(b, "\tcreate");
 	if (o->fd >= 0)
@@ -137,7 +138,6 @@ sieve_out_action(struct sieve_out *o, const struct sieve_action *a,
 	if (a->has_flags)
 		add_flags(b, &a->flags);
 	add_word(b, "specialuse", a->special_use);
-	add_word(b, "mailboxid", a->mailbox_id);
 	add_word(b, "from", a->from);
 	r = add_message(o, a->message, b);
 	if (a->copy)

@@ -192,7 +192,6 @@ free_action(struct sieve_action *a)
 	free(a->from);
 	free(a->text);
 	free(a->special_use);
-	free(a->mailbox_id);
 	free(a->withheld);
 	free(a->mark);
 	free(a->fcc);

@@ -6,7 +6,6 @@
 #include "cmd.h"
 #include "log.h"
 #include "mailbox_name.h"
-#include "maildir_root.h"
 #include "mem.h"
 #include "metadata.h"
 #include "status.h"
@@ -193,15 +192,10 @@ flag(struct stream *st, const char **sep, const char *word)
 	*sep = " ";
 }
 
-/* Special uses: what the client chose, else what the configuration says. */
 static bool
 uses(struct session *s, const struct box *b, struct buf *use)
 {
-	const char *word = maildir_root_use(span_of(b->name));
-
 	metadata_use(use, s->root, span_of(b->name));
-	if (use->n == 0 && word != NULL)
-		buf_adds(use, word);
 	return use->n > 0;
 }
 

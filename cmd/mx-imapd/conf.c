@@ -3,6 +3,7 @@
  * common/front_conf.c.  Dovecot's names in Dovecot's sense.
  */
 #include "conf.h"
+#include "maildir_root.h"
 
 struct imapd_params conf;
 
@@ -14,10 +15,7 @@ static const struct param rows[] = {
 	  NULL,
 	  "where mail lies when the auth server does not say; %u %n %d %h and "
 	  "~ stand for the user's"),
-	P(LIST, mailbox_auto, "mailbox_auto",
-	  "Drafts:no:\\Drafts, Sent:no:\\Sent, Archive:no:\\Archive, "
-	  "Junk:no:\\Junk, Trash:no:\\Trash",
-	  0, 0, NULL,
+	P(LIST, mailbox_auto, "mailbox_auto", MAILDIR_ROOT_BOXES, 0, 0, NULL,
 	  "mailboxes as NAME:AUTO:USE; AUTO is no, create or subscribe, USE a "
 	  "special use or nothing"),
 	P(INT, message_limit, "imap_message_limit", "0", 0, 10000000, NULL,

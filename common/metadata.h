@@ -2,10 +2,10 @@
  * metadata.h - annotations of a mailbox in its file mx-metadata (those of the
  * server: mx-metadata-server of the mail root): lines "ENTRY<TAB>VALUE", a
  * control byte or "%" in the value as %XX.
- * RFC 5464.
+ * Layer: mail.  RFC 5464; RFC 6154.
  */
-#ifndef IMAPD_METADATA_H
-#define IMAPD_METADATA_H
+#ifndef MX_METADATA_H
+#define MX_METADATA_H
 
 #include "buf.h"
 #include "err.h"
@@ -38,7 +38,8 @@ int metadata_change(int dirfd, const char *file, const struct metadata *news,
 struct metadata_entry *metadata_add(struct metadata *m, struct span name);
 /* RFC 5464 3.1 */
 bool metadata_name_ok(struct span name);
-/* The special use that a client gave a mailbox (RFC 6154 5.4): appended. */
+/* The special uses of a mailbox, "\\Sent \\Important", appended: what a client
+ * gave it (RFC 6154 5.4), else what mailbox_auto says. */
 void metadata_use(struct buf *b, int root, struct span mailbox);
 
 #endif

@@ -1,9 +1,11 @@
 /*
  * metadata.c - see metadata.h.
+ * Layer: mail.  RFC 5464; RFC 6154.
  */
 #include "metadata.h"
 #include "dotlock.h"
 #include "mailbox_name.h"
+#include "maildir_root.h"
 #include "mem.h"
 #include "num.h"
 #include "status.h"
@@ -191,8 +193,9 @@ metadata_change(int dirfd, const char *file, const struct metadata *news,
 	return r;
 }
 
-void
-metadata_use(struct buf *b, int root, struct span mailbox)
+/* Most mailboxes have no such file: one call tells. */
+static void
+given_use(struct buf *b, int root, struct span mailbox)
 {
 	struct metadata m;
 	struct err e = ERR_INIT;
@@ -200,7 +203,6 @@ metadata_use(struct buf *b, int root, struct span mailbox)
 	struct buf path = BUF_INIT;
 	int fd;
 
-	/* most mailboxes have no such file: one call tells */
 	mailbox_name_folder(&path, mailbox);
 	buf_adds(&path, "/" METADATA_FILE);
 	if (faccessat(root, buf_str(&path), R_OK, 0) == 0 &&
@@ -214,4 +216,15 @@ metadata_use(struct buf *b, int root, struct span mailbox)
 		close(fd);
 	}
 	buf_free(&path);
+}
+
+void
+metadata_use(struct buf *b, int root, struct span mailbox)
+{
+	const char *word = maildir_root_use(mailbox);
+	size_t was = b->n;
+
+	given_use(b, root, mailbox);
+	if (b->n == was && word != NULL)
+		buf_adds(b, word);
 }
