@@ -244,3 +244,17 @@ pattern_expand(struct buf *value, const char *result,
 		}
 	}
 }
+
+int
+pattern_values(void *table,
+	       int (*fn)(void *ctx, const char *value, struct err *e),
+	       void *ctx, struct err *e)
+{
+	struct pattern_table *t = table;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->n; i++)
+		if (t->v[i].result != NULL)
+			r = fn(ctx, t->v[i].result, e);
+	return r;
+}

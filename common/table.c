@@ -181,6 +181,29 @@ table_each(struct table *t,
 	return r;
 }
 
+int
+table_values(struct table *t,
+	     int (*fn)(void *ctx, const char *value, struct err *e), void *ctx,
+	     struct err *e)
+{
+	struct map *m = NULL;
+	struct span key;
+	void *value;
+	int r = 0;
+
+	if (t->driver == NULL)
+		return 1;
+	if (t->driver->entries != NULL)
+		m = t->driver->entries(t->state);
+	if (m == NULL && t->driver->values == NULL)
+		return 1;
+	if (m == NULL)
+		return t->driver->values(t->state, fn, ctx, e);
+	for (size_t i = 0; r == 0 && map_next(m, &i, &key, &value);)
+		r = fn(ctx, value, e);
+	return r;
+}
+
 void
 table_remote(table_remote_fn *fn, void *ctx)
 {

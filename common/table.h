@@ -28,6 +28,11 @@ struct table_driver {
 	bool (*changed)(void *state);
 	/* Optional: the entries, as table_each needs them. */
 	struct map *(*entries)(void *state);
+	/* Optional: what it may ever answer, for table_values, where the
+	 * entries do not say so. */
+	int (*values)(void *state,
+		      int (*fn)(void *ctx, const char *value, struct err *e),
+		      void *ctx, struct err *e);
 };
 /* Driver flags. */
 #define TABLE_FOLD 1u    /* keys are folded to lower case before lookup */
@@ -54,6 +59,12 @@ int table_each(struct table *t,
 	       int (*fn)(void *ctx, struct span key, const char *value,
 			 struct err *e),
 	       void *ctx, struct err *e) MX_MUST_CHECK;
+/* Calls fn for each answer that it may ever give; groups ($1) stand as they
+ * are.  1: that cannot be known (it asks somebody else, or is away); else what
+ * fn returned. */
+int table_values(struct table *t,
+		 int (*fn)(void *ctx, const char *value, struct err *e),
+		 void *ctx, struct err *e) MX_MUST_CHECK;
 /*
  * Tables that ask somebody else have a number.  In a worker's sandbox they are
  * looked up by `fn`, wherever they stand (server_table.c); at its other end

@@ -80,4 +80,5 @@ const struct table_driver table_cidr = {
 	.lookup = cidr_lookup,
 	.close = cidr_close,
 	.changed = cidr_changed,
+	.values = pattern_values,
 };

@@ -102,6 +102,17 @@ inline_entries(void *state)
 	return f->entries;
 }
 
+/* static: it has no entries. */
+static int
+inline_values(void *state,
+	      int (*fn)(void *ctx, const char *value, struct err *e), void *ctx,
+	      struct err *e)
+{
+	struct fixed *f = state;
+
+	return fn(ctx, f->value, e);
+}
+
 extern const struct table_driver table_inline;
 const struct table_driver table_inline = {
 	.names = inline_names,
@@ -110,4 +121,5 @@ const struct table_driver table_inline = {
 	.lookup = inline_lookup,
 	.close = inline_close,
 	.entries = inline_entries,
+	.values = inline_values,
 };

@@ -39,6 +39,10 @@ enum table_result pattern_lookup(struct pattern_table *t, struct span key,
 				 struct buf *value, struct err *e);
 void pattern_close(struct pattern_table *t);
 bool pattern_changed(struct pattern_table *t);
+/* For table_values. */
+int pattern_values(void *table,
+		   int (*fn)(void *ctx, const char *value, struct err *e),
+		   void *ctx, struct err *e);
 /* Replaces $1 ${1} $(1) $$ in result; group(ctx, n) gives the text of a group
  * (p NULL: no such group). */
 void pattern_expand(struct buf *value, const char *result,

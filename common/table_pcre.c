@@ -296,5 +296,6 @@ const struct table_driver table_pcre = {
 	.open = pcre_open,
 	.lookup = pcre_lookup,
 	.close = pcre_close,
+	.values = pattern_values,
 	.changed = pcre_changed,
 };

@@ -192,6 +192,10 @@ static const struct param rows[] = {
 	  "filters that every session of a client is told to"),
 	P(LIST, non_smtpd_milters, "non_smtpd_milters", "", 0, 0, NULL,
 	  "the same for sessions on a pipe or a unix socket"),
+	P(LIST, milter_maps, "smtpd_milter_maps", "", 0, 0, NULL,
+	  "by client address: other smtpd_milters, or DISABLE"),
+	P(LIST, milter_header_checks, "milter_header_checks", "", 0, 0, NULL,
+	  "header_checks(5) tables for fields that milters add or change"),
 	P(CHOICE, milter_action, "milter_default_action", "tempfail", 0, 0,
 	  "accept|reject|tempfail|quarantine|shutdown",
 	  "what to do when a milter is away or makes no sense"),
@@ -347,6 +351,7 @@ static const struct {
 	{ "reinject", "smtpd_peername_lookup", "no" },
 	{ "reinject", "smtpd_tls_security_level", "none" },
 	{ "reinject", "smtpd_milters", "" },
+	{ "reinject", "smtpd_milter_maps", "" },
 };
 
 static struct conf_params shown;

@@ -57,6 +57,7 @@ struct conf_params {
 	struct strs sasl_options, sasl_tls_options;
 	bool broken_sasl;
 	struct strs smtpd_milters, non_smtpd_milters, milter_macro_defaults;
+	struct strs milter_maps, milter_header_checks;
 	int milter_action;
 	char *milter_protocol, *milter_daemon_name, *milter_v;
 	int64_t milter_connect_timeout, milter_command_timeout;
@@ -102,7 +103,9 @@ struct conf {
 	struct tables rbl_reply_maps, relay_clientcerts;
 	char rbl_code[16];
 	struct rules *rules[STAGES];
-	struct milter_set *smtpd_milters, *non_smtpd_milters;
+	/* and those that smtpd_milter_maps may name */
+	struct milter_set *smtpd_milters, *non_smtpd_milters, *map_milters;
+	struct tables milter_maps, milter_header_checks;
 	struct rules **classes; /* as restriction_classes has them */
 	struct tls_server *tls; /* NULL: no certificate */
 	int delivery;           /* numbers for server_connect */

@@ -23,6 +23,15 @@ milter_fields_free(struct milters *m)
 	m->nfields = 0;
 }
 
+void
+milter_field_remove(struct milters *m, size_t i)
+{
+	buf_free(&m->fields[i].text);
+	m->nfields--;
+	memmove(&m->fields[i], &m->fields[i + 1],
+		(m->nfields - i) * sizeof(*m->fields));
+}
+
 static struct mfield *
 field_at(struct milters *m, size_t at)
 {
@@ -118,6 +127,7 @@ add_header(struct milters *m, struct mlink *l, struct span data)
 	if (!milter_parse_header(data, &name, &value))
 		return false;
 	make_field(&field_at(m, m->nfields)->text, name, value, exact(l));
+	milter_check_field(m, m->nfields - 1);
 	return true;
 }
 
@@ -125,12 +135,15 @@ static bool
 insert_header(struct milters *m, struct mlink *l, struct span data)
 {
 	struct span name, value;
+	struct mfield *f;
 	uint32_t index;
 
 	if (!milter_u32(&data, &index) ||
 	    !milter_parse_header(data, &name, &value))
 		return false;
-	make_field(&field_at(m, index)->text, name, value, exact(l));
+	f = field_at(m, index);
+	make_field(&f->text, name, value, exact(l));
+	milter_check_field(m, (size_t)(f - m->fields));
 	return true;
 }
 
@@ -166,12 +179,8 @@ change_header(struct milters *m, struct mlink *l, struct span data)
 		return false;
 	f = find(m, name, index);
 	if (value.n == 0) {
-		if (f == NULL)
-			return true;
-		buf_free(&f->text);
-		m->nfields--;
-		memmove(f, f + 1,
-			(size_t)(m->fields + m->nfields - f) * sizeof(*f));
+		if (f != NULL)
+			milter_field_remove(m, (size_t)(f - m->fields));
 		return true;
 	}
 	/* As sendmail: one that is not there is added. */
@@ -179,6 +188,7 @@ change_header(struct milters *m, struct mlink *l, struct span data)
 		f = field_at(m, m->nfields);
 	buf_clear(&f->text);
 	make_field(&f->text, name, value, exact(l));
+	milter_check_field(m, (size_t)(f - m->fields));
 	return true;
 }
 

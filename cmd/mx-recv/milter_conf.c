@@ -1,9 +1,11 @@
 /*
- * milter_conf.c - smtpd_milters and non_smtpd_milters: endpoints, each with
- * settings of its own if it stands in { }.  Postfix MILTER_README.
+ * milter_conf.c - smtpd_milters, smtpd_milter_maps and non_smtpd_milters:
+ * endpoints, each with settings of its own if it stands in { }.  Postfix
+ * MILTER_README.
  */
 #include "milter_int.h"
 
+#include "log.h"
 #include "mem.h"
 #include "num.h"
 #include "site.h"
@@ -104,6 +106,7 @@ load_one(struct milter_conf *m, const struct conf_params *p, struct server *s,
 	int r;
 
 	*m = (struct milter_conf){
+		.text = mem_spandup(text),
 		.connect_timeout = p->milter_connect_timeout,
 		.command_timeout = p->milter_command_timeout,
 		.content_timeout = p->milter_content_timeout,
@@ -147,12 +150,153 @@ load_set(struct milter_set **set_r, const char *name, const struct strs *l,
 	return 0;
 }
 
+/* What load_value needs. */
+struct loading {
+	struct conf *c;
+	struct server *s;
+	size_t cap;
+};
+
+static const struct milter_conf *
+find(const struct milter_set *set, struct span text)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (span_is(text, set->v[i].text))
+			return &set->v[i];
+	return NULL;
+}
+
+static bool
+is_disable(struct span value)
+{
+	return span_iis(span_trim(value), "DISABLE");
+}
+
+/* A worker may connect only to what was named when the configuration was
+ * read, so all results of the maps are. */
+static int
+load_value(void *ctx, const char *value, struct err *e)
+{
+	struct loading *l = ctx;
+	struct milter_set *set = l->c->map_milters;
+	struct strs words = STRS_INIT;
+	int r = 0;
+
+	if (is_disable(span_of(value)))
+		return 0;
+	strs_split_braced(&words, span_of(value));
+	for (size_t i = 0; r == 0 && i < words.n; i++) {
+		if (find(set, span_of(words.v[i])) != NULL)
+			continue;
+		set->v = mem_grow(set->v, &l->cap, set->n + 1, sizeof(*set->v));
+		r = load_one(&set->v[set->n++], &l->c->p, l->s,
+			     span_of(words.v[i]), e);
+	}
+	strs_free(&words);
+	return r;
+}
+
+static int
+load_maps(struct conf *c, struct server *s, struct err *e)
+{
+	struct loading l = { c, s, 0 };
+	struct tables *maps = &c->milter_maps;
+
+	c->map_milters = mem_alloc(1, sizeof(*c->map_milters));
+	tables_open(maps, &c->p.milter_maps);
+	for (size_t i = 0; i < maps->n; i++) {
+		/* Databases cannot tell: they may name those of
+		 * smtpd_milters. */
+		if (table_values(maps->v[i], load_value, &l, e) < 0)
+			return err_prefix(e, "smtpd_milter_maps");
+	}
+	return 0;
+}
+
 int
 milters_load(struct conf *c, struct server *s, struct err *e)
 {
+	tables_open(&c->milter_header_checks, &c->p.milter_header_checks);
 	if (load_set(&c->smtpd_milters, "smtpd_milters", &c->p.smtpd_milters,
-		     &c->p, s, e) != 0)
+		     &c->p, s, e) != 0 ||
+	    load_maps(c, s, e) != 0)
 		return -1;
 	return load_set(&c->non_smtpd_milters, "non_smtpd_milters",
 			&c->p.non_smtpd_milters, &c->p, s, e);
+}
+
+/* All of a set. */
+static void
+take_set(const struct milter_set *set, const struct milter_conf **v, size_t *n)
+{
+	for (size_t i = 0; i < set->n; i++)
+		v[(*n)++] = &set->v[i];
+}
+
+/* Those that a map's result names. */
+static bool
+take_named(const struct conf *c, struct span value,
+	   const struct milter_conf ***v_r, size_t *n)
+{
+	struct strs words = STRS_INIT;
+	bool ok = true;
+
+	strs_split_braced(&words, value);
+	free(*v_r);
+	*v_r = mem_alloc(words.n + 1, sizeof(**v_r));
+	for (size_t i = 0; ok && i < words.n; i++) {
+		struct span w = span_of(words.v[i]);
+		const struct milter_conf *m = find(c->map_milters, w);
+
+		if (m == NULL)
+			m = find(c->smtpd_milters, w);
+		if (m == NULL)
+			m = find(c->non_smtpd_milters, w);
+		ok = m != NULL;
+		if (ok)
+			(*v_r)[(*n)++] = m;
+		else
+			log_warn("smtpd_milter_maps: %.*s: not known when the "
+				 "configuration was read: reload mx-recv, or "
+				 "name it in smtpd_milters",
+				 SPAN_ARG(w));
+	}
+	strs_free(&words);
+	return ok;
+}
+
+bool
+milter_choose(struct session *s, const struct milter_conf ***v_r, size_t *n_r)
+{
+	const struct conf *c = s->conf;
+	/* Mail of this host's own, on no network, is not of smtpd_milters, as
+	 * mail of Postfix's sendmail(1) is not. */
+	bool local = session_is_local(s);
+	const struct milter_set *set =
+	    local ? c->non_smtpd_milters : c->smtpd_milters;
+	struct buf value = BUF_INIT;
+	struct err e = ERR_INIT;
+	enum table_result r = TABLE_NONE;
+	bool ok = true;
+
+	*n_r = 0;
+	*v_r = mem_alloc(set->n + 1, sizeof(**v_r));
+	if (!local && c->milter_maps.n > 0)
+		r = tables_lookup(&c->milter_maps, span_of(s->conn->addr),
+				  &value, &e);
+	switch (r) {
+	case TABLE_NONE:
+		take_set(set, *v_r, n_r);
+		break;
+	case TABLE_FOUND:
+		if (!is_disable(buf_span(&value)))
+			ok = take_named(c, buf_span(&value), v_r, n_r);
+		break;
+	case TABLE_TRY_AGAIN:
+		log_warn("smtpd_milter_maps: %s", e.text);
+		ok = false;
+		break;
+	}
+	buf_free(&value);
+	return ok;
 }

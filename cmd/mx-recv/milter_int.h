@@ -13,8 +13,9 @@ enum { DEF_ACCEPT, DEF_REJECT, DEF_TEMPFAIL, DEF_QUARANTINE, DEF_SHUTDOWN };
 
 /* One filter, as configured. */
 struct milter_conf {
-	char *name;   /* as configured, for logs */
-	int endpoint; /* for server_connect */
+	char *text;       /* as configured, whole */
+	const char *name; /* its endpoint, for logs */
+	int endpoint;     /* for server_connect */
 	int64_t connect_timeout, command_timeout, content_timeout;
 	int action;
 	uint32_t version, events; /* what we offer */
@@ -66,9 +67,10 @@ struct milters {
 	/* The message while the filters look at it. */
 	struct mfield *fields;
 	size_t nfields, cap;
-	bool blank;           /* an empty line follows the header */
-	uint64_t body;        /* its place in hold */
-	struct hold new_body; /* while a filter says it */
+	bool blank;                  /* an empty line follows the header */
+	uint64_t body;               /* its place in hold */
+	struct milter_reply checked; /* milter_header_checks: code 0: fine */
+	struct hold new_body;        /* while a filter says it */
 	struct wire_in new_wire;
 	bool new_begun;
 };
@@ -84,6 +86,8 @@ struct milter_event {
 /* milter_link.c: one filter's connection. */
 void mlink_open(struct mlink *l, struct session *s);
 void mlink_close(struct mlink *l);
+/* Instead of mlink_open: it answers as one that is away. */
+void mlink_refuse(struct mlink *l);
 /* Tells it; true when it is against it: *r.  data: what milter_put_* made
  * behind the code. */
 bool mlink_event(struct milters *m, struct mlink *l,
@@ -106,5 +110,16 @@ bool milter_change_done(struct milters *m);
 /* Takes the held bytes apart; false: they could not be read. */
 bool milter_index(struct milters *m);
 void milter_fields_free(struct milters *m);
+/* Drops the i-th field. */
+void milter_field_remove(struct milters *m, size_t i);
+
+/* milter_checks.c: milter_header_checks about the i-th field, which a filter
+ * added or changed; it may be gone or another one then. */
+void milter_check_field(struct milters *m, size_t i);
+
+/* milter_conf.c: the filters of a client's session, in order.  Several
+ * sessions use them.  False: it cannot be known which. */
+bool milter_choose(struct session *s, const struct milter_conf ***v_r,
+		   size_t *n_r);
 
 #endif

@@ -54,11 +54,9 @@ drop(struct mlink *l)
 	buf_clear(&l->out);
 }
 
-/* It is away, or speaks nonsense: from now on its default action stands. */
-static void
-trouble(struct mlink *l, const char *what, const char *why)
+void
+mlink_refuse(struct mlink *l)
 {
-	log_warn("milter %s: %s: %s", l->conf->name, what, why);
 	drop(l);
 	switch (l->conf->action) {
 	case DEF_REJECT:
@@ -77,6 +75,14 @@ trouble(struct mlink *l, const char *what, const char *why)
 	default:
 		break;
 	}
+}
+
+/* It is away, or speaks nonsense: from now on its default action stands. */
+static void
+trouble(struct mlink *l, const char *what, const char *why)
+{
+	log_warn("milter %s: %s: %s", l->conf->name, what, why);
+	mlink_refuse(l);
 }
 
 static bool

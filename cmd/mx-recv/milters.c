@@ -9,6 +9,7 @@
 #include "msg.h"
 #include "restrict.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BODY_PIECE 32000 /* its CRLF form fits one packet */
@@ -74,27 +75,37 @@ lasting(struct session *s, const char *what, struct reply *r)
 	return false;
 }
 
-/* Mail of this host's own, on no network, is not of smtpd_milters, as mail of
- * Postfix's sendmail(1) is not. */
+/* Stands for the filters of a client when nobody can say which they are. */
+static const struct milter_conf nobody = { .name = "smtpd_milter_maps",
+					   .action = DEF_TEMPFAIL };
+
 static void
 start(struct session *s)
 {
-	const struct milter_set *set = session_is_local(s)
-					   ? s->conf->non_smtpd_milters
-					   : s->conf->smtpd_milters;
+	const struct milter_conf **v;
 	struct milters *m;
+	size_t n;
+	bool known = milter_choose(s, &v, &n);
 
-	if (set == NULL || set->n == 0)
+	if (known && n == 0) {
+		free(v);
 		return;
+	}
+	if (!known)
+		n = 1;
 	m = s->milters = mem_alloc(1, sizeof(*m));
 	m->s = s;
-	m->n = set->n;
-	m->v = mem_alloc(set->n, sizeof(*m->v));
+	m->n = n;
+	m->v = mem_alloc(n, sizeof(*m->v));
 	hold_init(&m->hold);
-	for (size_t i = 0; i < set->n; i++) {
-		m->v[i].conf = &set->v[i];
-		mlink_open(&m->v[i], s);
+	for (size_t i = 0; i < n; i++) {
+		m->v[i].conf = known ? v[i] : &nobody;
+		if (known)
+			mlink_open(&m->v[i], s);
+		else
+			mlink_refuse(&m->v[i]);
 	}
+	free(v);
 }
 
 bool
@@ -364,6 +375,13 @@ milters_message(struct session *s, struct reply *r)
 			*r = no_room();
 			no = true;
 		}
+		if (m->checked.code != 0 && !no) {
+			snprintf(s->esc_mem, sizeof(s->esc_mem), "%s",
+				 m->checked.esc);
+			*r = reply_make(m->checked.code, s->esc_mem, "%s",
+					buf_str(&m->checked.text));
+			no = true;
+		}
 	}
 	no = no || m->hold.failed;
 	if (m->hold.failed && r->code == 0)
@@ -457,6 +475,8 @@ milters_abort(struct session *s)
 	if (m->new_begun)
 		hold_free(&m->new_body);
 	buf_free(&m->ours);
+	buf_free(&m->checked.text);
+	m->checked.code = 0;
 	m->changed = m->holding = m->new_begun = false;
 }
 

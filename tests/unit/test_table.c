@@ -116,6 +116,46 @@ test_drivers(void)
 	look(spec, "192.0.2.1", "?");
 }
 
+static int
+gather(void *ctx, const char *value, struct err *e)
+{
+	(void)e;
+	buf_addf(ctx, "[%s]", value);
+	return strcmp(value, "stop") == 0 ? -7 : 0;
+}
+
+static void
+test_values(void)
+{
+	static const struct {
+		const char *spec;
+		int result;
+		const char *want;
+	} cases[] = {
+		{ "inline:{a=one}", 0, "[one]" },
+		{ "inline:{a=stop}", -7, "[stop]" },
+		{ "static:all of it", 0, "[all of it]" },
+		{ "pcre:{{/x(.)/ got $1}, {if /y/}, {/z/ two}, {endif}}", 0,
+		  "[got $1][two]" },
+		{ "cidr:{{192.0.2.0/24 net}, {::1 six}}", 0, "[net][six]" },
+		{ "texthash:/nonexistent/file", 1, "" },
+		{ "unionmap:{inline:{a=one}}", 1, "" },
+		{ "tcp:127.0.0.1:1", 1, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct table *t = table_open(cases[i].spec, NULL);
+		struct buf b = BUF_INIT;
+		int r = table_values(t, gather, &b, NULL);
+
+		CHECK(r == cases[i].result &&
+			  strcmp(buf_str(&b), cases[i].want) == 0,
+		      "values of %s: %d %s", cases[i].spec, r, buf_str(&b));
+		buf_free(&b);
+		table_close(t);
+	}
+}
+
 static void
 test_address(void)
 {
@@ -208,6 +248,7 @@ main(void)
 	if (system(cmd) != 0)
 		return 70;
 	test_drivers();
+	test_values();
 	test_address();
 	test_match();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
