@@ -84,6 +84,7 @@ mail_param(struct session *x, struct span name, struct span value)
 		if (!queue_room(size))
 			return reply_make(452, "4.3.1",
 					  "Insufficient system storage");
+		t->announced = size;
 	} else if (span_iis(name, "BODY") && span_iis(value, "8BITMIME")) {
 		t->flags |= QUEUEFILE_8BIT;
 	} else if (span_iis(name, "BODY") && span_iis(value, "7BIT")) {
@@ -203,6 +204,7 @@ cmd_rcpt(struct session *x, struct span arg)
 	struct span params, name, value;
 	struct err e = ERR_INIT;
 	struct reply r = { .code = 0 };
+	int code = 0;
 
 	if (x->t.nrcpt >= (size_t)conf.recipient_limit)
 		return reply_make(452, "4.5.3", "Error: too many recipients");
@@ -214,8 +216,10 @@ cmd_rcpt(struct session *x, struct span arg)
 	if (r.code != 0) {
 		free(orcpt);
 		free(notify);
-	} else if (trans_rcpt(&x->t, addr, orcpt, notify, &e) != 0) {
+	} else if (trans_rcpt(&x->t, addr, orcpt, notify, &code, &e) != 0) {
 		struct reply why = reply_err(x, &e);
+		if (code > 0)
+			why = reply_make(code, err_code(&e), "%s", e.text);
 		r = reply_make(why.code, why.esc,
 			       "<%s>: Recipient address rejected: %s", addr,
 			       why.text);

@@ -131,6 +131,17 @@ static const struct param rows[] = {
 	ROW(STR, quota_rule, "quota_rule", "", NULL,
 	    "limit of mailboxes for which the userdb has none: "
 	    "*:storage=1G:messages=10000"),
+	ROW(STR, status_nouser, "quota_status_nouser", "", NULL,
+	    "answer to RCPT for an unknown user, as in access(5); empty or OK: "
+	    "550 5.1.1"),
+	ROW(STR, status_overquota, "quota_status_overquota", "", NULL,
+	    "answer to RCPT for a full mailbox, as in access(5): \"452 4.2.2 "
+	    "Mailbox full\"; OK: none; empty: as at the message's end"),
+	ROW(STR, status_success, "quota_status_success", "OK", NULL,
+	    "answer to RCPT for a mailbox with room: OK, DUNNO"),
+	ROW(STR, status_toolarge, "quota_status_toolarge", "", NULL,
+	    "answer to RCPT when the announced size is above the whole limit; "
+	    "empty: quota_status_overquota"),
 	ROW(LIST, quota_warning, "quota_warning", "", NULL,
 	    "percentages at which the user is told by mail: 80 95"),
 	ROW(LIST, recipient_bcc_maps, "recipient_bcc_maps", "", NULL,

@@ -45,6 +45,8 @@ struct conf {
 	char *content_filter;
 	struct strs sieve_before, sieve_after;
 	char *quota_rule, *quota_exceeded_message;
+	char *status_nouser, *status_overquota, *status_success,
+	    *status_toolarge;
 	bool quota_full_tempfail;
 	int64_t quota_grace;
 	struct strs quota_warning;

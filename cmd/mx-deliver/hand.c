@@ -315,6 +315,30 @@ hand_forward(struct hand *h, const char *path, struct buf *b, struct err *e)
 }
 
 int
+hand_quota(struct hand *h, const struct dest *d, uint64_t size,
+	   enum quota_room *r, struct err *e)
+{
+	struct buf q = BUF_INIT, a = BUF_INIT;
+	struct span rest;
+	uint64_t room = 0;
+
+	if (h->sock < 0)
+		return handwork_room(d->path, &d->quota, size, r, e);
+	wire_put_u64(&q, HAND_QUOTA);
+	wire_put_str(&q, d->path);
+	wire_put_u64(&q, d->quota.bytes);
+	wire_put_u64(&q, d->quota.count);
+	wire_put_u64(&q, size);
+	if (ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
+		return -1;
+	rest = buf_span(&a);
+	bool ok = wire_get_u64(&rest, &room) && room <= QUOTA_LARGE;
+	buf_free(&a);
+	*r = (enum quota_room)room;
+	return ok ? 0 : err_set(e, ST_TEMPFAIL, "malformed answer");
+}
+
+int
 hand_pipe(struct hand *h, const struct pipeline *p, int fd,
 	  struct pipeline_result *r, struct err *e)
 {

@@ -32,6 +32,10 @@ int hand_forward(struct hand *h, const char *path, struct buf *b,
 int hand_pipe(struct hand *h, const struct pipeline *p, int fd,
 	      struct pipeline_result *r, struct err *e) MX_MUST_CHECK;
 
+/* Would a message of that size (0: not known) fit into d's Maildir? */
+int hand_quota(struct hand *h, const struct dest *d, uint64_t size,
+	       enum quota_room *r, struct err *e) MX_MUST_CHECK;
+
 /* The other end: serves requests on fd until it is closed. */
 void hand_serve(int sock);
 /* Tells the client why it cannot be served. */

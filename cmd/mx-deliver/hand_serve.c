@@ -171,6 +171,27 @@ serve_forward(struct span q, struct buf *a, struct err *e)
 }
 
 static int
+serve_quota(struct span q, struct buf *a, struct err *e)
+{
+	enum quota_room room = QUOTA_FITS;
+	struct quota quota;
+	char *path = NULL;
+	uint64_t size;
+	int r = -1;
+
+	if (!wire_get_str(&q, &path) || path == NULL ||
+	    !wire_get_u64(&q, &quota.bytes) ||
+	    !wire_get_u64(&q, &quota.count) || !wire_get_u64(&q, &size))
+		err_set(e, ST_PROTOCOL, "malformed request");
+	else
+		r = handwork_room(path, &quota, size, &room, e);
+	if (r == 0)
+		wire_put_u64(a, room);
+	free(path);
+	return r;
+}
+
+static int
 serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 {
 	uint64_t op;
@@ -191,6 +212,8 @@ serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 		return serve_run(q, fd, a, e);
 	case HAND_FORWARD:
 		return serve_forward(q, a, e);
+	case HAND_QUOTA:
+		return serve_quota(q, a, e);
 	case HAND_PIPE:
 		return serve_pipe(s, q, fd, a, e);
 	default:

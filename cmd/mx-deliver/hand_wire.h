@@ -19,7 +19,8 @@ enum {
 	HAND_MBOX,
 	HAND_RUN,
 	HAND_PIPE,
-	HAND_FORWARD
+	HAND_FORWARD,
+	HAND_QUOTA
 };
 
 void wire_put_u64(struct buf *b, uint64_t v);

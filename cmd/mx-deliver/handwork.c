@@ -201,6 +201,20 @@ handwork_quota(struct handwork *w, const struct quota *q, const char *user)
 }
 
 int
+handwork_room(const char *maildir, const struct quota *q, uint64_t size,
+	      enum quota_room *r, struct err *e)
+{
+	int fd = open(maildir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), bad;
+
+	*r = quota_large(q, size) ? QUOTA_LARGE : QUOTA_FITS;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "%s", maildir);
+	bad = quota_room(fd, q, size, 1, r, e);
+	close(fd);
+	return bad;
+}
+
+int
 handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		const struct places *p, struct err *e)
 {

@@ -81,6 +81,9 @@ int handwork_run(const struct command *c, int fd, struct command_result *r,
 #define FORWARD_MAX 100000
 int handwork_forward(const char *path, struct buf *b,
 		     struct err *e) MX_MUST_CHECK;
+/* Would it fit?  Nothing is made; no Maildir yet: it is empty. */
+int handwork_room(const char *maildir, const struct quota *q, uint64_t size,
+		  enum quota_room *r, struct err *e) MX_MUST_CHECK;
 int handwork_pipe(const struct pipeline *p, int fd, struct pipeline_result *r,
 		  struct err *e) MX_MUST_CHECK;
 

@@ -123,12 +123,13 @@ usage(int root, struct quota *q, struct maildirsize *m, struct err *e)
 }
 
 int
-quota_check(int root, const struct quota *limits, uint64_t size, size_t copies,
-	    struct err *e)
+quota_room(int root, const struct quota *limits, uint64_t size, size_t copies,
+	   enum quota_room *r, struct err *e)
 {
 	struct maildirsize m;
 	struct quota q = *limits;
 
+	*r = QUOTA_FITS;
 	if (usage(root, &q, &m, e) != 0)
 		return -1;
 	if (!m.exists || fits(&m, &q, size, copies))
@@ -141,6 +142,30 @@ quota_check(int root, const struct quota *limits, uint64_t size, size_t copies,
 		return -1;
 	if (fits(&m, &q, size, copies))
 		return 0;
+	*r = quota_large(&q, size) ? QUOTA_LARGE : QUOTA_OVER;
+	return 0;
+}
+
+bool
+quota_large(const struct quota *q, uint64_t size)
+{
+	return q->bytes > 0 && size > q->bytes;
+}
+
+int
+quota_check(int root, const struct quota *limits, uint64_t size, size_t copies,
+	    struct err *e)
+{
+	enum quota_room room;
+
+	if (quota_room(root, limits, size, copies, &room, e) != 0)
+		return -1;
+	return room == QUOTA_FITS ? 0 : quota_refusal(e);
+}
+
+int
+quota_refusal(struct err *e)
+{
 	if (conf.quota_full_tempfail)
 		return err_esc(e, ST_TEMPFAIL, "4.2.2", "%s",
 			       conf.quota_exceeded_message);

@@ -18,6 +18,14 @@ struct quota {
  * malformed. */
 bool quota_rule(struct quota *q, struct span rule) MX_MUST_CHECK;
 
+enum quota_room { QUOTA_FITS, QUOTA_OVER, QUOTA_LARGE };
+/* Would they fit?  A size of 0: not known yet.  QUOTA_LARGE: not even into the
+ * empty mailbox.  -1: trouble. */
+int quota_room(int root, const struct quota *limits, uint64_t size,
+	       size_t copies, enum quota_room *r, struct err *e) MX_MUST_CHECK;
+bool quota_large(const struct quota *q, uint64_t size);
+/* -1 and what the sender is told: 5.2.2, or 4.2.2 with quota_full_tempfail. */
+int quota_refusal(struct err *e);
 /* In the Maildir `root`: may `copies` messages of `size` bytes come in?  Makes
  * maildirsize where a limit is set.  -1: 5.2.2, or 4.2.2 with
  * quota_full_tempfail. */

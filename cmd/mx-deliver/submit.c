@@ -76,7 +76,8 @@ static int
 add_rcpt(struct trans *t, const char *text, struct err *e)
 {
 	char *addr = qualify(text, e);
-	int r = addr != NULL ? trans_rcpt(t, addr, NULL, NULL, e) : -1;
+	int code = 0,
+	    r = addr != NULL ? trans_rcpt(t, addr, NULL, NULL, &code, e) : -1;
 
 	if (r != 0)
 		err_prefix(e, "<%s>", text);

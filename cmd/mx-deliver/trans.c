@@ -4,6 +4,7 @@
  * one recipient that ends in one Maildir it is written once, there.
  */
 #include "trans.h"
+#include "room.h"
 #include "conf.h"
 #include "enqueue.h"
 #include "filters.h"
@@ -103,7 +104,7 @@ add_copy(struct trans *t, const struct tables *ts, const char *addr,
 
 int
 trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
-	   struct err *e)
+	   int *code_r, struct err *e)
 {
 	struct trans_rcpt r = { .orcpt = orcpt, .notify = notify };
 
@@ -118,9 +119,11 @@ trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
 	if (route_expand(addr, &r.t, e) != 0) {
 		free(orcpt);
 		free(notify);
+		room_unknown(code_r, e);
 		return -1;
 	}
-	if (add_copy(t, &maps.recipient_bcc, addr, e) != 0) {
+	if (room_ask(&r.t, t->announced, code_r, e) != 0 ||
+	    add_copy(t, &maps.recipient_bcc, addr, e) != 0) {
 		free_rcpt(&r);
 		return -1;
 	}
@@ -245,6 +248,7 @@ begin_queue(struct trans *t, struct err *e)
 static int
 redirect(struct trans *t, struct err *e)
 {
+	int code = 0;
 	char *to = t->redirect;
 	int r;
 
@@ -263,9 +267,11 @@ redirect(struct trans *t, struct err *e)
 		r = route_expand(to, &t->rcpt[0].t, e);
 	} else {
 		t->nrcpt = 0;
-		r = trans_rcpt(t, to, NULL, NULL, e);
+		r = trans_rcpt(t, to, NULL, NULL, &code, e);
 	}
 	free(to);
+	if (r != 0 && strcmp(e->esc, "5.2.2") == 0)
+		return -1;
 	/* nobody was told of this address: not the sender's fault */
 	return r == 0 ? 0 : err_set(e, ST_TEMPFAIL, "REDIRECT: no such user");
 }

@@ -35,7 +35,8 @@ struct trans {
 	char id[64];
 	char *sender; /* NULL: no transaction */
 	char *envid, *ret;
-	unsigned flags; /* QUEUEFILE_* */
+	uint64_t announced; /* SIZE= of MAIL, 0: none */
+	unsigned flags;     /* QUEUEFILE_* */
 	struct trans_rcpt *rcpt;
 	size_t nrcpt, cap, ntargets;
 	int64_t begun_us;
@@ -64,9 +65,10 @@ struct trans {
 void trans_init(struct trans *t, const struct client *c, bool lmtp);
 /* The one function that ends a transaction, whatever ended it. */
 void trans_reset(struct trans *t);
-/* Expands the recipient; -1 and e: the answer to RCPT. */
+/* Expands the recipient, asks whether its mailbox has room; -1 and e: the
+ * answer to RCPT; *code_r: the reply code that the configuration names, 0. */
 int trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
-	       struct err *e) MX_MUST_CHECK;
+	       int *code_r, struct err *e) MX_MUST_CHECK;
 /* Opens the place where the message goes.  A failure is kept in t->failed:
  * what still comes is consumed. */
 void trans_begin(struct trans *t);

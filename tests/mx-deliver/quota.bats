@@ -5,8 +5,10 @@ load deliver
 setup() { deliver_setup; head -c 2000 /dev/zero | tr '\0' x | fold -w 70 > "$T/pad"; { printf 'Subject: big\n\n'; cat "$T/pad"; } > "$T/big"; }
 teardown() { common_teardown; }
 send() {
-  { echo '> EHLO x'; echo '> MAIL FROM:<a@b.example>'; printf '> RCPT TO:<%s>\n' "${2:-joe@virt.example}"; echo "# ${1:-$T/big}"; } | talk | tail -n 1
+  { echo '> EHLO x'; echo '> MAIL FROM:<a@b.example>'; printf '> RCPT TO:<%s>\n' "${2:-joe@virt.example}"; echo "# ${1:-$T/big}"; } | talk | grep -v '^554 5.5.1' | tail -n 1
 }
+# ask [ADDRESS [SIZE]]: the answer to RCPT
+ask() { { echo '> EHLO x'; echo "> MAIL FROM:<a@b.example>${2:+ SIZE=$2}"; printf '> RCPT TO:<%s>\n' "${1:-joe@virt.example}"; } | talk | tail -n 1; }
 messages() { find "$T/vm/joe" -path '*/new/*' -type f | wc -l; }
 prepare() { mkdir -p "$T/vm/joe"/{cur,new,tmp}; [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/vm/joe"; }
 
@@ -27,11 +29,12 @@ prepare() { mkdir -p "$T/vm/joe"/{cur,new,tmp}; [ "$(id -u)" -ne 0 ] || chown -R
   conf 'quota_rule = *:messages=2'
   send > /dev/null; send > /dev/null
   [[ $(send) == "552 5.2.2"* ]]
+  [ "$(messages)" -eq 2 ]
   rm -rf "$T/vm/joe"; sed -i '/^quota_rule/d' "$T/mx.conf"
   conf 'quota_rule = *:storage=4K' 'quota_grace = 50' 'quota_full_tempfail = yes' 'quota_exceeded_message = come back later'
   send > /dev/null
   [[ $(send) == *delivered* ]]
-  [[ $(send) == "452 4.2.2 come back later" ]]
+  [[ $(send) == "452 4.2.2 <joe@virt.example>: Recipient address rejected: come back later" ]]
   [ "$(messages)" -eq 2 ]
 }
 
@@ -92,4 +95,56 @@ prepare() { mkdir -p "$T/vm/joe"/{cur,new,tmp}; [ "$(id -u)" -ne 0 ] || chown -R
   done
   [[ $(send "$T/big" bad@virt.example) == *delivered* ]]
   grep -q 'is no rule for a quota' "$T/log"
+}
+
+@test "at RCPT: full by storage or count, by the announced size, what is not there yet" {
+  conf 'quota_rule = *:bytes=5000' 'quota_grace = 0'
+  [[ $(ask) == 250* ]]
+  [ ! -e "$T/vm/joe" ]
+  [[ $(ask joe@virt.example 5001) == "552 5.2.2 <joe@virt.example>: Recipient address rejected: Quota exceeded (mailbox is full)" ]]
+  send > /dev/null
+  [[ $(ask joe@virt.example 2000) == 250* ]]
+  [[ $(ask joe@virt.example 4000) == 552* ]]
+  [[ $(ask joe+ext@virt.example 4000) == 552* ]]
+  [[ $(ask ann@virt.example 4000) == 250* ]]
+  # mail to several is queued: each mailbox has its own answer then
+  conf 'virtual_alias_maps = inline:{ {two@virt.example = joe@virt.example ann@virt.example} }'
+  [[ $(ask two@virt.example 4000) == 250* ]]
+  sed -i '/^quota_rule/d' "$T/mx.conf"
+  conf 'quota_rule = *:messages=1'
+  [[ $(ask) == 552* ]]
+  rm "$T"/vm/joe/new/*
+  [[ $(ask) == 250* ]]
+}
+
+@test "quota_status_overquota, _toolarge, _nouser, _success say what is answered" {
+  conf 'quota_rule = *:bytes=2500' 'quota_grace = 0' 'quota_status_overquota = 452 4.2.2 Mailbox full, come back' \
+    'quota_status_toolarge = 554 5.2.3 Never' 'quota_status_nouser = REJECT Nobody here' 'quota_status_success = DUNNO'
+  send > /dev/null
+  [[ $(ask joe@virt.example 2000) == "452 4.2.2 <joe@virt.example>: Recipient address rejected: Mailbox full, come back" ]]
+  [[ $(ask joe@virt.example 2501) == "554 5.2.3 <joe@virt.example>: Recipient address rejected: Never" ]]
+  [[ $(ask no@virt.example) == "550 5.1.1 <no@virt.example>: Recipient address rejected: Nobody here" ]]
+  # only at the end
+  conf 'quota_status_overquota = DUNNO'
+  [[ $(ask joe@virt.example 2000) == 250* ]]
+  [[ $(send) == "552 5.2.2 Quota exceeded"* ]]
+  conf 'quota_status_overquota = DEFER later'
+  [[ $(ask joe@virt.example 2000) == "450 4.2.2 <joe@virt.example>: Recipient address rejected: later" ]]
+  # nonsense lets it pass, and is said
+  conf 'quota_status_overquota = nonsense'
+  [[ $(ask joe@virt.example 2000) == 250* ]]
+  grep -q 'is no answer to RCPT' "$T/log"
+}
+
+@test "mx-recv's client hears it at RCPT, and the others get their copy" {
+  conf 'quota_rule = *:messages=1' "delivery = unix:$T/run/deliver"
+  send > /dev/null
+  serve
+  P=$(free_port)
+  spawn mx-recv --listen "127.0.0.1:$P"
+  wait_for 10 nc -z 127.0.0.1 "$P"
+  swaks --server "127.0.0.1:$P" --from a@b.example --to joe@virt.example,ann@virt.example --timeout 20 > "$T/swaks"
+  grep -q '552 5.2.2 <joe@virt.example>: Recipient address rejected: Quota exceeded' "$T/swaks"
+  [ "$(messages)" -eq 1 ]
+  wait_for 10 test "$(count vm/ann/new)" -eq 1
 }
