@@ -5,6 +5,7 @@
  */
 #include "cmd.h"
 #include "deposit.h"
+#include "hook.h"
 #include "log.h"
 #include "mailbox_name.h"
 #include "maildirsize.h"
@@ -264,6 +265,10 @@ to_mailbox(struct session *s, struct set *set, const struct buf *name,
 		r = result_err(s, &c.e);
 	else
 		r = move ? move_all(s, set, &c) : copy_all(s, set, &c, false);
+	/* done and durable, whatever is said of it */
+	if (r.kind == RESULT_OK && !s->quiet)
+		hook_moved(s->root, s->mb->name, buf_span(name), c.to.fd,
+			   &c.paths);
 	strs_free(&c.bases);
 	strs_free(&c.paths);
 	set_free(&c.from_uids);

@@ -21,6 +21,9 @@ static const struct param rows[] = {
 	P(INT, message_limit, "imap_message_limit", "0", 0, 10000000, NULL,
 	  "most messages that one command works on, as MESSAGELIMIT tells; 0: "
 	  "no limit"),
+	P(LIST, move_hook, "imap_move_hook", "", 0, 0, NULL,
+	  "what is run for each message that moves or is copied: { FROM>TO "
+	  "PROGRAM ARGUMENTS }, ..."),
 	P(INT, process_limit, "imap_process_limit", "1000", 1, 5000, NULL,
 	  "most sessions at once"),
 	P(INT, client_limit, "imap_client_connection_limit", "50", 0, 5000,

@@ -16,7 +16,7 @@ extern struct options options;
 
 struct imapd_params {
 	char *mail_location;
-	struct strs mailbox_auto;
+	struct strs mailbox_auto, move_hook;
 	int64_t process_limit, client_limit, message_limit;
 };
 extern struct imapd_params conf;

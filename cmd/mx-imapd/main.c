@@ -5,6 +5,7 @@
  */
 #include "conf.h"
 #include "before.h"
+#include "hook.h"
 #include "log.h"
 #include "maildir_root.h"
 #include "site.h"
@@ -39,6 +40,8 @@ static const struct program program = {
 int
 main(int argc, char **argv)
 {
+	struct hook_rules rules;
+	struct err e = ERR_INIT;
 	int at;
 
 	params[0] = site_params;
@@ -47,6 +50,9 @@ main(int argc, char **argv)
 	at = prog_start(&program, argc, argv, NULL);
 	tzset();
 	maildir_root_boxes = conf.mailbox_auto;
+	if (hook_parse(&rules, &e) != 0)
+		return prog_fail(&e);
+	hook_free(&rules);
 	if (options.preauth) {
 		if (at + 1 < argc)
 			return prog_usage("%s: one user is expected",
