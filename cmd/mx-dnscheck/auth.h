@@ -50,6 +50,11 @@ void auth_received_spf(struct auth *a, struct buf *v);
 enum dmarc_policy auth_disposition(const struct auth *a);
 /* One line a message, for the reports; a failure never stops mail. */
 void auth_history(struct auth *a);
+/* What such a line says, without its end; kind is its first word. */
+void auth_line(const struct auth *a, const char *kind, struct buf *b);
+/* auth_failure.c: another one, with the header, where a failure report is
+ * asked for. */
+void auth_failure(struct auth *a);
 
 /* auth_lists.c */
 /* opendmarc_conf into params: once, before the first message. */

@@ -170,6 +170,35 @@ auth_disposition(const struct auth *a)
 }
 
 void
+auth_line(const struct auth *a, const char *kind, struct buf *b)
+{
+	buf_addf(b, "%s time=%lld", kind, (long long)clock_now());
+	check_word(b, "ip", span_of(a->client ? a->spf.ip : ""));
+	check_word(b, "from", span_of(a->from.v[0]));
+	check_word(b, "policy-domain", buf_span(&a->dmarc.domain));
+	buf_addf(b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
+		 dmarc_policy_word(a->dmarc.policy),
+		 dmarc_policy_word(auth_disposition(a)), a->dmarc.spf_aligned,
+		 a->dmarc.dkim_aligned);
+	check_word(b, "record", buf_span(&a->dmarc.record));
+	check_word(b, "org", buf_span(&a->dmarc.org));
+	buf_addf(b, " spf=%s spf-scope=%s", spf_word(a->spf_code),
+		 a->sender[0] != '\0' ? "mfrom" : "helo");
+	check_word(b, "spf-domain", buf_span(&a->spf.sender_domain));
+	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
+		const struct signature *s = &a->sigs.v[i];
+
+		buf_addf(b, " dkim=%s", verify_word(s->code));
+		check_word(b, "dkim-domain", buf_span(&s->domain));
+		check_word(b, "dkim-selector", buf_span(&s->selector));
+		if (s->auid.n > 0)
+			check_word(b, "dkim-identity", buf_span(&s->auid));
+	}
+	check_word(b, "id",
+		   a->env.queue_id ? span_of(a->env.queue_id) : SPAN(""));
+}
+
+void
 auth_history(struct auth *a)
 {
 	struct buf b = BUF_INIT;
@@ -177,28 +206,7 @@ auth_history(struct auth *a)
 
 	if (params.dmarc_history_file[0] == '\0' || !a->dmarc.has_record)
 		return;
-	buf_addf(&b, "mx-dmarc-1 time=%lld", (long long)clock_now());
-	check_word(&b, "ip", span_of(a->client ? a->spf.ip : ""));
-	check_word(&b, "from", span_of(a->from.v[0]));
-	check_word(&b, "policy-domain", buf_span(&a->dmarc.domain));
-	buf_addf(&b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
-		 dmarc_policy_word(a->dmarc.policy),
-		 dmarc_policy_word(auth_disposition(a)), a->dmarc.spf_aligned,
-		 a->dmarc.dkim_aligned);
-	check_word(&b, "record", buf_span(&a->dmarc.record));
-	check_word(&b, "org", buf_span(&a->dmarc.org));
-	buf_addf(&b, " spf=%s spf-scope=%s", spf_word(a->spf_code),
-		 a->sender[0] != '\0' ? "mfrom" : "helo");
-	check_word(&b, "spf-domain", buf_span(&a->spf.sender_domain));
-	for (size_t i = 0; i < a->sigs.n && i < VERIFY_SIGNATURES; i++) {
-		struct signature *s = &a->sigs.v[i];
-
-		buf_addf(&b, " dkim=%s", verify_word(s->code));
-		check_word(&b, "dkim-domain", buf_span(&s->domain));
-		check_word(&b, "dkim-selector", buf_span(&s->selector));
-	}
-	check_word(&b, "id",
-		   a->env.queue_id ? span_of(a->env.queue_id) : SPAN(""));
+	auth_line(a, "mx-dmarc-1", &b);
 	buf_addc(&b, '\n');
 	fd = open(params.dmarc_history_file,
 		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);

@@ -81,6 +81,7 @@ cmd_auth(int argc, char **argv)
 	msg_edit_init(&ed, &a.m);
 	auth_mark(&a, &ed);
 	auth_history(&a);
+	auth_failure(&a);
 	status = verdict(&a, &ed);
 	msg_edit_done(&ed);
 	auth_done(&a);

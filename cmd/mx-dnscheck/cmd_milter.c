@@ -230,6 +230,7 @@ judge(struct milter *m, struct auth *a, struct msg_edit *ed)
 
 	auth_mark(a, ed);
 	auth_history(a);
+	auth_failure(a);
 	log_info("%.*s: client=%s spf=%s dkim=%s dmarc=%s", SPAN_ARG(id),
 		 a->env.client_addr, spf_word(a->spf_code),
 		 a->sigs.n > 0 ? verify_word(a->sigs.v[0].code) : "none",
@@ -354,6 +355,7 @@ before_drop(struct server *s, bool reload, struct err *e)
 	strs_free(&servers);
 	strs_clear(&m_state.folders);
 	add_folder(params.dmarc_history_file);
+	add_folder(params.dmarc_failure_file);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		for (size_t k = 0; k < lists[i]->n; k++)
 			add_folder(lists[i]->v[k]);

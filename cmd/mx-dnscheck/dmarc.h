@@ -26,6 +26,8 @@ struct dmarc_record {
 };
 /* Does the text begin with v=DMARC1? */
 bool dmarc_is_record(struct span txt);
+/* The first tag of that name; p NULL: none. */
+struct span dmarc_tag(struct span txt, const char *want);
 void dmarc_record_parse(struct dmarc_record *r, struct span txt);
 void dmarc_record_free(struct dmarc_record *r);
 /* The one record of a domain (found is false without); false: DNS trouble. */

@@ -49,9 +49,8 @@ next_tag(struct span *rest, struct span *name, struct span *value)
 	return false;
 }
 
-/* The first tag of that name; p NULL: none. */
-static struct span
-tag(struct span txt, const char *want)
+struct span
+dmarc_tag(struct span txt, const char *want)
 {
 	struct span name, value;
 
@@ -105,8 +104,8 @@ dmarc_is_record(struct span txt)
 void
 dmarc_record_parse(struct dmarc_record *r, struct span txt)
 {
-	struct span p = tag(txt, "p"), sp = tag(txt, "sp"), np = tag(txt, "np"),
-		    pct = tag(txt, "pct");
+	struct span p = dmarc_tag(txt, "p"), sp = dmarc_tag(txt, "sp"),
+		    np = dmarc_tag(txt, "np"), pct = dmarc_tag(txt, "pct");
 	uint64_t percent;
 	bool ok = true;
 
@@ -125,12 +124,12 @@ dmarc_record_parse(struct dmarc_record *r, struct span txt)
 	if (!ok) {
 		r->p = DMARC_NONE;
 		r->has_sp = r->has_np = false;
-		r->useless = !has_uri(tag(txt, "rua"));
+		r->useless = !has_uri(dmarc_tag(txt, "rua"));
 	}
-	r->psd = one_letter(tag(txt, "psd"), "ynu", 'u');
-	r->adkim = one_letter(tag(txt, "adkim"), "rs", 'r');
-	r->aspf = one_letter(tag(txt, "aspf"), "rs", 'r');
-	r->test = one_letter(tag(txt, "t"), "yn", 'n') == 'y';
+	r->psd = one_letter(dmarc_tag(txt, "psd"), "ynu", 'u');
+	r->adkim = one_letter(dmarc_tag(txt, "adkim"), "rs", 'r');
+	r->aspf = one_letter(dmarc_tag(txt, "aspf"), "rs", 'r');
+	r->test = one_letter(dmarc_tag(txt, "t"), "yn", 'n') == 'y';
 	if (pct.p != NULL && num_u64(pct, 100, &percent) && percent == 0)
 		r->test = true;
 }

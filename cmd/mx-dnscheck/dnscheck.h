@@ -39,6 +39,7 @@ struct check_params {
 	bool spf_permerror_reject, spf_temperror_defer;
 	struct strs spf_skip_addresses, policy_rbl_domains;
 	char *dmarc_history_file;
+	char *dmarc_failure_file;
 	struct strs rbl_domains;
 	/* mx-dkimsign's: the keys on disk */
 	struct strs dkim_domain;

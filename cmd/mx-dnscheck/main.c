@@ -189,6 +189,10 @@ static const struct param rows[] = {
 	PARAM_ROW(struct check_params, STR, dmarc_history_file,
 		  "dmarc_history_file", "", 0, 0, NULL,
 		  "append a line a message here; empty: none"),
+	PARAM_ROW(struct check_params, STR, dmarc_failure_file,
+		  "dmarc_failure_file", "", 0, 0, NULL,
+		  "append here what failure reports are asked for; empty: "
+		  "none"),
 	PARAM_ROW(struct check_params, LIST, dmarc_ignore_hosts,
 		  "dmarc_ignore_hosts", "", 0, 0, NULL,
 		  "no DMARC for these clients: addresses, networks, names, "

@@ -1,6 +1,7 @@
 /*
- * history.c - the history: our lines "mx-dmarc-1 key=value ...", and the
- * blocks of OpenDMARC's HistoryFile ("job ID", then "name value" lines).
+ * history.c - the history: our lines "mx-dmarc-1 key=value ...", those of
+ * failures, "mx-failure-1 key=value ...", and the blocks of OpenDMARC's
+ * HistoryFile ("job ID", then "name value" lines).
  */
 #include "escape.h"
 #include "mem.h"
@@ -69,6 +70,10 @@ our_value(struct seen *s, struct span key, const char *v, struct buf *dkim)
 		{ "spf", &s->spf },
 		{ "spf-scope", &s->spf_scope },
 		{ "spf-domain", &s->spf_domain },
+		{ "why", &s->why },
+		{ "sender", &s->sender },
+		{ "id", &s->id },
+		{ "header", &s->header },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -87,6 +92,11 @@ our_value(struct seen *s, struct span key, const char *v, struct buf *dkim)
 	else if (span_is(key, "dkim-selector")) {
 		strs_addf(&s->dkim, "%s %s", buf_str(dkim), v);
 		buf_clear(dkim);
+	} else if (span_is(key, "dkim-identity") && s->dkim.n > 0) {
+		char **last = &s->dkim.v[s->dkim.n - 1], *before = *last;
+
+		*last = mem_printf("%s %s", before, v);
+		free(before);
 	}
 }
 
@@ -97,7 +107,7 @@ our_line(struct span line, struct seen *s)
 	struct span key;
 
 	*s = (struct seen){ .text = line };
-	line = span_from(line, 11);
+	line = span_from(line, (size_t)span_chr(line, ' '));
 	while (next_pair(&line, &key, &v))
 		our_value(s, key, buf_str(&v), &dkim);
 	buf_free(&v);
@@ -237,7 +247,8 @@ history_next(struct span *rest, struct seen *s)
 		bool good;
 
 		(void)span_split(rest, '\n', &line);
-		if (span_starts(line, SPAN("mx-dmarc-1 "))) {
+		if (span_starts(line, SPAN("mx-dmarc-1 ")) ||
+		    span_starts(line, SPAN("mx-failure-1 "))) {
 			good = our_line(line, s);
 		} else if (span_starts(line, SPAN("job "))) {
 			*rest = before;
@@ -255,10 +266,11 @@ history_next(struct span *rest, struct seen *s)
 void
 history_free(struct seen *s)
 {
-	char *all[] = { s->ip,        s->from,        s->policy_domain,
-			s->policy,    s->disposition, s->record,
-			s->org,       s->spf,         s->spf_scope,
-			s->spf_domain };
+	char *all[] = { s->ip,         s->from,        s->policy_domain,
+			s->policy,     s->disposition, s->record,
+			s->org,        s->spf,         s->spf_scope,
+			s->spf_domain, s->why,         s->sender,
+			s->id,         s->header };
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		free(all[i]);

@@ -26,8 +26,11 @@ static const struct opt rows[] = {
 	  "do not ask DNS for the sources' names"),
 	O(0, "send", NULL, FLAG, send,
 	  "make the reports that the history asks for, and send them"),
+	O(0, "send-failures", NULL, FLAG, send_failures,
+	  "make and send the failure reports that wait"),
 	O(0, "print", NULL, FLAG, print,
-	  "with --send: show the mails, send and change nothing"),
+	  "with --send, --send-failures: show the mails, send and change "
+	  "nothing"),
 	O(0, "until", "EPOCH", STR, until,
 	  "with --send: report what is older (today, 0:00 UTC)"),
 };
@@ -47,6 +50,12 @@ static const struct param param_rows[] = {
 	    "takes a report's mail on standard input"),
 	ROW(TIME, report_expire, "14d",
 	    "messages that could not be reported are kept so long"),
+	ROW(STR, dmarc_failure_file, "", "what --send-failures reads"),
+	PARAM_ROW(struct report_params, INT, failure_report_limit,
+		  "failure_report_limit", "20", 0, 100000, NULL,
+		  "failure reports a domain and day"),
+	ROW(BOOL, failure_report_subject, "no",
+	    "Subject is shown in failure reports"),
 };
 
 static int
@@ -93,7 +102,7 @@ main(int argc, char **argv)
 	const struct program p = {
 		.name = "mx-report",
 		.synopsis = "mx-report [--json|--csv] [FILE|MAILDIR...]\n"
-			    "       mx-report --send",
+			    "       mx-report --send|--send-failures",
 		.meaning = "DMARC and TLS reports: theirs read, ours sent",
 		.opts = rows,
 		.nopts = ARRAY_LEN(rows),
@@ -103,8 +112,11 @@ main(int argc, char **argv)
 	};
 	int at = prog_start(&p, argc, argv, NULL);
 
+	if ((opts.send || opts.send_failures) && argc > at)
+		return prog_usage("--send takes no files");
 	if (opts.send)
-		return argc > at ? prog_usage("--send takes no files")
-				 : send_reports();
+		return send_reports();
+	if (opts.send_failures)
+		return send_failures();
 	return read_all(argc - at, argv + at);
 }

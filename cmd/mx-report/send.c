@@ -1,38 +1,25 @@
 /*
  * send.c - mx-report --send: the history of complete days becomes reports,
  * mailed to who asked for them.  RFC 9990 3, 4 (external destinations).
- *
- * The history is taken by renaming it (writers open it anew for each line);
- * what could not be sent goes back to it, and is given up after report_expire.
- * A run that was killed is finished by the next one: its file is still there.
  */
 #include "send.h"
 #include "clock.h"
 #include "date.h"
 #include "escape.h"
-#include "io.h"
 #include "mem.h"
 #include "num.h"
 #include "opt.h"
-#include "proc.h"
 #include "site.h"
 #include "status.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 #include <zlib.h>
-
-#define HISTORY_MAX (1u << 30)
-#define SEND_MS 300000
 
 struct sending {
 	struct map *domains; /* "DAY POLICY-DOMAIN" -> struct outgoing */
-	struct buf back;     /* lines that return to the history */
+	struct spool spool;
 	int64_t now, until;
 	struct dns *dns;
 	size_t sent, failed;
@@ -55,8 +42,8 @@ outgoing_free(void *p)
 static void
 give_back(struct sending *s, struct span text)
 {
-	buf_addspan(&s->back, text);
-	buf_addc(&s->back, '\n');
+	buf_addspan(&s->spool.back, text);
+	buf_addc(&s->spool.back, '\n');
 }
 
 /* One domain, one day of UTC: periods do not overlap, and what has to be sent
@@ -199,40 +186,6 @@ make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 	return ok;
 }
 
-/* Hands the mail to report_command; -1 and a sentence. */
-static int
-submit(const struct buf *mail, struct err *e)
-{
-	struct strs argv = STRS_INIT;
-	struct proc_spec ps = { .fd = { -1, -1, 2, -1 } };
-	int p[2], st;
-	pid_t pid;
-
-	if (proc_words(&argv, span_of(params.report_command), e) != 0)
-		return -1;
-	if (argv.n > 0 && strcmp(argv.v[0], "mx-submit") == 0) {
-		free(argv.v[0]);
-		argv.v[0] = proc_sibling("mx-submit");
-	}
-	if (pipe2(p, O_CLOEXEC) != 0)
-		return err_sys(e, "pipe");
-	ps.argv = argv.v;
-	ps.fd[0] = p[0];
-	pid = proc_spawn(&ps, e);
-	close(p[0]);
-	st = pid < 0 ? -1 : 0;
-	if (st == 0)
-		(void)!io_write(p[1], mail->p, mail->n,
-				clock_deadline(SEND_MS));
-	close(p[1]);
-	strs_free(&argv);
-	if (pid >= 0 &&
-	    (st = proc_wait(pid, clock_deadline(SEND_MS), NULL)) != 0)
-		return err_set(e, ST_TEMPFAIL, "report_command ended with %d",
-			       st);
-	return st;
-}
-
 static void
 send_one(struct sending *s, struct outgoing *o)
 {
@@ -251,7 +204,7 @@ send_one(struct sending *s, struct outgoing *o)
 		else if (opts.print)
 			printf("%s\n", buf_str(&mail));
 		else
-			(void)!submit(&mail, &e);
+			(void)!report_submit(&mail, &e);
 		o->keep = e.status != 0;
 		if (o->keep)
 			fprintf(stderr, "mx-report: %s: %s\n", o->domain,
@@ -264,26 +217,8 @@ send_one(struct sending *s, struct outgoing *o)
 	}
 	s->failed += o->keep;
 	if (o->keep)
-		buf_addspan(&s->back, buf_span(&o->text));
+		buf_addspan(&s->spool.back, buf_span(&o->text));
 	buf_free(&mail);
-}
-
-static int
-append_back(const struct sending *s, struct err *e)
-{
-	int fd, st = 0;
-
-	if (s->back.n == 0)
-		return 0;
-	fd = open(params.dmarc_history_file,
-		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 ||
-	    io_write(fd, s->back.p, s->back.n, DEADLINE_NEVER) != IO_OK ||
-	    fsync(fd) != 0)
-		st = err_sys(e, "%s", params.dmarc_history_file);
-	if (fd >= 0 && close(fd) != 0 && st == 0)
-		st = err_sys(e, "%s", params.dmarc_history_file);
-	return st;
 }
 
 static void
@@ -298,47 +233,21 @@ read_history(struct sending *s, struct span text)
 }
 
 static int
-send_all(struct sending *s, const char *work, struct err *e)
+send_all(struct sending *s, struct err *e)
 {
 	struct buf text = BUF_INIT;
 	struct span key;
 	void *o;
 	size_t i = 0;
-	int st = io_read_file(work, &text, HISTORY_MAX, e);
+	int st = spool_open(&s->spool, params.dmarc_history_file, opts.print,
+			    &text, e);
 
 	if (st == 0)
 		read_history(s, buf_span(&text));
 	while (st == 0 && map_next(s->domains, &i, &key, &o))
 		send_one(s, o);
-	if (st == 0 && !opts.print)
-		st = append_back(s, e);
-	if (st == 0 && !opts.print && unlink(work) != 0)
-		st = err_sys(e, "%s", work);
 	buf_free(&text);
-	return st;
-}
-
-static int
-run(struct sending *s, struct err *e)
-{
-	const char *history = params.dmarc_history_file;
-	char *work = mem_printf("%s.sending", history);
-	char *lock = mem_printf("%s.lock", history);
-	int fd = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), st = 0;
-	const char *from = opts.print ? history : work;
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
-		st = err_sys(e, "%s: another run", lock);
-	else if (!opts.print && access(work, F_OK) != 0 &&
-		 rename(history, work) != 0 && errno != ENOENT)
-		st = err_sys(e, "%s", history);
-	if (st == 0 && access(from, F_OK) == 0)
-		st = send_all(s, from, e);
-	if (fd >= 0)
-		close(fd);
-	free(work);
-	free(lock);
-	return st;
+	return spool_close(&s->spool, st, e);
 }
 
 int
@@ -360,9 +269,8 @@ send_reports(void)
 	if (s.dns == NULL)
 		return prog_fail(&e);
 	s.domains = map_new();
-	st = run(&s, &e);
+	st = send_all(&s, &e);
 	map_free(s.domains, outgoing_free);
-	buf_free(&s.back);
 	dns_close(s.dns);
 	if (st != 0)
 		return prog_fail(&e);

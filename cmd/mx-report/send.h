@@ -9,19 +9,40 @@
 #include "strs.h"
 
 struct report_options {
-	bool csv, no_names, send, print;
+	bool csv, no_names, send, send_failures, print;
 	const char *until;
 };
 struct report_params {
 	char *dmarc_history_file, *report_org_name, *report_sender,
 	    *report_extra_contact_info, *report_command;
 	int64_t report_expire;
+	char *dmarc_failure_file;
+	int64_t failure_report_limit;
+	bool failure_report_subject;
 };
 extern struct report_options opts;
 extern struct report_params params;
 
 /* --send: the status of the program. */
 int send_reports(void);
+/* failure.c: --send-failures. */
+int send_failures(void);
+
+/* spool.c: the lines of path as text, taken away from it (look: left there).
+ * -1 and a sentence; spool_close is needed either way. */
+struct spool {
+	const char *path;
+	char *work;
+	int lock;
+	bool look, taken;
+	struct buf back; /* what returns to the file */
+};
+int spool_open(struct spool *s, const char *path, bool look, struct buf *text,
+	       struct err *e);
+/* st: what went on in between; unless it is 0 nothing is thrown away. */
+int spool_close(struct spool *s, int st, struct err *e);
+/* Hands a mail to report_command; -1 and a sentence. */
+int report_submit(const struct buf *mail, struct err *e);
 
 /* history.c: one message of the history. */
 struct seen {
@@ -30,7 +51,9 @@ struct seen {
 	bool spf_aligned, dkim_aligned;
 	bool psl; /* of a program that knows no tree walk */
 	char *spf, *spf_scope, *spf_domain;
-	struct strs dkim; /* "RESULT DOMAIN SELECTOR" */
+	struct strs dkim; /* "RESULT DOMAIN SELECTOR [IDENTITY]" */
+	/* of a failure to be reported */
+	char *why, *sender, *id, *header;
 	struct span text; /* the line, or the lines of OpenDMARC's block */
 };
 /* The next message of *rest, in our form or in OpenDMARC's; false at the end.

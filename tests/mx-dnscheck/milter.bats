@@ -11,7 +11,7 @@ setup() {
   mkdir -m 777 "$T/vm" "$T/hist"
   { read -r MILTER; read -r SMTP; } < <(free_port 2)
   # strict: pass for 192.0.2.7 alone, DMARC reject
-  printf '@ TXT "v=spf1 ip4:192.0.2.7 -all"\n_dmarc TXT "v=DMARC1; p=reject"\n' >> "$T/example.zone"
+  printf '@ TXT "v=spf1 ip4:192.0.2.7 -all"\n_dmarc TXT "v=DMARC1; p=reject; ruf=mailto:f@example.test"\n' >> "$T/example.zone"
   dkim_serve
 }
 teardown() { common_teardown; }
@@ -64,6 +64,16 @@ fields() { awk -v n="$1" 'tolower($1) == tolower(n ":") { p = 1; printf "%s%s", 
   kill -HUP "$CHECK"
   refused() { ! send "$T/m" --xclient "ADDR=203.0.113.9 NAME=evil.test" && grep -q '550 5.7.1 rejected by the DMARC policy of example.test' "$T/swaks"; }
   wait_for 20 refused
+}
+
+@test "a failure that somebody asked to hear of waits for mx-report" {
+  echo "dmarc_failure_file = $T/hist/f" >> "$T/mx.conf"
+  start
+  message > "$T/m"
+  send "$T/m" --xclient "ADDR=203.0.113.9 NAME=evil.test"
+  wait_for 10 arrived 1
+  run -0 mx-report --resolver "127.0.0.1:$DNS" --send-failures --print
+  [[ $output == *"Auth-Failure: dmarc"*"Source-IP: 203.0.113.9"*"From: "*"@example.test"* ]]
 }
 
 @test "our own mail is not judged, but cannot bring results of ours; a large message" {
