@@ -62,15 +62,15 @@ is_local(char c)
 }
 
 void
-failure_redact(struct buf *out, struct span s, struct span key)
+failure_redact(struct buf *out, struct span text, struct span key)
 {
 	size_t from = out->n;
 
-	for (size_t i = 0; i < s.n; i++) {
+	for (size_t i = 0; i < text.n; i++) {
 		size_t at = out->n;
 
-		if (s.p[i] != '@') {
-			buf_addc(out, s.p[i]);
+		if (text.p[i] != '@') {
+			buf_addc(out, text.p[i]);
 			continue;
 		}
 		if (at > from && out->p[at - 1] == '"') { /* quoted */
