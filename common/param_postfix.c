@@ -438,7 +438,8 @@ static const struct {
 	{ "smtp_enforce_tls", "use smtp_tls_security_level = encrypt" },
 	{ "smtpd_tls_session_cache_*", "session tickets need no cache: remove "
 				       "it" },
-	{ "smtp_tls_session_cache_*", "remove it" },
+	{ "smtp_tls_session_cache_*", "mx-send keeps sessions in memory: "
+				      "remove it" },
 	{ "smtpd_sasl_type", "passwords are checked at auth_socket, a Dovecot "
 			     "auth socket: remove it" },
 	{ "smtpd_sasl_path", "name Dovecot's auth socket in auth_socket = "

@@ -476,6 +476,26 @@ tls_accept(struct tls_server *t, struct stream *s, deadline_t d, struct err *e)
 	return l == NULL ? -1 : tls_layer_handshake(l, s, SSL_accept, d, e);
 }
 
+bool
+tls_session(const struct stream *s, struct buf *der)
+{
+	const struct tls_layer *l = s->layer;
+	unsigned char *p = NULL;
+	SSL_SESSION *ses;
+	int n = 0;
+
+	if (s->ops != &layer_ops || l == NULL)
+		return false;
+	ses = SSL_get1_session(l->ssl);
+	if (ses != NULL && SSL_SESSION_is_resumable(ses))
+		n = i2d_SSL_SESSION(ses, &p);
+	if (n > 0)
+		buf_add(der, p, (size_t)n);
+	OPENSSL_clear_free(p, n > 0 ? (size_t)n : 0);
+	SSL_SESSION_free(ses);
+	return n > 0;
+}
+
 static void
 facts_key(X509 *x, unsigned char *md, unsigned int *n)
 {
@@ -538,6 +558,7 @@ tls_facts(const struct stream *s, struct tls_facts *f_r)
 		f->cipher = SSL_get_cipher_name(l->ssl);
 		f->bits = SSL_get_cipher_bits(l->ssl, &f->alg_bits);
 		f->sni = sni != NULL ? sni : "";
+		f->resumed = SSL_session_reused(l->ssl);
 		x = SSL_get0_peer_certificate(l->ssl);
 		if (x != NULL)
 			facts_peer(f, x);

@@ -70,6 +70,10 @@ struct tls_want {
 	bool advisory; /* go on whatever is found: tls_facts tells */
 	const struct tls_tlsa *dane;
 	size_t ndane; /* with usable rows they alone count (RFC 7672) */
+	/* An earlier session (tls_session) to take up again; empty: none.  A
+	 * resumed one shows no certificate: whoever keeps it sees to it that
+	 * it was made under the same wants. */
+	struct span session;
 };
 /* host: SNI and name to verify.  With TLS_VERIFY_NONE any certificate will
  * do.  `dane` (may be NULL): ldns-free TLSA rows as DER bytes. */
@@ -99,8 +103,13 @@ struct tls_facts {
 	long bad; /* OpenSSL's X509_V_ERR_*, 0: none, or nobody looked */
 	const char *bad_words;
 	const char *sni;
+	bool resumed; /* the certificate is an earlier connection's */
 };
 bool tls_facts(const struct stream *s, struct tls_facts *f_r);
+/* The session as it is now, for a later connection; false: it cannot be taken
+ * up again.  After the peer's first words: tickets come behind the handshake.
+ */
+bool tls_session(const struct stream *s, struct buf *der);
 /* The certificates that the peer showed, its own first, as PEM text. */
 bool tls_peer_chain(const struct stream *s, struct buf *pem);
 /* tls-exporter channel binding (RFC 9266) for SCRAM-PLUS. */

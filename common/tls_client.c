@@ -166,6 +166,19 @@ client_verify(struct tls_client *t, SSL *ssl, const struct tls_want *w,
 	return 0;
 }
 
+/* One that cannot be read is none. */
+static void
+client_session(SSL *ssl, struct span der)
+{
+	const unsigned char *p = (const unsigned char *)der.p;
+	SSL_SESSION *ses = d2i_SSL_SESSION(NULL, &p, (long)der.n);
+
+	if (ses != NULL)
+		(void)SSL_set_session(ssl, ses);
+	SSL_SESSION_free(ses);
+	ERR_clear_error();
+}
+
 int
 tls_connect_want(struct tls_client *t, struct stream *s,
 		 const struct tls_want *w, deadline_t d, struct err *e)
@@ -185,6 +198,8 @@ tls_connect_want(struct tls_client *t, struct stream *s,
 	}
 	if (*w->sni != '\0' && !is_ip(w->sni))
 		SSL_set_tlsext_host_name(l->ssl, w->sni);
+	if (w->session.n > 0)
+		client_session(l->ssl, w->session);
 	return tls_layer_handshake(l, s, SSL_connect, d, e);
 }
 

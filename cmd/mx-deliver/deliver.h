@@ -76,6 +76,7 @@ int deliver_enqueue(struct queuefile_env *env, struct span head, int fd,
  * connecting, sending.  A negative part prints as 0. */
 struct delays {
 	int64_t arrival_us, a, b, c, d;
+	int64_t uses; /* messages over the connection; one is not told */
 };
 
 /* "ID: to=<>, orig_to=<>, relay=, delay=, delays=, dsn=, status=sent (...)".

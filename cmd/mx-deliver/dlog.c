@@ -38,6 +38,8 @@ deliver_log(const char *role, const char *id, const char *to,
 	if (orig_to != NULL && orig_to[0] != '\0' && strcmp(orig_to, to) != 0)
 		log_event_add(&ev, "orig_to", "<%s>", orig_to);
 	log_event_add(&ev, "relay", "%s", relay);
+	if (dl->uses > 1)
+		log_event_add(&ev, "conn_use", "%lld", (long long)dl->uses);
 	add_delay(&b, dl->a + dl->b + dl->c + dl->d);
 	log_event_add(&ev, "delay", "%s", buf_str(&b));
 	buf_clear(&b);

@@ -4,7 +4,8 @@
  *   queue_pool.c     the runner's workers: an entry at a time each
  *   queue_entry.c    in a worker: one attempt at one entry
  *   queue_report.c   who is to be told of what
- *   queue_send.c     drives mx-send
+ *   queue_send.c     a message to mx-send, its verdicts
+ *   queue_link.c     the runner's mx-send
  *   queue_dest.c     what all workers know of destinations
  *   bounce.c         writes a report
  *   queue_tools.c    --list, --show, --hold ...
@@ -82,11 +83,26 @@ struct verdict {
 	const char *dsn, *relay; /* checked, escaped */
 	struct span text;
 	int64_t connect_us, transmit_us;
+	int64_t uses; /* messages over that connection, with this one */
 	bool has_dsn; /* the next server sends reports itself (RFC 3461) */
 };
 void queue_send(const struct queuefile *q, const struct route *r,
 		const size_t *idx, size_t n,
 		void (*done)(void *ctx, const struct verdict *v), void *ctx);
+
+/* queue_link.c: one mx-send for all workers, which keeps connections for the
+ * message after this one.  The runner starts it when the first job lies in
+ * its socket, and anew when it has ended. */
+void queue_link_init(void);
+/* In a worker: where jobs go. */
+int queue_link_fd(void);
+void queue_link_worker(void);
+/* What the runner's poll(2) should watch, -1: nothing; then looks at it. */
+int queue_link_watch(void);
+void queue_link_take(void);
+/* It ends when nobody waits for it (SIGHUP: new configuration). */
+void queue_link_recycle(void);
+void queue_link_end(void);
 
 /* queue_dest.c: shared by all workers; made by the runner before them. */
 void queue_dest_init(size_t n);

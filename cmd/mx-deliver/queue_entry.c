@@ -27,7 +27,8 @@ say(struct work *w, size_t i, const struct verdict *v, const char *status)
 	struct delays dl = { .arrival_us = w->q.env.arrival_us,
 			     .a = w->started - w->q.env.arrival_us,
 			     .c = v->connect_us,
-			     .d = v->transmit_us };
+			     .d = v->transmit_us,
+			     .uses = v->uses };
 
 	dl.b = clock_now_us() - w->started - dl.c - dl.d;
 	/* A delivery here is all transmission. */

@@ -56,6 +56,7 @@ pool_new(size_t max, const int *close_in_child, size_t n)
 	for (size_t i = 0; i < n && i < ARRAY_LEN(p->close_in_child); i++)
 		p->close_in_child[p->nclose++] = close_in_child[i];
 	queue_dest_init(max);
+	queue_link_init();
 	return p;
 }
 
@@ -83,6 +84,7 @@ worker_run(struct pool *p, size_t self, int sock)
 	(void)sigaction(SIGTERM, &soon, NULL);
 	(void)sigaction(SIGINT, &soon, NULL);
 	queue_dest_worker(self);
+	queue_link_worker();
 	if (deliver_drop(&e) != 0) {
 		log_error("%s", e.text);
 		_exit(ST_TEMPFAIL);
@@ -174,7 +176,10 @@ size_t
 pool_watch(const struct pool *p, struct pollfd *v, size_t max)
 {
 	size_t n = 0;
+	int link = queue_link_watch();
 
+	if (link >= 0 && n < max)
+		v[n++] = (struct pollfd){ link, POLLIN, 0 };
 	for (size_t i = 0; i < p->max && n < max; i++)
 		if (p->w[i].pid != 0)
 			v[n++] = (struct pollfd){ p->w[i].sock, POLLIN, 0 };
@@ -204,6 +209,7 @@ pool_take(struct pool *p,
 	  void (*done)(void *ctx, const char *id, enum queue_result r),
 	  void *ctx)
 {
+	queue_link_take();
 	for (size_t i = 0; i < p->max; i++) {
 		struct worker *w = &p->w[i];
 		char r = 0, id[64];
@@ -232,6 +238,7 @@ pool_take(struct pool *p,
 void
 pool_recycle(struct pool *p)
 {
+	queue_link_recycle();
 	for (size_t i = 0; i < p->max; i++) {
 		if (p->w[i].pid != 0 && !p->w[i].busy)
 			worker_gone(p, i);
@@ -269,6 +276,7 @@ pool_end(struct pool *p)
 		(void)kill(p->w[i].pid, SIGKILL);
 		worker_gone(p, i);
 	}
+	queue_link_end();
 	free(p->w);
 	free(p);
 }

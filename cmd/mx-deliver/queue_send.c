@@ -1,38 +1,40 @@
 /*
- * queue_send.c - drives mx-send: one message to one nexthop, a line a
- * recipient back.  mx-send talks to strangers: its lines are checked as a
- * stranger's.
+ * queue_send.c - gives the runner's mx-send (queue_link.c) one message to one
+ * nexthop; a line a recipient comes back.  mx-send talks to strangers: its
+ * lines are checked as a stranger's.  mx-send(1), JOBS.
  */
 #include "queue.h"
 #include "clock.h"
-#include "command.h"
 #include "escape.h"
 #include "io.h"
 #include "log.h"
 #include "mem.h"
 #include "num.h"
-#include "proc.h"
 #include "site.h"
 #include "status.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SEND_MS (3600 * 1000)
+#define GIVE_MS 60000
 #define SAID_MAX 400
 
 static void
-add_rcpt_options(struct strs *argv, const struct queuefile_rcpt *r)
+add_rcpt(struct buf *b, const struct queuefile_rcpt *r)
 {
-	struct buf b = BUF_INIT;
+	bool notify = r->notify != NULL && r->notify[0] != '\0';
+	bool orcpt = r->orcpt != NULL && r->orcpt[0] != '\0';
 
-	if (r->notify != NULL && r->notify[0] != '\0')
-		buf_addf(&b, "NOTIFY=%s", r->notify);
-	if (r->orcpt != NULL && r->orcpt[0] != '\0') {
-		buf_addf(&b, "%sORCPT=", b.n ? " " : "");
+	buf_addf(b, "to %s\n", r->addr);
+	if (!notify && !orcpt)
+		return;
+	buf_adds(b, "with ");
+	if (notify)
+		buf_addf(b, "NOTIFY=%s%s", r->notify, orcpt ? " " : "");
+	if (orcpt) {
 		/* "rfc822;" stays, the address is xtext (RFC 3461 4.2), a
 		 * UTF-8 one in the form that every server takes (RFC 6533
 		 * 3). */
@@ -40,60 +42,50 @@ add_rcpt_options(struct strs *argv, const struct queuefile_rcpt *r)
 		ssize_t semi = span_chr(all, ';');
 		struct span addr = span_from(all, (size_t)(semi + 1));
 
-		buf_add(&b, r->orcpt, (size_t)(semi + 1));
+		buf_adds(b, "ORCPT=");
+		buf_add(b, r->orcpt, (size_t)(semi + 1));
 		if (span_istarts(all, SPAN("utf-8;")))
-			escape_unitext(&b, addr);
+			escape_unitext(b, addr);
 		else
-			escape_xtext(&b, addr);
+			escape_xtext(b, addr);
 	}
-	strs_addf(argv, "--rcpt-options=%s", buf_str(&b));
-	buf_free(&b);
+	buf_addc(b, '\n');
 }
 
-/* unix:private/NAME is in run_directory (DESIGN 3.7). */
+/* Where it goes: what a connection that is left has in common with it. */
 static void
-add_nexthop(struct strs *argv, const struct route *r)
+add_key(struct buf *b, const struct queuefile *q, const struct route *r)
 {
 	const char *path = r->nexthop + strlen("unix:");
 	const char *slash = strrchr(r->nexthop, '/');
 
-	if (strcmp(route_client(r->transport), "lmtp") == 0)
-		strs_add(argv, "--lmtp");
+	buf_addf(b, "send1\n-%s%s\n%s\n",
+		 strcmp(route_client(r->transport), "lmtp") == 0 ? "l" : "",
+		 q->env.flags & QUEUEFILE_REQUIRETLS ? "r" : "", q->env.sender);
+	/* unix:private/NAME is in run_directory (DESIGN 3.7). */
 	if (strncmp(r->nexthop, "unix:", 5) != 0 || path[0] == '/')
-		strs_addf(argv, "--nexthop=%s", r->nexthop);
+		buf_adds(b, r->nexthop);
 	else
-		strs_addf(argv, "--nexthop=unix:%s/%s", site.run_directory,
-			  slash != NULL ? slash + 1 : path);
+		buf_addf(b, "unix:%s/%s", site.run_directory,
+			 slash != NULL ? slash + 1 : path);
 }
 
 static void
-build_argv(struct strs *argv, const struct queuefile *q, const struct route *r,
-	   const size_t *idx, size_t n)
+add_job(struct buf *b, const struct queuefile *q, const size_t *idx, size_t n)
 {
-	strs_take(argv, command_own("mx-send"));
-	for (size_t i = 0; i < prog.overrides.n; i++)
-		strs_addf(argv, "-o%s", prog.overrides.v[i]);
-	if (site.resolver != NULL && site.resolver[0] != '\0')
-		strs_addf(argv, "--resolver=%s", site.resolver);
-	add_nexthop(argv, r);
-	strs_addf(argv, "--sender=%s", q->env.sender);
-	strs_addf(argv, "--size=%llu", (unsigned long long)q->msg_size);
-	strs_add(argv, "--times");
+	buf_addf(b, "sender %s\nsize %llu\n", q->env.sender,
+		 (unsigned long long)q->msg_size);
 	if (q->env.flags & QUEUEFILE_8BIT)
-		strs_add(argv, "--8bit");
+		buf_adds(b, "8bit\n");
 	if (q->env.flags & QUEUEFILE_UTF8)
-		strs_add(argv, "--utf8");
-	if (q->env.flags & QUEUEFILE_REQUIRETLS)
-		strs_add(argv, "--requiretls");
+		buf_adds(b, "utf8\n");
 	if (q->env.envid != NULL && q->env.envid[0] != '\0')
-		strs_addf(argv, "--envid=%s", q->env.envid);
+		buf_addf(b, "envid %s\n", q->env.envid);
 	if (q->env.ret != NULL && q->env.ret[0] != '\0')
-		strs_addf(argv, "--ret=%s", q->env.ret);
+		buf_addf(b, "ret %s\n", q->env.ret);
 	for (size_t i = 0; i < n; i++)
-		add_rcpt_options(argv, &q->env.rcpt[idx[i]]);
-	strs_add(argv, "--");
-	for (size_t i = 0; i < n; i++)
-		strs_add(argv, q->env.rcpt[idx[i]].addr);
+		add_rcpt(b, &q->env.rcpt[idx[i]]);
+	buf_adds(b, ".\n");
 }
 
 /* A word, or a quoted one as escape_word writes it. */
@@ -146,7 +138,9 @@ struct reading {
 	void (*done)(void *, const struct verdict *);
 	void *ctx;
 	int64_t connect_us, transmit_us;
-	bool dsn; /* their server does DSN */
+	bool dsn;        /* their server does DSN */
+	int64_t uses;    /* messages over this connection so far */
+	struct buf said; /* mx-send's own trouble */
 };
 
 /* What the words mean.  False: they mean nothing. */
@@ -179,6 +173,7 @@ answer(struct reading *rd, size_t i, struct verdict *v)
 	v->connect_us = rd->connect_us;
 	v->transmit_us = rd->transmit_us;
 	v->has_dsn = rd->dsn;
+	v->uses = rd->uses;
 	rd->done(rd->ctx, v);
 }
 
@@ -215,7 +210,7 @@ take_line(struct reading *rd, struct span line)
 	buf_free(&text);
 }
 
-/* ". CONNECT TRANSMIT [dsn]": of the lines that follow. */
+/* ". CONNECT TRANSMIT [dsn] [use=N]": of the lines that follow. */
 static void
 take_times(struct reading *rd, struct span line)
 {
@@ -226,7 +221,14 @@ take_times(struct reading *rd, struct span line)
 		(void)!num_i64(word, 0, INT64_MAX, &rd->connect_us);
 	if (span_word(&line, " ", &word))
 		(void)!num_i64(word, 0, INT64_MAX, &rd->transmit_us);
-	rd->dsn = span_word(&line, " ", &word) && span_is(word, "dsn");
+	rd->dsn = false;
+	rd->uses = 1;
+	while (span_word(&line, " ", &word)) {
+		rd->dsn |= span_is(word, "dsn");
+		if (span_starts(word, SPAN("use=")) &&
+		    !num_i64(span_from(word, 4), 1, 1000000, &rd->uses))
+			rd->uses = 1;
+	}
 }
 
 static void
@@ -240,26 +242,12 @@ read_lines(int fd, struct reading *rd)
 	while (stream_line(&s, 8192, &line, d) == IO_OK) {
 		if (span_starts(line, SPAN(". ")))
 			take_times(rd, line);
+		else if (span_starts(line, SPAN("! ")))
+			escape_line(&rd->said, span_from(line, 2), SAID_MAX);
 		else
 			take_line(rd, line);
 	}
 	stream_close(&s);
-}
-
-/* The last line of its stderr. */
-static void
-last_words(int fd, struct buf *out)
-{
-	char said[SAID_MAX];
-	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	off_t from = end > SAID_MAX ? end - SAID_MAX : 0;
-	ssize_t n = end > 0 ? pread(fd, said, sizeof(said), from) : 0;
-	struct span s = span_rtrim(span_make(said, n > 0 ? (size_t)n : 0));
-	ssize_t lf = span_rchr(s, '\n');
-
-	if (lf >= 0)
-		s = span_from(s, (size_t)lf + 1);
-	escape_line(out, s, SAID_MAX);
 }
 
 /* Who got no line is tried again. */
@@ -276,49 +264,59 @@ no_answer(struct reading *rd, struct span why)
 			answer(rd, i, &v);
 }
 
+/* The job's socket goes to mx-send, then over it what it is.  -1: nobody has
+ * it. */
+static int
+give(const struct queuefile *q, const struct route *r, const size_t *idx,
+     size_t n, struct err *e)
+{
+	struct buf key = BUF_INIT, job = BUF_INIT;
+	int pair[2] = { -1, -1 }, fd = queuefile_message_fd(q, e), st = -1;
+
+	if (fd < 0)
+		return -1;
+	add_key(&key, q, r);
+	add_job(&job, q, idx, n);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		(void)err_sys(e, "socketpair");
+	else if (io_send_fd(queue_link_fd(), key.p, key.n, pair[1]) != 0)
+		(void)err_sys(e, "mx-send does not take a message");
+	else
+		st = 0;
+	if (pair[1] >= 0)
+		close(pair[1]);
+	if (st == 0 &&
+	    (io_send_fd(pair[0], "m", 1, fd) != 0 ||
+	     io_write(pair[0], job.p, job.n, clock_deadline(GIVE_MS)) != IO_OK))
+		/* Its answer, or the end of it, tells. */
+		(void)err_set(e, ST_TEMPFAIL, "mx-send ended");
+	close(fd);
+	if (st != 0 && pair[0] >= 0)
+		close(pair[0]);
+	buf_free(&key);
+	buf_free(&job);
+	return st == 0 ? pair[0] : -1;
+}
+
 void
 queue_send(const struct queuefile *q, const struct route *r, const size_t *idx,
 	   size_t n, void (*done)(void *ctx, const struct verdict *v),
 	   void *ctx)
 {
-	struct strs argv = STRS_INIT;
-	struct proc_spec ps = { .fd = { -1, -1, -1, -1 }, .new_group = true };
 	struct reading rd = {
 		.q = q, .idx = idx, .n = n, .done = done, .ctx = ctx
 	};
 	struct err e = ERR_INIT;
-	struct buf said = BUF_INIT;
-	int link[2] = { -1, -1 }, errs = memfd_create("stderr", MFD_CLOEXEC);
-	pid_t pid = -1;
 
 	rd.seen = mem_alloc(n, sizeof(*rd.seen));
-	build_argv(&argv, q, r, idx, n);
-	ps.argv = argv.v;
-	ps.fd[0] = queuefile_message_fd(q, &e);
-	ps.fd[2] = errs;
-	if (ps.fd[0] >= 0 && pipe2(link, O_CLOEXEC) == 0) {
-		ps.fd[1] = link[1];
-		pid = proc_spawn(&ps, &e);
-	}
-	if (ps.fd[0] >= 0)
-		close(ps.fd[0]);
-	if (link[1] >= 0)
-		close(link[1]);
-	if (pid > 0) {
-		read_lines(link[0], &rd);
-		(void)proc_wait(pid, clock_deadline(10000), NULL);
-		last_words(errs, &said);
-	} else if (link[0] >= 0) {
-		close(link[0]);
-	}
-	if (said.n > 0)
-		log_warn("%s: %s", q->id, buf_str(&said));
-	no_answer(&rd, said.n > 0          ? buf_span(&said)
+	int fd = give(q, r, idx, n, &e);
+	if (fd >= 0)
+		read_lines(fd, &rd);
+	if (rd.said.n > 0)
+		log_warn("%s: %s", q->id, buf_str(&rd.said));
+	no_answer(&rd, rd.said.n > 0       ? buf_span(&rd.said)
 		       : e.text[0] != '\0' ? span_of(e.text)
 					   : SPAN("mx-send gave no answer"));
-	if (errs >= 0)
-		close(errs);
-	buf_free(&said);
-	strs_free(&argv);
+	buf_free(&rd.said);
 	free(rd.seen);
 }

@@ -49,155 +49,15 @@ static const struct opt opts[] = {
 	  "end before DATA: would they take it?" },
 	{ 0, "trace", NULL, OPT_FLAG, offsetof(struct send_options, trace),
 	  "show the dialogue on stderr" },
+	{ 0, "jobs", NULL, OPT_FLAG, offsetof(struct send_options, jobs),
+	  "stdin is a socket that messages come over: mx-deliver's runner" },
 	{ 0, "times", NULL, OPT_FLAG, offsetof(struct send_options, times),
-	  "before each line: \". CONNECT TRANSMIT [dsn]\", in microseconds" },
+	  "before each line: \". CONNECT TRANSMIT [dsn] [use=N]\", in "
+	  "microseconds" },
 };
 
 static const struct param_rows *const sets_order[] = { &site_params,
 						       &send_params };
-
-struct groups {
-	struct group *v;
-	size_t n, cap;
-};
-
-static void
-group_add(struct groups *gs, const char *destination, struct rcpt *r)
-{
-	struct group *g = NULL;
-
-	for (size_t i = 0; g == NULL && i < gs->n; i++)
-		if (strcasecmp(gs->v[i].destination, destination) == 0)
-			g = &gs->v[i];
-	if (g == NULL) {
-		gs->v = mem_grow(gs->v, &gs->cap, gs->n + 1, sizeof(gs->v[0]));
-		g = &gs->v[gs->n++];
-		*g = (struct group){ .destination = destination };
-	}
-	g->v = mem_grow(g->v, &g->cap, g->n + 1, sizeof(g->v[0]));
-	g->v[g->n++] = r;
-}
-
-/* Where does this recipient's mail go? */
-static const char *
-destination_of(const char *addr)
-{
-	const char *at = strrchr(addr, '@');
-
-	if (options.host != NULL)
-		return options.host;
-	if (options.nexthop != NULL)
-		return options.nexthop;
-	if (params.relayhost[0] != '\0')
-		return params.relayhost;
-	return at != NULL ? at + 1 : site.myorigin;
-}
-
-static int
-port_of(const char *text, int fallback)
-{
-	struct span host;
-	char hostport[80];
-	bool literal;
-	int port = fallback;
-
-	snprintf(hostport, sizeof(hostport), "x:%s", text);
-	return mx_hosts_parse(span_of(hostport), &host, &port, &literal)
-		   ? port
-		   : fallback;
-}
-
-/* Everything of a group that needs files or names. */
-static int
-prepare_group(struct group *g, const struct mx_conf *conf,
-	      const struct tables *passwords, const struct tables *policies,
-	      struct err *e)
-{
-	static struct tls_client *shared;
-
-	if (mx_hosts_find(&g->hosts, conf, span_of(g->destination),
-			  DEADLINE_NEVER, &g->no_hosts) != 0)
-		return 0;
-	g->secrets = mem_alloc(g->hosts.n, sizeof(g->secrets[0]));
-	for (size_t k = 0; passwords->n > 0 && k < g->hosts.n; k++)
-		sasl_find(&g->secrets[k], passwords, g->hosts.v[k].host,
-			  g->destination);
-	policy_find(g, policies);
-	int level = g->policy.level;
-	if (level == TLS_DANE || level == TLS_DANE_ONLY) {
-		g->dane = mem_alloc(g->hosts.n, sizeof(g->dane[0]));
-		for (size_t k = 0; k < g->hosts.n; k++)
-			dane_find(&g->dane[k], g, &g->hosts.v[k], conf->dns);
-	}
-	if (level == TLS_NONE || g->policy.trouble.status != 0)
-		return 0;
-	/* Levels that check certificates say themselves what they want. */
-	if (params.mta_sts && g->hosts.by_mx && !options.lmtp &&
-	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE))
-		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns);
-	g->tls = policy_client(
-	    &g->policy, &shared,
-	    level >= TLS_VERIFY || options.requiretls || g->has_sts, e);
-	if (g->tls == NULL)
-		e->status = ST_CONFIG;
-	return g->tls == NULL ? -1 : 0;
-}
-
-static int
-resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
-{
-	struct tables passwords = { .n = 0 }, policies = { .n = 0 };
-	int r = 0;
-
-	if (params.sasl_enable)
-		tables_open(&passwords, &params.sasl_maps);
-	tables_open(&policies, &params.policy_maps);
-	for (size_t i = 0; r == 0 && i < gs->n; i++)
-		r = prepare_group(&gs->v[i], conf, &passwords, &policies, e);
-	tables_close(&passwords);
-	tables_close(&policies);
-	return r;
-}
-
-static void
-run_group(struct group *g, const struct message *m)
-{
-	int64_t sessions = 0;
-	bool no_tls = false;
-
-	if (g->hosts.n == 0) {
-		report_all(g, "none", &g->no_hosts);
-		report_rest(g);
-		return;
-	}
-	for (size_t i = 0; i < g->hosts.n;) {
-		struct session s;
-		struct err e = ERR_INIT;
-		bool left = false;
-		for (size_t k = 0; k < g->n; k++)
-			left = left || g->v[k]->state == RCPT_PENDING;
-		if (!left || (params.session_limit > 0 &&
-			      sessions >= params.session_limit))
-			break;
-		int64_t start = clock_mono_us();
-		enum attempt a = session_open(&s, g, i, no_tls, &e);
-		send_connect_us += clock_mono_us() - start;
-		if (a == ATTEMPT_DONE) {
-			sessions++;
-			send_began_us = clock_mono_us();
-			send_dsn = s.c.caps & SMTP_DSN;
-			a = transaction(&s, g, m);
-		} else {
-			report_all(g, s.relay, &e);
-		}
-		session_close(&s);
-		no_tls = a == ATTEMPT_PLAIN;
-		if (a == ATTEMPT_STOP)
-			break;
-		i += !no_tls;
-	}
-	report_rest(g);
-}
 
 /* The worst of all verdicts. */
 static int
@@ -216,48 +76,21 @@ final_status(const struct rcpt *r, size_t n)
 							  : ST_TEMPFAIL;
 }
 
-/* Everything that needs files or names is done before this. */
-static int
-give_up_rights(struct err *e)
-{
-	if (sandbox_user(site.net_user, e) != 0)
-		return -1;
-	return sandbox_enter((enum sandbox_mode)site.sandbox,
-			     SANDBOX_STDIO | SANDBOX_CONNECT, NULL, e);
-}
-
 static int
 run(struct rcpt *rcpts, size_t n)
 {
 	struct groups gs = { .n = 0 };
 	struct message m = { .fd = -1 };
 	struct err e = ERR_INIT;
-	struct strs own = STRS_INIT;
-	struct mx_conf conf = {
-		.native = strs_has(&params.host_lookup, SPAN("native")),
-		.no_mx = options.lmtp || options.host != NULL,
-		.family = (enum mx_family)params.inet_protocols,
-		.limit = (int)params.address_limit,
-		.own = &own,
-	};
 
-	conf.own_port = port_of(params.tcp_port, 25);
-	conf.port =
-	    options.lmtp ? port_of(params.lmtp_port, 24) : conf.own_port;
-	if (!options.probe && message_load(&m, options.size, &e) != 0)
+	if (!options.probe && message_load(&m, 0, options.size, &e) != 0)
 		return prog_fail(&e);
-	if (strs_has(&params.host_lookup, SPAN("dns")) &&
-	    (conf.dns = dns_open(site.resolver, &e)) == NULL)
-		return prog_fail(&e);
-	mx_hosts_own(&own, &params.inet_interfaces, &params.proxy_interfaces);
 	for (size_t i = 0; i < n; i++)
 		group_add(&gs, destination_of(rcpts[i].addr), &rcpts[i]);
-	int bad = resolve(&gs, &conf, &e);
-	dns_close(conf.dns);
-	if (bad != 0 || give_up_rights(&e) != 0)
+	if (groups_prepare(&gs, &e) != 0 || send_give_up_rights(&e) != 0)
 		return prog_fail(&e);
 	for (size_t i = 0; i < gs.n; i++)
-		run_group(&gs.v[i], &m);
+		group_run(&gs.v[i], &m);
 	return final_status(rcpts, n);
 }
 
@@ -280,7 +113,7 @@ main(int argc, char **argv)
 
 	int at = prog_start(&program, argc, argv, NULL);
 	size_t n = (size_t)(argc - at);
-	if (n == 0)
+	if (n == 0 && !options.jobs)
 		return prog_usage("a recipient is missing");
 	if (options.sender == NULL)
 		options.sender = "";
@@ -303,7 +136,7 @@ main(int argc, char **argv)
 		params.helo_name = mem_strdup(site.myhostname);
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
-	int status = run(rcpts, n);
+	int status = options.jobs ? jobs_serve() : run(rcpts, n);
 	free(rcpts);
 	return status;
 }

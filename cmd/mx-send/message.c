@@ -1,6 +1,6 @@
 /*
- * message.c - the message on stdin: size, 8-bit bytes, readable again for
- * another host.
+ * message.c - the message on stdin, or of a job: size, 8-bit bytes, readable
+ * again for another host.
  */
 #include "send.h"
 #include "status.h"
@@ -12,7 +12,7 @@
 
 /* Copies a pipe into a file that has no name. */
 static int
-spool(struct message *m, struct err *e)
+spool(struct message *m, int fd, struct err *e)
 {
 	char chunk[65536];
 	FILE *f = tmpfile();
@@ -23,7 +23,7 @@ spool(struct message *m, struct err *e)
 	if (fclose(f) != 0 || m->fd < 0)
 		return err_sys(e, "making a temporary file");
 	for (;;) {
-		ssize_t n = read(STDIN_FILENO, chunk, sizeof(chunk));
+		ssize_t n = read(fd, chunk, sizeof(chunk));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -83,17 +83,17 @@ message_look(struct message *m, struct err *e)
 }
 
 int
-message_load(struct message *m, int64_t size, struct err *e)
+message_load(struct message *m, int fd, int64_t size, struct err *e)
 {
 	struct stat st;
-	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	off_t at = lseek(fd, 0, SEEK_CUR);
 
 	*m = (struct message){ .fd = -1 };
-	if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) && at >= 0) {
-		m->fd = STDIN_FILENO;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && at >= 0) {
+		m->fd = fd;
 		m->at = at;
 		m->size = st.st_size - at;
-	} else if (spool(m, e) != 0) {
+	} else if (spool(m, fd, e) != 0) {
 		return -1;
 	}
 	if (size > 0 && m->size < size)

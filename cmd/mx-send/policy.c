@@ -159,9 +159,11 @@ policy_names(const struct group *g, const struct mx_target *t, struct strs *out)
 	}
 }
 
+/* Most destinations ask for no ciphers of their own. */
+static struct tls_client *shared;
+
 struct tls_client *
-policy_client(struct tls_policy *p, struct tls_client **shared, bool roots,
-	      struct err *e)
+policy_client(struct tls_policy *p, bool roots, struct err *e)
 {
 	struct tls_client_conf conf = {
 		.ca_file = params.tls_ca,
@@ -172,13 +174,23 @@ policy_client(struct tls_policy *p, struct tls_client **shared, bool roots,
 		.key_file = params.tls_key
 	};
 	bool own = p->protocols != NULL || p->ciphers != NULL;
-	struct tls_client *t = own ? NULL : *shared;
+	struct tls_client *t = own ? NULL : shared;
 
 	if (t == NULL)
 		t = tls_client_new(&conf, e);
 	if (t != NULL && !own)
-		*shared = t;
+		shared = t;
 	if (t != NULL && roots && tls_client_load(t, e) != 0)
 		t = NULL;
 	return t;
+}
+
+void
+policy_warm(void)
+{
+	struct tls_policy plain = { .level = params.tls_level };
+	struct err e = ERR_INIT;
+
+	if (plain.level != TLS_NONE)
+		(void)policy_client(&plain, plain.level >= TLS_VERIFY, &e);
 }

@@ -49,12 +49,16 @@ report_final(struct rcpt *r, enum rcpt_state state, const char *dsn,
 	const char *word = state_word(state);
 
 	r->state = state;
-	if (options.times)
-		printf(". %lld %lld%s\n", (long long)send_connect_us,
+	if (options.times) {
+		printf(". %lld %lld%s", (long long)send_connect_us,
 		       (long long)(send_began_us == 0
 				       ? 0
 				       : clock_mono_us() - send_began_us),
 		       state == RCPT_SENT && send_dsn ? " dsn" : "");
+		if (send_uses > 1)
+			printf(" use=%d", send_uses);
+		printf("\n");
+	}
 	if (prog.json) {
 		print_json(r, word, dsn, relay, text);
 	} else {

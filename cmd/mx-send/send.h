@@ -13,7 +13,7 @@
 #include "tls.h"
 
 struct send_options {
-	bool lmtp, probe, trace, eight_bit, utf8, requiretls, times;
+	bool lmtp, probe, trace, eight_bit, utf8, requiretls, times, jobs;
 	const char *host, *nexthop, *sender, *envid, *ret;
 	int64_t size; /* of the message on stdin; 0: up to its end */
 	struct strs rcpt_options;
@@ -35,6 +35,10 @@ enum {
 enum { INSECURE_MX_DANE, INSECURE_MX_ENCRYPT, INSECURE_MX_MAY };
 
 struct send_params {
+	struct strs cache_destinations;
+	bool cache_on_demand;
+	int64_t cache_time, reuse_time, reuse_count; /* ms, ms, number */
+	int64_t tls_session_time;                    /* ms */
 	char *relayhost, *helo_name, *bind4, *bind6, *tcp_port, *lmtp_port;
 	int inet_protocols; /* enum mx_family */
 	struct strs inet_interfaces, proxy_interfaces, host_lookup;
@@ -68,9 +72,9 @@ ssize_t message_read(const struct message *m, int64_t at, void *p, size_t n);
 int message_look(struct message *m, struct err *e);
 /* sevenbit.c: the same message in 7 bits; out->converted is the caller's. */
 int sevenbit(const struct message *m, struct message *out, struct err *e);
-/* Takes stdin: as it is when it is a file, else through an unnamed file, and
+/* Takes fd: as it is when it is a file, else through an unnamed file, and
  * looks at every byte once. */
-int message_load(struct message *m, int64_t size, struct err *e);
+int message_load(struct message *m, int fd, int64_t size, struct err *e);
 
 enum rcpt_state { RCPT_PENDING, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED };
 
@@ -108,6 +112,27 @@ struct dane {
 	struct err why;
 };
 
+struct group;
+struct session {
+	struct smtp_client c;
+	const struct mx_target *target;
+	const struct group *group;
+	const struct secret *secret;
+	const struct dane *dane; /* NULL: not looked for */
+	char relay[400];         /* "mx.example.org[192.0.2.1]:25" */
+	char name[400];          /* the same without port, for sentences */
+	bool tls, no_tls, hide;
+	int level;        /* of TLS, after DANE's records were seen */
+	bool sts;         /* the MTA-STS policy decides */
+	deadline_t until; /* smtp_connection_reuse_time_limit */
+	int uses;         /* messages */
+	bool reused;      /* there was one before this */
+	bool has_key;     /* under which its TLS session is kept */
+	bool fresh_tls;   /* an old TLS session may have failed it */
+	unsigned char tls_key[32];
+	bool in_mail; /* MAIL was taken, the message was not */
+};
+
 /* Recipients with one destination. */
 struct group {
 	const char *destination;
@@ -121,25 +146,20 @@ struct group {
 	bool has_sts; /* a policy is in force */
 	struct tls_client *tls;
 	struct err no_hosts; /* hosts.n is 0 */
+	bool keep;           /* leave the session open for the next message */
+	bool open;
+	struct session session;
 };
-
-struct session {
-	struct smtp_client c;
-	const struct mx_target *target;
-	const struct group *group;
-	const struct secret *secret;
-	const struct dane *dane; /* NULL: not looked for */
-	char relay[400];         /* "mx.example.org[192.0.2.1]:25" */
-	char name[400];          /* the same without port, for sentences */
-	bool tls, no_tls, hide;
-	int level; /* of TLS, after DANE's records were seen */
-	bool sts;  /* the MTA-STS policy decides */
+struct groups {
+	struct group *v;
+	size_t n, cap;
 };
 
 enum attempt {
 	ATTEMPT_DONE,  /* every recipient was answered */
 	ATTEMPT_NEXT,  /* the next host may be asked */
 	ATTEMPT_PLAIN, /* the same once more, without TLS */
+	ATTEMPT_FRESH, /* all anew: a kept connection was of no use any more */
 	ATTEMPT_STOP   /* the message may have arrived: ask nobody else */
 };
 
@@ -148,12 +168,38 @@ enum attempt {
 extern int64_t send_connect_us, send_began_us;
 /* And whether the server does DSN. */
 extern bool send_dsn;
+/* Messages over this connection, this one included. */
+extern int send_uses;
+
+/* destination.c */
+void group_add(struct groups *gs, const char *destination, struct rcpt *r);
+/* Where does this recipient's mail go? */
+const char *destination_of(const char *addr);
+/* Everything that needs files or names. */
+int groups_prepare(struct groups *gs, struct err *e) MX_MUST_CHECK;
+/* Everything that does is done. */
+int send_give_up_rights(struct err *e) MX_MUST_CHECK;
+/* A verdict for each of its recipients. */
+void group_run(struct group *g, const struct message *m);
+void group_close(struct group *g);
+
+/* jobs.c: --jobs; a status.  jobs_child.c: one destination's messages. */
+int jobs_serve(void);
+struct job_key {
+	bool lmtp, requiretls;
+	char *sender, *nexthop;
+};
+MX_NORETURN void jobs_child(const struct job_key *k, int channel, int job);
 
 /* session.c */
 /* Connects, greets, STARTTLS, AUTH.  On failure e is filled. */
 enum attempt session_open(struct session *s, const struct group *g, size_t i,
 			  bool no_tls, struct err *e);
 void session_close(struct session *s);
+/* May one more message go over it? */
+bool session_alive(struct session *s);
+/* Ends what a message left open (RSET).  -1: it is of no use any more. */
+int session_rest(struct session *s) MX_MUST_CHECK;
 /* e becomes Postfix's sentence for a link that broke while ... */
 void session_lost(const struct session *s, const char *doing, struct err *e);
 /* "host H said: 550 5.1.1 no (in reply to RCPT TO command)" */
@@ -161,6 +207,19 @@ void session_said(const struct session *s, const struct smtp_reply *r,
 		  const char *command, struct err *e);
 /* "250 2.0.0 Ok" */
 void session_reply_text(struct buf *b, const struct smtp_reply *r);
+
+/* tls_sessions.c: sessions to take up again; an empty one forgets. */
+#define TLS_SESSION_KEY 32
+void tls_sessions_key(const struct session *s, const struct strs *names,
+		      const char *sni, unsigned char key[TLS_SESSION_KEY]);
+struct span tls_sessions_get(const char *owner,
+			     const unsigned char key[TLS_SESSION_KEY]);
+void tls_sessions_put(const char *owner,
+		      const unsigned char key[TLS_SESSION_KEY],
+		      struct span der);
+/* Whose they are: a child of --jobs has those of its own destination alone,
+ * whatever it says of another. */
+extern const char *tls_sessions_owner;
 
 /* session_tls.c: STARTTLS as the policy asks. */
 enum attempt session_secure(struct session *s, struct err *e);
@@ -174,9 +233,10 @@ void policy_names(const struct group *g, const struct mx_target *t,
 		  struct strs *out);
 /* The client to connect with; roots: read the authorities' certificates now.
  */
-struct tls_client *policy_client(struct tls_policy *p,
-				 struct tls_client **shared, bool roots,
+struct tls_client *policy_client(struct tls_policy *p, bool roots,
 				 struct err *e);
+/* Makes that client early, for children to have it. */
+void policy_warm(void);
 
 /* dane.c */
 void dane_find(struct dane *a, const struct group *g, const struct mx_target *t,

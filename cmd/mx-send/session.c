@@ -15,6 +15,7 @@
 
 int64_t send_connect_us, send_began_us;
 bool send_dsn;
+int send_uses;
 
 static void
 show(void *ctx, char dir, struct span line)
@@ -204,7 +205,8 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 			       .group = g,
 			       .secret = &g->secrets[i],
 			       .dane = g->dane != NULL ? &g->dane[i] : NULL,
-			       .no_tls = no_tls };
+			       .no_tls = no_tls,
+			       .until = clock_deadline(params.reuse_time) };
 	snprintf(s->name, sizeof(s->name), "%s[%s]", t->host, t->addr);
 	if (t->port == 0)
 		snprintf(s->name, sizeof(s->name), "%s[%s]", params.helo_name,
@@ -238,4 +240,30 @@ session_close(struct session *s)
 {
 	if (s->c.s.ops != NULL)
 		smtp_client_close(&s->c, true);
+}
+
+bool
+session_alive(struct session *s)
+{
+	/* Bytes that nobody asked for are a 421, or its end. */
+	return !s->c.broken && clock_left(s->until) > 0 &&
+	       (params.reuse_count == 0 || s->uses < params.reuse_count) &&
+	       !stream_ready(&s->c.s);
+}
+
+int
+session_rest(struct session *s)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+	int st = 0;
+
+	if (s->in_mail && !s->c.broken) {
+		st = smtp_client_cmd(&s->c, clock_deadline(params.t_mail), &r,
+				     &e, "RSET");
+		st = st == 0 && r.code / 100 == 2 ? 0 : -1;
+		s->in_mail = false;
+		smtp_reply_free(&r);
+	}
+	return st == 0 && session_alive(s) ? 0 : -1;
 }

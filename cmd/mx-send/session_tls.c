@@ -124,10 +124,19 @@ handshake(struct session *s, struct err *e)
 		w.ndane = s->dane->n;
 		dane_names(s->dane, s->group, s->target, &names);
 	}
+	if (params.tls_session_time > 0) {
+		tls_sessions_key(s, &names, w.sni, s->tls_key);
+		s->has_key = true;
+		w.session = tls_sessions_get(tls_sessions_owner, s->tls_key);
+	}
 	int r = tls_connect_want(s->group->tls, &s->c.s, &w, d, e);
 	strs_free(&names);
 	if (r == 0)
 		return 0;
+	/* It may have been the old session: once more without. */
+	s->fresh_tls = w.session.n > 0;
+	if (s->fresh_tls)
+		tls_sessions_put(tls_sessions_owner, s->tls_key, SPAN(""));
 	s->c.broken = true;
 	(void)err_prefix(e, "Cannot start TLS with %s", s->name);
 	e->status = ST_TEMPFAIL;
@@ -148,10 +157,11 @@ show_facts(const struct session *s, const struct tls_facts *f)
 		fprintf(stderr,
 			"* %s TLS connection to %s: %s with cipher %s; "
 			"certificate %s, fingerprint %s, of its key %s; level "
-			"%s%s\n",
+			"%s%s%s\n",
 			how[i], s->relay, f->protocol, f->cipher, f->peer_cn,
 			f->peer_fingerprint, f->peer_key_fingerprint,
-			policy_level_word(s->level), s->sts ? ", MTA-STS" : "");
+			policy_level_word(s->level), s->sts ? ", MTA-STS" : "",
+			f->resumed ? ", session taken up again" : "");
 }
 
 /* 1: TLS is on; 0: not offered, or refused; -1: the link is of no use. */
@@ -198,6 +208,8 @@ session_secure(struct session *s, struct err *e)
 	if (s->level == TLS_NONE || s->no_tls || s->target->port == 0)
 		return ATTEMPT_DONE;
 	int r = starttls(s, e);
+	if (r < 0 && s->fresh_tls)
+		return ATTEMPT_FRESH;
 	if (r < 0)
 		return s->level == TLS_MAY ? ATTEMPT_PLAIN : ATTEMPT_NEXT;
 	if (r > 0)

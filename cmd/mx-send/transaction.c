@@ -96,6 +96,14 @@ send_rcpt(struct session *s, const struct rcpt *r, struct err *e)
 				dsn ? " " : "", dsn ? r->options : "");
 }
 
+/* A kept connection that fails before a message was given to it may just be
+ * too old: nobody is told. */
+static bool
+too_old(const struct session *s, const struct smtp_reply *r)
+{
+	return s->reused && (r == NULL || s->c.broken || r->code == 421);
+}
+
 /* Reads the reply to MAIL. */
 static enum attempt
 mail_reply(struct session *s, struct group *g)
@@ -113,6 +121,10 @@ mail_reply(struct session *s, struct group *g)
 		a = ATTEMPT_NEXT;
 	}
 	smtp_reply_free(&r);
+	s->in_mail = a == ATTEMPT_DONE;
+	/* "Too many in this session", too, is no word on this message. */
+	if (a != ATTEMPT_DONE && s->reused)
+		return ATTEMPT_FRESH;
 	if (a != ATTEMPT_DONE)
 		report_all(g, s->relay, &e);
 	return a;
@@ -132,9 +144,15 @@ rcpt_replies(struct session *s, struct group *g, size_t from, size_t to)
 		if (smtp_client_reply(&s->c, clock_deadline(params.t_rcpt), &r,
 				      &e) != 0) {
 			session_lost(s, "sending RCPT TO", &e);
-			report_all(g, s->relay, &e);
 			smtp_reply_free(&r);
+			if (too_old(s, NULL))
+				return ATTEMPT_FRESH;
+			report_all(g, s->relay, &e);
 			return ATTEMPT_NEXT;
+		}
+		if (too_old(s, &r)) {
+			smtp_reply_free(&r);
+			return ATTEMPT_FRESH;
 		}
 		rcpt->accepted = r.code / 100 == 2;
 		if (rcpt->accepted) {
@@ -273,6 +291,7 @@ final_replies(struct session *s, struct group *g, bool whole)
 			break;
 		}
 		have = true;
+		s->in_mail = false;
 		/* Nobody can have taken what was not all sent. */
 		if (r.code / 100 == 2 && whole) {
 			accepted_done(s, rcpt, &r);
@@ -373,6 +392,8 @@ data(struct session *s, struct group *g, const struct message *m)
 	if (smtp_client_cmd(&s->c, clock_deadline(params.t_data), &r, &e,
 			    "DATA") != 0) {
 		session_lost(s, "sending DATA command", &e);
+		if (too_old(s, NULL))
+			return ATTEMPT_FRESH;
 		accepted_failure(s, g, &e);
 		return ATTEMPT_NEXT;
 	}

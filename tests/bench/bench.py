@@ -2,6 +2,7 @@
 
   smtp   messages/s from SMTP to Maildir at each number of sessions, one
          connection a message, and CPU per message
+  relay  the same with smtp-sink behind it: SMTP in, the queue, SMTP out
   calls  flushes, system calls and context switches per message
   imap   mx-imapd beside Dovecot: a mix of commands, memory of idle sessions,
          scans of a large mailbox (IMAP_N=100000 messages)
@@ -15,7 +16,7 @@ from servers import BUILD, SERVERS, USERS
 
 ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("what", nargs="*", choices=["smtp", "calls", "exec", "dkim", []], help="all of them by default")
+ap.add_argument("what", nargs="*", choices=["smtp", "relay", "calls", "imap", "exec", "dkim", []], help="all of them by default")
 ap.add_argument("--sessions", default="1,10,50")
 ap.add_argument("--msgs", type=int, default=1000, help="messages a run")
 ap.add_argument("--size", type=int, default=4096)
@@ -23,7 +24,7 @@ ap.add_argument("--runs", type=int, default=3, help="runs of each server in turn
 ap.add_argument("--servers", default="postfix,mx")
 ap.add_argument("--dir", help="work below this folder (its file system is what is measured)")
 a = ap.parse_args()
-what = a.what or ["smtp", "calls", "exec", "dkim"]
+what = a.what or ["smtp", "relay", "calls", "exec", "dkim"]
 
 
 def load(server, sessions, msgs):
@@ -32,11 +33,11 @@ def load(server, sessions, msgs):
     os.sync()
     c0, t0 = server.group.cpu(), time.time()
     p = subprocess.run([BUILD + "/bench/smtpload", "-s", str(sessions), "-m", str(msgs), "-l", str(a.size),
-                        "-u", str(USERS), "127.0.0.1", str(server.port)], stdout=subprocess.PIPE, text=True)
+                        "-u", str(USERS), *server.load, "127.0.0.1", str(server.port)], stdout=subprocess.PIPE, text=True)
     end = time.time() + 60
     n, last = server.delivered()
     while n < msgs and time.time() < end:
-        time.sleep(0.1)
+        time.sleep(0.02)
         n, last = server.delivered()
     time.sleep(0.3)
     c1 = server.group.cpu()
@@ -53,8 +54,8 @@ def median(rows, key):
     return statistics.median(v) if v else float("nan")
 
 
-def smtp(servers):
-    print(f"\nSMTP to Maildir, a connection a message, {a.size} bytes, {a.msgs} messages a run, "
+def smtp(servers, title="SMTP to Maildir"):
+    print(f"\n{title}, a connection a message, {a.size} bytes, {a.msgs} messages a run, "
           f"median (min-max) of {a.runs} runs in turns")
     print(f"{'sessions':>8} {'server':14} {'delivered/s':>24} {'accepted/s':>11} {'p50 ms':>7} {'CPU ms':>7}  ratio")
     for s in map(int, a.sessions.split(",")):
@@ -113,12 +114,21 @@ def calls(servers):
         print("               " + ", ".join(f"{k} {v / msgs:.1f}" for k, v in top), flush=True)
 
 
-def with_servers(fn):
+def relay(servers):
+    smtp(servers, "SMTP in, SMTP out")
+    for x in servers:
+        x.fresh()
+        load(x, 10, a.msgs)
+        n = x.counts()
+        print(f"{x.name:14} {n[1] - x.messages} messages over {n[0] - x.sessions} connections")
+
+
+def with_servers(fn, names=None):
     top = tempfile.mkdtemp(prefix="mxbench.", dir=a.dir)
     os.chmod(top, 0o755)
     servers = []
     try:
-        for name in a.servers.split(","):
+        for name in names or a.servers.split(","):
             servers.append(SERVERS[name](top))
             servers[-1].start()
         fn(servers)
@@ -145,6 +155,8 @@ def main():
     print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {time.strftime('%F %T')}")
     if "smtp" in what:
         with_servers(smtp)
+    if "relay" in what:
+        with_servers(relay, ["postfix-relay", "mx-relay"])
     if "calls" in what:
         with_servers(calls)
     if "imap" in what:

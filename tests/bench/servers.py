@@ -1,6 +1,6 @@
 """Starts mx and its peers in folders of their own, on free loopback ports, and
 ends them by process id; tells what CPU their processes used."""
-import glob, os, pwd, random, shutil, signal, socket, subprocess, time
+import glob, os, pwd, random, re, shutil, signal, socket, subprocess, time
 
 BUILD = os.environ["MX_BUILD"]
 USERS = 100
@@ -117,6 +117,12 @@ class Server:
             f.write(text)
         return f"{self.dir}/{name}"
 
+    more = ""  # lines of the configuration
+    load = []  # options of smtpload
+
+    def own(self):
+        return self.more.format(sink=getattr(self, "sink_port", 0))
+
     def spawn(self, *argv, **env):
         log = open(f"{self.dir}/log.{len(self.procs)}", "w")
         p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -181,7 +187,7 @@ mail_gid = {MAIL_UID}
 alias_maps =
 smtpd_peername_lookup = no
 delivery = unix:{self.dir}/run/deliver
-"""
+""" + self.own()
         if os.geteuid() == 0:
             mx_users()
             shutil.chown(self.dir + "/spool", "mx", "mx")
@@ -230,7 +236,7 @@ virtual_mailbox_base = {self.mail}
 virtual_mailbox_maps = hash:{conf}/vmaps
 virtual_uid_maps = static:{MAIL_UID}
 virtual_gid_maps = static:{MAIL_UID}
-""")
+""" + self.own())
         with open(conf + "/master.cf", "w") as f:
             f.write(f"""127.0.0.1:{self.port} inet n - y - - smtpd
 pickup unix n - y 60 1 pickup
@@ -281,4 +287,60 @@ class PostfixNames(Postfix):
     peername = "yes"
 
 
-SERVERS = {c.name: c for c in (Postfix, PostfixNames, Mx)}
+class Relay:
+    """Everything for relay.test goes to an smtp-sink (Postfix's), which keeps
+    nothing and counts."""
+
+    load = ["-t", "u%03d@relay.test"]
+
+    def sink(self):
+        self.sink_port = free_port()
+        log = open(f"{self.dir}/sink", "w")
+        # not in the server's group: its CPU is not the server's
+        self.sink_proc = subprocess.Popen(["smtp-sink", "-u", "nobody", "-c", f"127.0.0.1:{self.sink_port}", "1000"],
+                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_port(self.sink_port, self.sink_proc)
+
+    def counts(self):
+        """sessions, messages"""
+        with open(f"{self.dir}/sink") as f:
+            v = re.findall(r"sess=(\d+) quit=\d+ mesg=(\d+)", f.read().replace("\r", "\n"))
+        return (int(v[-1][0]), int(v[-1][1])) if v else (0, 0)
+
+    def fresh(self):
+        self.sessions, self.messages = self.counts()
+
+    def delivered(self):
+        n = self.counts()[1] - self.messages
+        return n, time.time()
+
+    def stop(self):
+        super().stop()
+        self.sink_proc.terminate()
+        self.sink_proc.wait()
+
+
+class PostfixRelay(Relay, Postfix):
+    name = "postfix-relay"
+    more = """relay_domains = relay.test
+transport_maps = inline:{{relay.test=smtp:[127.0.0.1]:{sink}}}
+"""
+
+    def start(self):
+        self.sink()
+        super().start()
+
+
+class MxRelay(Relay, Mx):
+    name = "mx-relay"
+    more = PostfixRelay.more + """smtp_host_lookup = native
+inet_protocols = ipv4
+"""
+
+    def start(self):
+        self.sink()
+        super().start()
+        self.spawn(BUILD + "/bin/mx-deliver", "-c", self.dir + "/mx.conf", "--queue-run", "--watch")
+
+
+SERVERS = {c.name: c for c in (Postfix, PostfixNames, Mx, PostfixRelay, MxRelay)}

@@ -15,9 +15,12 @@ p.add_argument("--login-only", action="store_true")
 p.add_argument("--mechs")                    # what AUTH offers
 p.add_argument("--scram-lies", action="store_true")
 p.add_argument("--lmtp", action="store_true")
+p.add_argument("--second")                   # the second message of a session fails so
 p.add_argument("--wrap", action="store_true")   # TLS from the first byte on
 p.add_argument("--caps", default="PIPELINING,8BITMIME,SMTPUTF8,DSN,ENHANCEDSTATUSCODES,SIZE 10000000")
+p.add_argument("--tls12", action="store_true")
 o = p.parse_args()
+ctx = None
 lock = threading.Lock()
 
 
@@ -33,6 +36,7 @@ class Gone(Exception):
 class Session:
     def __init__(self, sock):
         self.s, self.buf, self.tls, self.user = sock, b"", False, None
+        self.count = 0
         self.reset()
 
     def reset(self):
@@ -85,6 +89,27 @@ class Session:
             return False
         return True
 
+    def second(self, step):
+        """As o.second = WHAT-at-STEP says, once a message was taken."""
+        what, _, at = (o.second or "").partition("-at-")
+        if at != step or self.count == 0:
+            return False
+        if what == "close":
+            raise Gone
+        self.say("%s %s.7.0 enough of this session" % (what, what[0]))
+        if what == "421":
+            raise Gone
+        return True
+
+    def took(self):
+        self.count += 1
+        if o.second == "close":
+            time.sleep(0.02)
+            raise Gone
+        if o.second == "421":
+            self.say("421 4.4.2 bye")
+            raise Gone
+
     def run(self):
         log(event="connect")
         if o.wrap:
@@ -133,9 +158,14 @@ class Session:
         self.buf = b""
 
     def wrap(self):
-        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        ctx.load_cert_chain(o.cert, o.key)
+        global ctx
+        if not ctx:
+            ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            ctx.load_cert_chain(o.cert, o.key)
+            if o.tls12:
+                ctx.maximum_version = ssl.TLSVersion.TLSv1_2
         self.s, self.tls = ctx.wrap_socket(self.s, server_side=True), True
+        log(event="tls", resumed=self.s.session_reused)
 
     def challenge(self, text):
         self.say("334 " + base64.b64encode(text).decode())
@@ -190,7 +220,7 @@ class Session:
             self.say("535 5.7.8 no")
 
     def do_mail(self, arg):
-        if self.mode("mail"):
+        if self.mode("mail") or self.second("mail"):
             return
         if o.auth and not self.user:
             return self.say("530 5.7.0 log in")
@@ -198,7 +228,7 @@ class Session:
         self.say("250 2.1.0 ok")
 
     def do_rcpt(self, arg):
-        if self.mode("rcpt"):
+        if self.mode("rcpt") or self.second("rcpt"):
             return
         if arg.startswith("TO:<no"):
             return self.say("550 5.1.1 no such user")
@@ -208,7 +238,7 @@ class Session:
         self.say("250 2.1.5 ok")
 
     def do_data(self, arg):
-        if self.mode("data"):
+        if self.mode("data") or self.second("data"):
             return
         if not self.rcpts:
             return self.say("554 5.5.1 no recipients")
@@ -237,6 +267,7 @@ class Session:
             else:
                 self.say("250 2.0.0 taken")
         self.reset()
+        self.took()
 
     def do_bdat(self, arg):
         n, last = int(arg.split()[0]), arg.upper().endswith(" LAST")
@@ -263,14 +294,17 @@ class Session:
         for r in self.rcpts if o.lmtp else [None]:
             self.say("452 4.2.2 over quota" if r and "full" in r else "250 2.0.0 taken")
         self.reset()
+        self.took()
 
     def do_rset(self, arg):
+        log(event="rset")
         self.reset()
         self.say("250 2.0.0 ok")
 
     do_noop = do_rset
 
     def do_quit(self, arg):
+        log(event="quit")
         self.say("221 2.0.0 bye")
         return "quit"
 

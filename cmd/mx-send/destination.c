@@ -1,0 +1,239 @@
+/*
+ * destination.c - recipients with one destination: where it is, what it asks
+ * of TLS and passwords (all before the sandbox), then its hosts in turn.
+ * A connection may be kept for the next message (jobs_child.c).
+ */
+#include "send.h"
+#include "clock.h"
+#include "mem.h"
+#include "sandbox.h"
+#include "site.h"
+#include "status.h"
+
+#include <stdio.h>
+
+void
+group_add(struct groups *gs, const char *destination, struct rcpt *r)
+{
+	struct group *g = NULL;
+
+	for (size_t i = 0; g == NULL && i < gs->n; i++)
+		if (strcasecmp(gs->v[i].destination, destination) == 0)
+			g = &gs->v[i];
+	if (g == NULL) {
+		gs->v = mem_grow(gs->v, &gs->cap, gs->n + 1, sizeof(gs->v[0]));
+		g = &gs->v[gs->n++];
+		*g = (struct group){ .destination = destination };
+	}
+	g->v = mem_grow(g->v, &g->cap, g->n + 1, sizeof(g->v[0]));
+	g->v[g->n++] = r;
+}
+
+const char *
+destination_of(const char *addr)
+{
+	const char *at = strrchr(addr, '@');
+
+	if (options.host != NULL)
+		return options.host;
+	if (options.nexthop != NULL)
+		return options.nexthop;
+	if (params.relayhost[0] != '\0')
+		return params.relayhost;
+	return at != NULL ? at + 1 : site.myorigin;
+}
+
+static int
+port_of(const char *text, int fallback)
+{
+	struct span host;
+	char hostport[80];
+	bool literal;
+	int port = fallback;
+
+	snprintf(hostport, sizeof(hostport), "x:%s", text);
+	return mx_hosts_parse(span_of(hostport), &host, &port, &literal)
+		   ? port
+		   : fallback;
+}
+
+/* Everything of a group that needs files or names. */
+static int
+prepare_group(struct group *g, const struct mx_conf *conf,
+	      const struct tables *passwords, const struct tables *policies,
+	      struct err *e)
+{
+	if (mx_hosts_find(&g->hosts, conf, span_of(g->destination),
+			  DEADLINE_NEVER, &g->no_hosts) != 0)
+		return 0;
+	g->secrets = mem_alloc(g->hosts.n, sizeof(g->secrets[0]));
+	for (size_t k = 0; passwords->n > 0 && k < g->hosts.n; k++)
+		sasl_find(&g->secrets[k], passwords, g->hosts.v[k].host,
+			  g->destination);
+	policy_find(g, policies);
+	int level = g->policy.level;
+	if (level == TLS_DANE || level == TLS_DANE_ONLY) {
+		g->dane = mem_alloc(g->hosts.n, sizeof(g->dane[0]));
+		for (size_t k = 0; k < g->hosts.n; k++)
+			dane_find(&g->dane[k], g, &g->hosts.v[k], conf->dns);
+	}
+	if (level == TLS_NONE || g->policy.trouble.status != 0)
+		return 0;
+	/* Levels that check certificates say themselves what they want. */
+	if (params.mta_sts && g->hosts.by_mx && !options.lmtp &&
+	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE))
+		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns);
+	g->tls = policy_client(
+	    &g->policy, level >= TLS_VERIFY || options.requiretls || g->has_sts,
+	    e);
+	if (g->tls == NULL)
+		e->status = ST_CONFIG;
+	return g->tls == NULL ? -1 : 0;
+}
+
+static int
+resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
+{
+	struct tables passwords = { .n = 0 }, policies = { .n = 0 };
+	int r = 0;
+
+	if (params.sasl_enable)
+		tables_open(&passwords, &params.sasl_maps);
+	tables_open(&policies, &params.policy_maps);
+	for (size_t i = 0; r == 0 && i < gs->n; i++)
+		r = prepare_group(&gs->v[i], conf, &passwords, &policies, e);
+	tables_close(&passwords);
+	tables_close(&policies);
+	return r;
+}
+
+int
+groups_prepare(struct groups *gs, struct err *e)
+{
+	struct strs own = STRS_INIT;
+	struct mx_conf conf = {
+		.native = strs_has(&params.host_lookup, SPAN("native")),
+		.no_mx = options.lmtp || options.host != NULL,
+		.family = (enum mx_family)params.inet_protocols,
+		.limit = (int)params.address_limit,
+		.own = &own,
+	};
+
+	conf.own_port = port_of(params.tcp_port, 25);
+	conf.port =
+	    options.lmtp ? port_of(params.lmtp_port, 24) : conf.own_port;
+	if (strs_has(&params.host_lookup, SPAN("dns")) &&
+	    (conf.dns = dns_open(site.resolver, e)) == NULL)
+		return -1;
+	mx_hosts_own(&own, &params.inet_interfaces, &params.proxy_interfaces);
+	int r = resolve(gs, &conf, e);
+	dns_close(conf.dns);
+	strs_free(&own);
+	return r;
+}
+
+int
+send_give_up_rights(struct err *e)
+{
+	if (sandbox_user(site.net_user, e) != 0)
+		return -1;
+	return sandbox_enter((enum sandbox_mode)site.sandbox,
+			     SANDBOX_STDIO | SANDBOX_CONNECT, NULL, e);
+}
+
+static bool
+any_pending(const struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i]->state == RCPT_PENDING)
+			return true;
+	return false;
+}
+
+void
+group_close(struct group *g)
+{
+	if (g->open)
+		session_close(&g->session);
+	g->open = false;
+}
+
+static enum attempt
+transact(struct group *g, const struct message *m)
+{
+	struct session *s = &g->session;
+
+	s->uses++;
+	send_began_us = clock_mono_us();
+	send_dsn = s->c.caps & SMTP_DSN;
+	send_uses = s->uses;
+	return transaction(s, g, m);
+}
+
+/* Over the connection of the message before, if it is still of use.  FRESH:
+ * it was not, which cost nobody anything. */
+static enum attempt
+over_kept(struct group *g, const struct message *m)
+{
+	struct session *s = &g->session;
+	enum attempt a = ATTEMPT_FRESH;
+
+	if (!g->open)
+		return a;
+	if (session_alive(s)) {
+		s->reused = true;
+		a = transact(g, m);
+	}
+	if (a == ATTEMPT_FRESH)
+		group_close(g);
+	return a;
+}
+
+static enum attempt
+over_new(struct group *g, size_t i, bool no_tls, const struct message *m)
+{
+	struct session *s = &g->session;
+	struct err e = ERR_INIT;
+	int64_t start = clock_mono_us();
+
+	group_close(g);
+	g->open = true;
+	enum attempt a = session_open(s, g, i, no_tls, &e);
+	send_connect_us += clock_mono_us() - start;
+	if (a == ATTEMPT_DONE)
+		return transact(g, m);
+	report_all(g, s->relay, &e);
+	group_close(g);
+	return a;
+}
+
+void
+group_run(struct group *g, const struct message *m)
+{
+	int64_t sessions = 0;
+	bool no_tls = false;
+	size_t i = 0;
+
+	if (g->hosts.n == 0) {
+		report_all(g, "none", &g->no_hosts);
+		report_rest(g);
+		return;
+	}
+	enum attempt a = over_kept(g, m);
+	if (a != ATTEMPT_FRESH) {
+		i = (size_t)(g->session.target - g->hosts.v) + 1;
+		sessions++;
+	}
+	while (a != ATTEMPT_STOP && i < g->hosts.n && any_pending(g)) {
+		if (params.session_limit > 0 &&
+		    sessions >= params.session_limit)
+			break;
+		a = over_new(g, i, no_tls, m);
+		sessions += g->open;
+		no_tls = a == ATTEMPT_PLAIN;
+		i += a != ATTEMPT_PLAIN && a != ATTEMPT_FRESH;
+	}
+	report_rest(g);
+	if (!g->keep || !g->open || session_rest(&g->session) != 0)
+		group_close(g);
+}
