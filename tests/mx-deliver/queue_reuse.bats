@@ -4,7 +4,7 @@ load queue
 setup() {
   queue_setup
   # one entry after the other, so that there is a next message
-  conf 'queue_process_limit = 1'
+  conf 'queue_process_limit = 1' 'smtp_connection_cache_time_limit = 60s'
 }
 teardown() { common_teardown; }
 
