@@ -91,6 +91,10 @@ static const struct param rows[] = {
 	    "user for whom the userdb names none"),
 	ROW(RAWSTR, mailbox_command, "mailbox_command", "", NULL,
 	    "command that delivers to system users instead"),
+	ROW_MIN(SIZE, mailbox_size_limit, "mailbox_size_limit", "51200000", 0,
+		0, NULL,
+		"largest mbox, or message in a Maildir, of system users and "
+		"files; 0: no limit"),
 	ROW(STR, mailbox_transport, "mailbox_transport", "", NULL,
 	    "TRANSPORT:NEXTHOP that delivers to all local users"),
 	ROW(LIST, mailbox_transport_maps, "mailbox_transport_maps", "", NULL,
@@ -142,8 +146,13 @@ static const struct param rows[] = {
 	ROW(STR, status_toolarge, "quota_status_toolarge", "", NULL,
 	    "answer to RCPT when the announced size is above the whole limit; "
 	    "empty: quota_status_overquota"),
-	ROW(LIST, quota_warning, "quota_warning", "", NULL,
-	    "percentages at which the user is told by mail: 80 95"),
+	ROW(STR, quota_warning, "quota_warning", "", NULL,
+	    "percentages at which the user is told by mail: 80 95; or "
+	    "storage=95%% COMMAND ARG..."),
+	ROW(STR, quota_warning2, "quota_warning2", "", NULL,
+	    "one more, when the first was not passed"),
+	ROW(STR, quota_warning3, "quota_warning3", "", NULL, "one more"),
+	ROW(STR, quota_warning4, "quota_warning4", "", NULL, "one more"),
 	ROW(LIST, recipient_bcc_maps, "recipient_bcc_maps", "", NULL,
 	    "by recipient: an address that gets a copy"),
 	ROW(LIST, recipient_canonical_classes, "recipient_canonical_classes",
@@ -218,6 +227,10 @@ static const struct param rows[] = {
 	    "folder that virtual mailboxes are below"),
 	ROW(LIST, virtual_mailbox_domains, "virtual_mailbox_domains",
 	    "$virtual_mailbox_maps", NULL, "domains of virtual mailboxes"),
+	ROW_MIN(SIZE, virtual_mailbox_limit, "virtual_mailbox_limit",
+		"51200000", 0, 0, NULL,
+		"largest mbox, or message in a Maildir, of virtual users; 0: "
+		"no limit"),
 	ROW(LIST, virtual_mailbox_maps, "virtual_mailbox_maps", "", NULL,
 	    "address to mailbox; a slash at its end: Maildir"),
 	ROW_MIN(INT, virtual_minimum_uid, "virtual_minimum_uid", "100", 1,

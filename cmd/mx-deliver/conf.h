@@ -49,7 +49,8 @@ struct conf {
 	    *status_toolarge;
 	bool quota_full_tempfail;
 	int64_t quota_grace;
-	struct strs quota_warning;
+	char *quota_warning, *quota_warning2, *quota_warning3, *quota_warning4;
+	int64_t mailbox_size_limit, virtual_mailbox_limit;
 	char *srs_domain, *srs_secrets_file, *srs_separator;
 	struct strs srs_exclude_domains;
 	int64_t srs_max_age, srs_hash_length;

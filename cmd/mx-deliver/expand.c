@@ -579,7 +579,10 @@ dest_of_alias(const char *text, bool command, struct err *e)
 	struct dest *d = mem_alloc(1, sizeof(*d));
 	size_t n = strlen(text);
 
-	*d = (struct dest){ .relay = "local", .path = mem_strdup(text) };
+	*d = (struct dest){ .relay = "local",
+			    .path = mem_strdup(text),
+			    .quota = {
+				.file = (uint64_t)conf.mailbox_size_limit } };
 	d->kind = command ? DEST_COMMAND : DEST_MBOX;
 	if (!command && n > 1 && text[n - 1] == '/') {
 		d->kind = DEST_MAILDIR;

@@ -94,6 +94,8 @@ dest_of_forward(const char *text, bool command, struct span user, struct err *e)
 
 	*d = (struct dest){ .relay = "local",
 			    .path = mem_strdup(text),
+			    .quota = { .file =
+					   (uint64_t)conf.mailbox_size_limit },
 			    .by = mem_spandup(user) };
 	d->kind = command ? DEST_COMMAND : DEST_MBOX;
 	if (!command && n > 1 && text[n - 1] == '/') {

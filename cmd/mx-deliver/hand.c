@@ -169,6 +169,8 @@ open_remote(struct hand *h, const struct dest *d, bool *script_r, struct err *e)
 	wire_put_u64(&q, d->quota.bytes);
 	wire_put_u64(&q, d->quota.count);
 	wire_put_str(&q, d->user);
+	wire_put_u64(&q, d->quota.file);
+	wire_put_str(&q, d->home);
 	if (ask(h, &q, -1, &a, &fd, HAND_MS, e) != 0) {
 		if (fd >= 0)
 			close(fd);
@@ -197,7 +199,7 @@ hand_open(struct hand *h, const struct dest *d, struct deposit **out,
 	if (r != 0)
 		return r;
 	if (h->sock < 0)
-		handwork_quota(&h->own, &d->quota, d->user);
+		handwork_quota(&h->own, &d->quota, d->user, d->home);
 	h->active = true;
 	*out = h->sock < 0 ? &h->own.d : &h->remote;
 	return 0;
@@ -246,18 +248,21 @@ hand_abort(struct hand *h)
 
 int
 hand_mbox(struct hand *h, const char *path, const char *sender,
-	  struct span head, int fd, uint64_t at, uint64_t size, struct err *e)
+	  struct span head, int fd, uint64_t at, uint64_t size, uint64_t limit,
+	  struct err *e)
 {
 	struct buf q = BUF_INIT;
 
 	if (h->sock < 0)
-		return handwork_mbox(path, sender, head, fd, at, size, e);
+		return handwork_mbox(path, sender, head, fd, at, size, limit,
+				     e);
 	wire_put_u64(&q, HAND_MBOX);
 	wire_put_str(&q, path);
 	wire_put_str(&q, sender);
 	wire_put_span(&q, head);
 	wire_put_u64(&q, at);
 	wire_put_u64(&q, size);
+	wire_put_u64(&q, limit);
 	return ask(h, &q, fd, NULL, NULL, HAND_MS, e);
 }
 

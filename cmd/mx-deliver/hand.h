@@ -24,7 +24,7 @@ int hand_commit(struct hand *h, const struct places *p,
 void hand_abort(struct hand *h);
 int hand_mbox(struct hand *h, const char *path, const char *sender,
 	      struct span head, int fd, uint64_t at, uint64_t size,
-	      struct err *e) MX_MUST_CHECK;
+	      uint64_t limit, struct err *e) MX_MUST_CHECK;
 int hand_run(struct hand *h, const struct command *c, int fd,
 	     struct command_result *r, struct err *e) MX_MUST_CHECK;
 int hand_forward(struct hand *h, const char *path, struct buf *b,

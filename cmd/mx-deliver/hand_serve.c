@@ -21,7 +21,7 @@ struct served {
 static int
 serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 {
-	char *path = NULL, *sieve = NULL, *user = NULL;
+	char *path = NULL, *sieve = NULL, *user = NULL, *home = NULL;
 	struct quota quota;
 	uint64_t sync;
 	bool script = false;
@@ -30,7 +30,8 @@ serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 	if (!wire_get_str(&q, &path) || path == NULL ||
 	    !wire_get_u64(&q, &sync) || sync > DEPOSIT_BOTH ||
 	    !wire_get_str(&q, &sieve) || !wire_get_u64(&q, &quota.bytes) ||
-	    !wire_get_u64(&q, &quota.count) || !wire_get_str(&q, &user))
+	    !wire_get_u64(&q, &quota.count) || !wire_get_str(&q, &user) ||
+	    !wire_get_u64(&q, &quota.file) || !wire_get_str(&q, &home))
 		err_set(e, ST_PROTOCOL, "malformed request");
 	else
 		r = handwork_open(&s->work, path, (enum deposit_sync)sync,
@@ -38,9 +39,10 @@ serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 	if (r == 0) {
 		s->fd_out = s->work.d.fd;
 		wire_put_u64(a, script);
-		handwork_quota(&s->work, &quota, user);
+		handwork_quota(&s->work, &quota, user, home);
 	}
 	free(user);
+	free(home);
 	free(path);
 	free(sieve);
 	return r;
@@ -67,15 +69,16 @@ serve_mbox(struct span q, int fd, struct err *e)
 {
 	char *path = NULL, *sender = NULL;
 	struct span head;
-	uint64_t at, size;
+	uint64_t at, size, limit;
 	int r = -1;
 
 	if (!wire_get_str(&q, &path) || path == NULL ||
 	    !wire_get_str(&q, &sender) || !wire_get_span(&q, &head) ||
-	    !wire_get_u64(&q, &at) || !wire_get_u64(&q, &size) || fd < 0)
+	    !wire_get_u64(&q, &at) || !wire_get_u64(&q, &size) ||
+	    !wire_get_u64(&q, &limit) || fd < 0)
 		err_set(e, ST_PROTOCOL, "malformed request");
 	else
-		r = handwork_mbox(path, sender, head, fd, at, size, e);
+		r = handwork_mbox(path, sender, head, fd, at, size, limit, e);
 	free(path);
 	free(sender);
 	return r;
@@ -174,7 +177,7 @@ static int
 serve_quota(struct span q, struct buf *a, struct err *e)
 {
 	enum quota_room room = QUOTA_FITS;
-	struct quota quota;
+	struct quota quota = { 0 };
 	char *path = NULL;
 	uint64_t size;
 	int r = -1;

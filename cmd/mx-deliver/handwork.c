@@ -55,7 +55,8 @@ handwork_done(struct handwork *w)
 	for (size_t i = 0; i < HANDWORK_KEPT; i++)
 		forget_dir(&w->dir[i]);
 	free(w->user);
-	w->user = NULL;
+	free(w->home);
+	w->user = w->home = NULL;
 }
 
 /* What a crash left in tmp/ goes after 36 hours; looked at now and then,
@@ -193,11 +194,14 @@ commit_places(struct handwork *w, const struct places *p, struct err *e)
 }
 
 void
-handwork_quota(struct handwork *w, const struct quota *q, const char *user)
+handwork_quota(struct handwork *w, const struct quota *q, const char *user,
+	       const char *home)
 {
 	w->quota = *q;
 	free(w->user);
 	w->user = user != NULL ? mem_strdup(user) : NULL;
+	free(w->home);
+	w->home = home != NULL ? mem_strdup(home) : NULL;
 }
 
 int
@@ -227,6 +231,8 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 	w->active = false;
 	r = check_same(w, e);
 	if (r == 0)
+		r = quota_file(&w->quota, size, w->at->path, e);
+	if (r == 0)
 		r = quota_check(w->at->dirfd, &w->quota, size, p->n, e);
 	if (r == 0 && p->n == 1 && p->v[0].folder[0] == '\0') {
 		char *letters = place_letters(&p->v[0], w->at->dirfd);
@@ -238,9 +244,12 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 	}
 	deposit_abort(&w->d);
 	if (r == 0) {
-		int passed = quota_added(w->at->dirfd, &w->quota, size, p->n);
-		if (passed > 0 && w->user != NULL)
-			quota_warn(w->at->dirfd, w->user, passed);
+		struct quota_step step;
+
+		if (quota_added(w->at->dirfd, &w->quota, size, p->n, &step) ==
+			0 &&
+		    w->user != NULL)
+			quota_warn(w->at->dirfd, &step, w->user, w->home);
 	}
 	return r;
 }
@@ -297,8 +306,10 @@ handwork_forward(const char *path, struct buf *b, struct err *e)
 
 int
 handwork_mbox(const char *path, const char *sender, struct span head, int fd,
-	      uint64_t at, uint64_t size, struct err *e)
+	      uint64_t at, uint64_t size, uint64_t limit, struct err *e)
 {
+	const struct quota q = { .file = limit };
+	struct stat st;
 	struct mbox *m =
 	    mbox_open(path, sender, clock_deadline(MBOX_LOCK_MS), e);
 	char b[65536];
@@ -306,7 +317,12 @@ handwork_mbox(const char *path, const char *sender, struct span head, int fd,
 
 	if (m == NULL)
 		return -1;
-	r = mbox_write(m, head.p, head.n, e);
+	/* it is locked: this is its size */
+	r = stat(path, &st) != 0
+		? 0
+		: quota_file(&q, (uint64_t)st.st_size + head.n + size, path, e);
+	if (r == 0)
+		r = mbox_write(m, head.p, head.n, e);
 	while (r == 0 && size > 0) {
 		size_t want = size < sizeof(b) ? (size_t)size : sizeof(b);
 		ssize_t got = pread(fd, b, want, (off_t)at);

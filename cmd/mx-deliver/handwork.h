@@ -51,7 +51,7 @@ struct handwork {
 	struct kept_dir dir[HANDWORK_KEPT];
 	struct kept_dir *at; /* of the open message */
 	struct quota quota;
-	char *user; /* who is warned, or NULL */
+	char *user, *home; /* who is warned, or NULL */
 	struct deposit d;
 	bool active;
 };
@@ -63,15 +63,16 @@ int handwork_open(struct handwork *w, const char *maildir,
 		  enum deposit_sync sync, const char *sieve, bool *script_r,
 		  struct err *e) MX_MUST_CHECK;
 /* Limits that its commit keeps to. */
-void handwork_quota(struct handwork *w, const struct quota *q,
-		    const char *user);
+void handwork_quota(struct handwork *w, const struct quota *q, const char *user,
+		    const char *home);
 /* size and vsize as the writer counted them. */
 int handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		    const struct places *p, struct err *e) MX_MUST_CHECK;
 void handwork_abort(struct handwork *w);
-/* Appends size bytes of fd from `at`, behind `head`. */
+/* Appends size bytes of fd from `at`, behind `head`; the file stays below
+ * limit (0: none). */
 int handwork_mbox(const char *path, const char *sender, struct span head,
-		  int fd, uint64_t at, uint64_t size,
+		  int fd, uint64_t at, uint64_t size, uint64_t limit,
 		  struct err *e) MX_MUST_CHECK;
 /* Runs it; stdin is fd.  -1: it could not be run at all. */
 int handwork_run(const struct command *c, int fd, struct command_result *r,

@@ -187,7 +187,7 @@ deliver_mbox(const struct dest *d, const struct facts *f, int fd, uint64_t at,
 	head_fields(&head, f, "file");
 	if (h != NULL)
 		r = hand_mbox(h, d->path, f->sender, buf_span(&head), fd, at,
-			      size, &e);
+			      size, d->quota.file, &e);
 	buf_free(&head);
 	if (r == 0)
 		outcome_done(out, d->user != NULL ? "delivered to mailbox"

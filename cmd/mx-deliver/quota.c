@@ -4,21 +4,14 @@
  * X.2.2 for the answer.
  */
 #include "quota.h"
-#include "clock.h"
 #include "conf.h"
-#include "date.h"
-#include "deposit.h"
-#include "log.h"
 #include "maildirsize.h"
 #include "num.h"
-#include "site.h"
 #include "status.h"
 
-#include <stdio.h>
-
 /* "1G", "512M", "10%" is no limit of ours. */
-static bool
-size_of(struct span s, uint64_t unit, uint64_t *r)
+bool
+quota_size(struct span s, uint64_t unit, uint64_t *r)
 {
 	static const struct {
 		char letter;
@@ -70,10 +63,10 @@ quota_rule(struct quota *q, struct span rule)
 		if (!span_split(&value, '=', &name) || value.p == NULL)
 			return false;
 		if (span_is(name, "storage")) {
-			if (!size_of(value, 1 << 10, &r.bytes))
+			if (!quota_size(value, 1 << 10, &r.bytes))
 				return false;
 		} else if (span_is(name, "bytes")) {
-			if (!size_of(value, 1, &r.bytes))
+			if (!quota_size(value, 1, &r.bytes))
 				return false;
 		} else if (span_is(name, "messages")) {
 			if (!num_u64(value, INT64_MAX, &r.count))
@@ -152,6 +145,19 @@ quota_large(const struct quota *q, uint64_t size)
 	return q->bytes > 0 && size > q->bytes;
 }
 
+/* mailbox_size_limit is one of a file: in a Maildir, of a message. */
+int
+quota_file(const struct quota *q, uint64_t size, const char *path,
+	   struct err *e)
+{
+	if (q->file == 0 || size <= q->file)
+		return 0;
+	return err_esc(e, ST_UNAVAILABLE, "5.2.2",
+		       "cannot update mailbox %s: file too large "
+		       "(mailbox_size_limit, virtual_mailbox_limit)",
+		       path);
+}
+
 int
 quota_check(int root, const struct quota *limits, uint64_t size, size_t copies,
 	    struct err *e)
@@ -173,91 +179,20 @@ quota_refusal(struct err *e)
 		       conf.quota_exceeded_message);
 }
 
-static int
-percent(int64_t used, uint64_t limit)
-{
-	if (limit == 0 || used <= 0)
-		return 0;
-	if ((uint64_t)used >= limit)
-		return 100;
-	return (int)((double)used * 100 / (double)limit);
-}
-
 int
-quota_added(int root, const struct quota *limits, uint64_t size, size_t copies)
+quota_added(int root, const struct quota *limits, uint64_t size, size_t copies,
+	    struct quota_step *step)
 {
-	int64_t bytes = (int64_t)(size * copies), count = (int64_t)copies;
 	struct quota q = *limits;
 	struct maildirsize m;
 	struct err e = ERR_INIT;
-	int before, now, passed = 0;
+	int64_t bytes = (int64_t)(size * copies), count = (int64_t)copies;
 
 	maildirsize_note(root, bytes, count);
-	if (conf.quota_warning.n == 0 || usage(root, &q, &m, &e) != 0 ||
-	    !m.exists)
-		return 0;
-	now = percent(m.bytes, q.bytes);
-	before = percent(m.bytes - bytes, q.bytes);
-	if (percent(m.count, q.count) > now) {
-		now = percent(m.count, q.count);
-		before = percent(m.count - count, q.count);
-	}
-	for (size_t i = 0; i < conf.quota_warning.n; i++) {
-		struct span w = span_of(conf.quota_warning.v[i]);
-		uint64_t n;
-		size_t used;
-
-		if (!num_prefix(w, 100, &n, &used)) {
-			log_warn("quota_warning: \"%s\": expected a "
-				 "percentage",
-				 conf.quota_warning.v[i]);
-			continue;
-		}
-		if (before < (int)n && now >= (int)n && (int)n > passed)
-			passed = (int)n;
-	}
-	return passed;
-}
-
-void
-quota_warn(int root, const char *user, int passed)
-{
-	struct deposit d;
-	struct buf b = BUF_INIT, date = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct date now;
-
-	date_from_unix_local(&now, clock_now());
-	date_print(&date, &now);
-	buf_addf(&b,
-		 "Return-Path: <>\n"
-		 "From: Mail Delivery System <MAILER-DAEMON@%s>\n"
-		 "To: <%s>\n"
-		 "Date: %s\n"
-		 "Subject: Your mailbox is %d%% full\n"
-		 "Message-ID: <%lld.quota@%s>\n"
-		 "Auto-Submitted: auto-generated\n"
-		 "Precedence: bulk\n"
-		 "MIME-Version: 1.0\n"
-		 "Content-Type: text/plain; charset=us-ascii\n"
-		 "\n"
-		 "Your mailbox at %s has passed %d%% of what it may hold.\n"
-		 "When it is full, no more mail can be delivered to it:\n"
-		 "please delete what you no longer need.\n",
-		 site.myhostname, user, buf_str(&date), passed,
-		 (long long)clock_now_us(), site.myhostname, site.myhostname,
-		 passed);
-	int r = deposit_open(&d, root, DEPOSIT_AUTO, &e);
-	if (r == 0) {
-		r = deposit_write(&d, b.p, b.n, &e);
-		if (r == 0)
-			r = deposit_commit(&d, NULL, &e);
-		if (r == 0)
-			maildirsize_note(root, (int64_t)b.n, 1);
-		deposit_abort(&d);
-	}
-	if (r != 0)
-		log_warn("quota warning of %s: %s", user, e.text);
-	buf_free(&b);
-	buf_free(&date);
+	if (!quota_warns() || usage(root, &q, &m, &e) != 0 || !m.exists)
+		return -1;
+	*step = (struct quota_step){ .limit = q,
+				     .bytes = { m.bytes - bytes, m.bytes },
+				     .count = { m.count - count, m.count } };
+	return 0;
 }

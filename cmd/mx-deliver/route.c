@@ -99,9 +99,28 @@ route_local_listed(const char *addr, struct err *e)
 	return r;
 }
 
+/* Postfix: no mailbox is smaller than a message may be; its default goes up
+ * with message_size_limit, a value that was set does not. */
+static void
+check_limit(const char *name, int64_t *limit)
+{
+	if (*limit == 0 ||
+	    (conf.message_size_limit > 0 && *limit >= conf.message_size_limit))
+		return;
+	if (*limit != 51200000)
+		log_fatal(ST_CONFIG,
+			  "%s = %lld is smaller than message_size_limit = "
+			  "%lld: raise it, or set it to 0 (no limit)",
+			  name, (long long)*limit,
+			  (long long)conf.message_size_limit);
+	*limit = conf.message_size_limit;
+}
+
 void
 route_open(void)
 {
+	check_limit("mailbox_size_limit", &conf.mailbox_size_limit);
+	check_limit("virtual_mailbox_limit", &conf.virtual_mailbox_limit);
 	open_local_recipients();
 	maps.mydestination = open_list(&conf.mydestination, false);
 	maps.alias_domains = open_list(&conf.virtual_alias_domains, false);
@@ -379,6 +398,9 @@ parse_location(struct dest *d, const char *mail, struct err *e)
 static void
 default_quota(struct dest *d)
 {
+	d->quota.file = (uint64_t)(strcmp(d->relay, "virtual") == 0
+				       ? conf.virtual_mailbox_limit
+				       : conf.mailbox_size_limit);
 	if (d->quota.bytes > 0 || d->quota.count > 0 ||
 	    conf.quota_rule[0] == '\0')
 		return;

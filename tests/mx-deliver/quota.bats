@@ -148,3 +148,41 @@ prepare() { mkdir -p "$T/vm/joe"/{cur,new,tmp}; [ "$(id -u)" -ne 0 ] || chown -R
   [ "$(messages)" -eq 1 ]
   wait_for 10 test "$(count vm/ann/new)" -eq 1
 }
+
+@test "quota_warning runs Dovecot's scripts: the first limit that was passed, as the owner" {
+  printf '#!/bin/sh\necho "$* $USER $(id -un)" >> %s/warned\n' "$T" > "$T/quota-warning"
+  chmod 755 "$T/quota-warning"; touch "$T/warned"; chmod 666 "$T/warned"
+  conf 'quota_rule = *:bytes=10000:messages=10' 'quota_grace = 0' "quota_warning = storage=60%% $T/quota-warning 60 %u" \
+    "quota_warning2 = storage=40%% $T/quota-warning 40 %n" "quota_warning3 = messages=10%% $T/quota-warning \"m %d\"" \
+    "quota_warning4 = -storage=100%% $T/quota-warning below"
+  send > /dev/null
+  [ "$(cat "$T/warned")" = "m virt.example joe@virt.example $OWNER" ]
+  send > /dev/null; send > /dev/null
+  [ "$(sed 1d "$T/warned")" = "40 joe joe@virt.example $OWNER
+60 joe@virt.example joe@virt.example $OWNER" ]
+  send > /dev/null
+  [ "$(wc -l < "$T/warned")" -eq 3 ]
+  # a script that fails is said; the mail is there
+  rm "$T"/vm/joe/new/*; rm "$T/vm/joe/maildirsize"
+  printf '#!/bin/sh\necho trouble >&2; exit 3\n' > "$T/quota-warning"
+  [[ $(send) == *delivered* ]]
+  grep -q "quota_warning: .*joe@virt.example: status .*: trouble" "$T/log"
+}
+
+@test "mailbox_size_limit, virtual_mailbox_limit: 5.2.2, nothing is cut; smaller than a message: refused" {
+  conf 'message_size_limit = 3000' 'virtual_mailbox_limit = 4000'
+  [[ $(send "$T/big" box@virt.example) == *delivered* ]]
+  cp "$T/vm/box" "$T/before"
+  [[ $(send "$T/big" box@virt.example) == "552 5.2.2 cannot update mailbox"*"file too large"* ]]
+  cmp "$T/vm/box" "$T/before"
+  # a Maildir's messages count one by one
+  for i in 1 2 3; do [[ $(send) == *delivered* ]]; done
+  conf 'virtual_mailbox_limit = 2999'
+  run mx-deliver -f a@b.example joe@virt.example < "$T/m"
+  [ "$status" -eq 78 ]
+  [[ $output == *"virtual_mailbox_limit = 2999 is smaller than message_size_limit = 3000: raise it"* ]]
+  # not set: it grows
+  sed -i '/limit/d' "$T/mx.conf"
+  conf 'message_size_limit = 60000000'
+  [[ $(send "$T/big" box@virt.example) == *delivered* ]]
+}
