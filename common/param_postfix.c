@@ -424,10 +424,7 @@ static const struct {
 	{ "*_process_limit", "workers are limited by default_process_limit" },
 	{ "lmtp_*", "mx-send --lmtp goes by the smtp_ parameter of the same "
 		    "name, where there is one" },
-	{ "address_verify_*", "mx-recv asks mx-deliver about each recipient "
-			      "itself: remove it" },
-	{ "unverified_*", "mx-recv asks mx-deliver about each recipient "
-			  "itself: remove it" },
+	{ "address_verify_*", "probes go the way that mail goes: remove it" },
 	{ "smtpd_client_*_rate_limit", "rates are counted by mx-filter policy, "
 				       "as a check_policy_service" },
 	{ "anvil_*", "rates are counted by mx-filter policy" },

@@ -1,18 +1,22 @@
 /*
  * cmd_action.c - XACTION: what the restrictions of mx-recv decided about the
- * message (access(5): HOLD, REDIRECT, FILTER, BCC), and VRFY, by which it asks
- * whether an address is known.  mx-deliver(8), "What mx-recv says".
- * Believed from authorized_forward_users alone.
+ * message (access(5): HOLD, REDIRECT, FILTER, BCC), and VRFY and XVERIFY, by
+ * which it asks whether an address is known here, or deliverable at all.
+ * mx-deliver(8), "What mx-recv says". Believed from authorized_forward_users
+ * alone.
  */
 #include "addr.h"
 #include "escape.h"
 #include "mem.h"
 #include "session.h"
+#include "num.h"
 #include "status.h"
+#include "verify.h"
 
 #include <stdlib.h>
 
 #define BCC_MAX 100
+#define WAIT_MAX 3600 /* seconds */
 
 /* The value as an address of its wire form; NULL when it is none. */
 static char *
@@ -134,6 +138,40 @@ cmd_vrfy(struct session *x, struct span arg)
 	    reply_make(why.code, why.esc,
 		       "<%s>: Recipient address rejected: %s", addr, why.text);
 
+	free(addr);
+	return r;
+}
+
+/* "<addr> SECONDS": 250 it can be delivered, 550 it cannot, 450 nobody could
+ * say, 252 it is being asked for. */
+struct reply
+cmd_xverify(struct session *x, struct span arg)
+{
+	static const int codes[] = { [VERIFY_OK] = 250,
+				     [VERIFY_DEFER] = 450,
+				     [VERIFY_BOUNCE] = 550,
+				     [VERIFY_TODO] = 252 };
+	struct verify_answer a = { .text = BUF_INIT };
+	ssize_t blank = span_rchr(arg, ' ');
+	struct reply r;
+	char *addr;
+	int wait;
+
+	if (!x->trusted)
+		return reply_make(550, "5.7.0",
+				  "Error: insufficient authorization");
+	if (blank < 2 || arg.p[0] != '<' || arg.p[blank - 1] != '>' ||
+	    !num_int(span_from(arg, (size_t)blank + 1), 0, WAIT_MAX, &wait) ||
+	    (addr = address(span_sub(arg, 1, (size_t)blank - 1))) == NULL)
+		return reply_make(501, "5.5.4",
+				  "Syntax: XVERIFY <address> "
+				  "seconds");
+	verify_address(addr, (int64_t)wait * 1000, &a);
+	r = reply_make(codes[a.state], a.dsn, "%s",
+		       a.text.n > 0 ? buf_str(&a.text) : "Ok");
+	if (a.state == VERIFY_TODO)
+		r.esc[0] = '2';
+	buf_free(&a.text);
 	free(addr);
 	return r;
 }

@@ -11,6 +11,7 @@
 #include "senders.h"
 #include "site.h"
 #include "status.h"
+#include "verify.h"
 
 struct options options;
 
@@ -54,7 +55,7 @@ static const struct opt opts[] = {
 	    "answer tcp_table and socketmap questions for Postfix"),
 };
 
-static struct param_rows params[3]; /* filled in main */
+static struct param_rows params[4]; /* filled in main */
 
 static struct program program = {
 	.name = "mx-deliver",
@@ -122,6 +123,7 @@ main(int argc, char **argv)
 	params[0] = site_params;
 	params[1] = deliver_params;
 	params[2] = queue_params;
+	params[3] = verify_params;
 	if (bare)
 		program.nparams = 0;
 	at = prog_start(&program, argc, argv, NULL);

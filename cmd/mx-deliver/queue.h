@@ -90,6 +90,12 @@ void queue_send(const struct queuefile *q, const struct route *r,
 		const size_t *idx, size_t n,
 		void (*done)(void *ctx, const struct verdict *v), void *ctx);
 
+/* For whoever else runs mx-send: its nexthop; a word of its lines
+ * (false: none is left); is this an enhanced code of that class? */
+void queue_send_nexthop(struct buf *b, const struct route *r);
+bool queue_send_word(struct span *rest, struct buf *out);
+bool queue_send_dsn(struct span dsn, char class);
+
 /* queue_link.c: one mx-send for all workers, which keeps connections for the
  * message after this one.  The runner starts it when the first job lies in
  * its socket, and anew when it has ended. */

@@ -52,22 +52,28 @@ add_rcpt(struct buf *b, const struct queuefile_rcpt *r)
 	buf_addc(b, '\n');
 }
 
-/* Where it goes: what a connection that is left has in common with it. */
-static void
-add_key(struct buf *b, const struct queuefile *q, const struct route *r)
+/* unix:private/NAME is in run_directory (DESIGN 3.7). */
+void
+queue_send_nexthop(struct buf *b, const struct route *r)
 {
 	const char *path = r->nexthop + strlen("unix:");
 	const char *slash = strrchr(r->nexthop, '/');
 
-	buf_addf(b, "send1\n-%s%s\n%s\n",
-		 strcmp(route_client(r->transport), "lmtp") == 0 ? "l" : "",
-		 q->env.flags & QUEUEFILE_REQUIRETLS ? "r" : "", q->env.sender);
-	/* unix:private/NAME is in run_directory (DESIGN 3.7). */
 	if (strncmp(r->nexthop, "unix:", 5) != 0 || path[0] == '/')
 		buf_adds(b, r->nexthop);
 	else
 		buf_addf(b, "unix:%s/%s", site.run_directory,
 			 slash != NULL ? slash + 1 : path);
+}
+
+/* Where it goes: what a connection that is left has in common with it. */
+static void
+add_key(struct buf *b, const struct queuefile *q, const struct route *r)
+{
+	buf_addf(b, "send1\n-%s%s\n%s\n",
+		 strcmp(route_client(r->transport), "lmtp") == 0 ? "l" : "",
+		 q->env.flags & QUEUEFILE_REQUIRETLS ? "r" : "", q->env.sender);
+	queue_send_nexthop(b, r);
 }
 
 static void
@@ -89,8 +95,8 @@ add_job(struct buf *b, const struct queuefile *q, const size_t *idx, size_t n)
 }
 
 /* A word, or a quoted one as escape_word writes it. */
-static bool
-take_word(struct span *rest, struct buf *out)
+bool
+queue_send_word(struct span *rest, struct buf *out)
 {
 	size_t i = 0;
 
@@ -115,8 +121,8 @@ take_word(struct span *rest, struct buf *out)
 }
 
 /* Three numbers, the first of the class that the verdict is of. */
-static bool
-dsn_fits(struct span dsn, char class)
+bool
+queue_send_dsn(struct span dsn, char class)
 {
 	struct span part;
 	int parts = 0;
@@ -160,7 +166,7 @@ judge(struct span status, struct span dsn, struct verdict *v)
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		v->result = words[i].result;
 		if (span_is(status, words[i].word))
-			return dsn_fits(dsn, words[i].class);
+			return queue_send_dsn(dsn, words[i].class);
 	}
 	return false;
 }
@@ -187,7 +193,7 @@ take_line(struct reading *rd, struct span line)
 	bool ok = true;
 
 	for (size_t k = 0; k < ARRAY_LEN(word); k++)
-		ok = ok && take_word(&line, &word[k]);
+		ok = ok && queue_send_word(&line, &word[k]);
 	ok = ok && judge(buf_span(&word[1]), buf_span(&word[2]), &v);
 	escape_line(&relay, buf_span(&word[3]), 250);
 	escape_line(&text, span_trim(line), 900);

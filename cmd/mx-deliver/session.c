@@ -124,6 +124,7 @@ hello(struct session *x, struct span arg, bool lmtp)
 				   "IDENT SOURCE LOGIN TLS\r\n"
 				   "250-XACTION HOLD REDIRECT FILTER BCC "
 				   "LATE\r\n"
+				   "250-XVERIFY\r\n"
 				   "250-REQUIRETLS\r\n");
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		stream_printf(&x->s, "250%c%s\r\n",
@@ -201,6 +202,7 @@ static const struct {
 	{ "RSET", ANY, cmd_rset },
 	{ "NOOP", ANY, cmd_noop },
 	{ "VRFY", ANY, cmd_vrfy },
+	{ "XVERIFY", GREETED, cmd_xverify },
 	{ "QUIT", ANY, cmd_quit },
 };
 

@@ -47,6 +47,7 @@ struct reply cmd_rcpt(struct session *x, struct span arg);
 struct reply cmd_xforward(struct session *x, struct span arg);
 struct reply cmd_xaction(struct session *x, struct span arg);
 struct reply cmd_vrfy(struct session *x, struct span arg);
+struct reply cmd_xverify(struct session *x, struct span arg);
 struct reply cmd_data(struct session *x, struct span arg);
 struct reply cmd_bdat(struct session *x, struct span arg);
 /* The end of a transaction, and of a BDAT sequence with it. */

@@ -44,6 +44,11 @@ struct conf_params {
 	int64_t code_invalid_name, code_non_fqdn, code_plaintext, code_rbl;
 	int64_t code_multi_bounce, code_relay, code_unknown_address;
 	int64_t code_unknown_client, code_unknown_helo, code_unknown_local;
+	int64_t code_unverified_sender, code_unverified_rcpt;
+	int64_t code_unverified_sender_defer, code_unverified_rcpt_defer;
+	char *unverified_sender_reason, *unverified_rcpt_reason;
+	int tempfail_unverified_sender, tempfail_unverified_rcpt;
+	int64_t verify_poll_count, verify_poll_delay;
 	int64_t code_unknown_relay, code_unknown_alias, code_unknown_mailbox;
 	bool reject_unlisted_sender;
 	bool relay_before_recipient, delay_reject, helo_required;

@@ -7,6 +7,7 @@
 #include "escape.h"
 #include "explain.h"
 #include "log.h"
+#include "mem.h"
 #include "restrict.h"
 #include "smtp_client.h"
 #include "status.h"
@@ -419,27 +420,27 @@ settle(struct session *s)
 	return false;
 }
 
-struct reply
-link_verify(struct session *s, struct span addr)
+/* One command that is of no transaction. */
+static struct reply
+ask(struct session *s, const char *line)
 {
 	struct smtp_reply sr = { 0 };
 	struct err e = ERR_INIT;
 	struct reply r;
 
+	if (L->in_data && !settle(s))
+		return reply_make(451, "4.3.0",
+				  "Error: mail delivery is not available, try "
+				  "again later");
 	for (int attempt = 0; attempt < 2; attempt++) {
 		bool kept = L->open;
 
 		if (link_open(s, &e) != 0)
 			break;
 		if (smtp_client_cmd(&L->c, clock_deadline(REPLY_MS), &sr, &e,
-				    "VRFY <%.*s>", SPAN_ARG(addr)) == 0) {
+				    "%s", line) == 0) {
 			r = pass_on(&sr);
 			smtp_reply_free(&sr);
-			/* Off, or unknown to it: RCPT will tell. */
-			if (r.code >= 500 && r.code < 510) {
-				buf_free(&r.text);
-				r = reply_make(252, "2.0.0", "not told");
-			}
 			return r;
 		}
 		/* A kept link may have died since: then once more. */
@@ -448,6 +449,42 @@ link_verify(struct session *s, struct span addr)
 		link_close(false);
 	}
 	return link_fail(s, &e);
+}
+
+struct reply
+link_verify(struct session *s, struct span addr)
+{
+	char *line = mem_printf("VRFY <%.*s>", SPAN_ARG(addr));
+	struct reply r = ask(s, line);
+
+	free(line);
+	/* Off, or unknown to it: RCPT will tell. */
+	if (r.code >= 500 && r.code < 510) {
+		buf_free(&r.text);
+		r = reply_make(252, "2.0.0", "not told");
+	}
+	return r;
+}
+
+struct reply
+link_probe(struct session *s, struct span addr, int64_t wait_ms)
+{
+	char *line = mem_printf("XVERIFY <%.*s> %lld", SPAN_ARG(addr),
+				(long long)((wait_ms + 999) / 1000));
+	struct reply r = ask(s, line);
+
+	free(line);
+	if (r.code != 250 && r.code != 252 && r.code != 550 &&
+	    r.code / 100 != 4) {
+		log_warn("delivery = %s: XVERIFY is refused: %d %s: it cannot "
+			 "verify addresses",
+			 s->conf->p.delivery, r.code, buf_str(&r.text));
+		buf_free(&r.text);
+		r = reply_make(451, "4.3.0",
+			       "Address verification is not "
+			       "available");
+	}
+	return r;
 }
 
 /* " NAME=xtext" */

@@ -13,6 +13,9 @@ struct reply link_rcpt(struct session *s, struct span parms);
 /* Would RCPT to this address be accepted?  250, or what the other side says
  * (252: it does not tell; that counts as yes). */
 struct reply link_verify(struct session *s, struct span addr);
+/* Can mail be delivered to this address, wherever it lies?  250, 450, 550, or
+ * 252: it is being asked for, and was not known within so many seconds. */
+struct reply link_probe(struct session *s, struct span addr, int64_t wait_ms);
 /* Tells it what s->actions want: HOLD, REDIRECT, FILTER, BCC.  False: it
  * cannot do that, r is the reply instead. */
 bool link_actions(struct session *s, struct reply *r);

@@ -144,6 +144,8 @@ RULE(restrict_server_access);
 RULE(restrict_login_access);
 RULE(restrict_ccert_access);
 RULE(restrict_policy);
+/* restrict_verify.c */
+RULE(restrict_unverified);
 /* restrict_dns.c */
 RULE(restrict_unknown_name);
 RULE(restrict_unknown_helo);
