@@ -85,6 +85,12 @@ wait_listen() {
   return 1
 }
 
+# memory_limit KB: bounds what follows in this shell; a sanitizer reserves
+# terabytes, so there it bounds nothing
+memory_limit() {
+  case $MX_BUILD in *asan*) ;; *) ulimit -v "$1" ;; esac
+}
+
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() {
   local n=$(($1 * 10)) i; shift

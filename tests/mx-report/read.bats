@@ -100,7 +100,7 @@ report() { mx-dnscheck report "$@"; }
   check deep.xml "XML"
   check twice.gz "no report"
   # memory: a gigabyte would be too much
-  (ulimit -v 900000; mx-report "$T/bad/bomb.gz" 2> "$T/err" || [ $? -eq 65 ])
+  (memory_limit 900000; mx-report "$T/bad/bomb.gz" 2> "$T/err" || [ $? -eq 65 ])
 }
 
 @test "options before and behind; usage" {
