@@ -5,6 +5,7 @@
  * in the environment only, cleaned.
  */
 #include "command.h"
+#include "addr.h"
 #include "conf.h"
 #include "envelope.h"
 #include "escape.h"
@@ -12,9 +13,11 @@
 #include "head.h"
 #include "mem.h"
 #include "proc.h"
+#include "site.h"
 #include "spool.h"
 #include "status.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,6 +37,23 @@ add_clean(struct strs *env, const char *name, struct span v)
 				 ? v.p[i]
 				 : '_');
 	strs_take(env, buf_steal(&b));
+}
+
+static void
+add_known(struct strs *env, const char *name, const char *v)
+{
+	add_clean(env, name, span_of(v != NULL ? v : ""));
+}
+
+/* The login shell of a user of the system. */
+static const char *
+shell_of(const struct dest *d)
+{
+	const struct passwd *pw = NULL;
+
+	if (d->user != NULL && strcmp(d->relay, "local") == 0)
+		pw = getpwnam(d->user);
+	return pw != NULL && pw->pw_shell[0] == '/' ? pw->pw_shell : "/bin/sh";
 }
 
 void
@@ -62,6 +82,7 @@ command_env(struct strs *env, const struct dest *d, const struct facts *f)
 	ssize_t at = span_rchr(addr, '@');
 	struct span local = at < 0 ? addr : span_sub(addr, 0, (size_t)at);
 	const char *orig = f->original != NULL ? f->original : f->addr;
+	struct span base, ext;
 
 	command_env_base(env);
 	strs_addf(env, "MX_SENDER=%s", f->sender);
@@ -87,10 +108,16 @@ command_env(struct strs *env, const struct dest *d, const struct facts *f)
 		add_clean(env, "USER", span_of(d->user));
 		add_clean(env, "LOGNAME", span_of(d->user));
 	}
+	if (site.recipient_delimiter[0] != '\0' &&
+	    addr_split_ext(local, site.recipient_delimiter, &base, &ext))
+		add_clean(env, "EXTENSION", ext);
 	strs_addf(env, "HOME=%s", d->home != NULL ? d->home : "/");
-	strs_add(env, "SHELL=/bin/sh");
-	add_clean(env, "CLIENT_ADDRESS",
-		  span_of(f->client_addr != NULL ? f->client_addr : ""));
+	strs_addf(env, "SHELL=%s", shell_of(d));
+	add_known(env, "CLIENT_ADDRESS", f->client_addr);
+	add_known(env, "CLIENT_HELO", f->helo);
+	add_known(env, "CLIENT_HOSTNAME", f->client_name);
+	add_known(env, "CLIENT_PROTOCOL", f->proto);
+	add_known(env, "SASL_USERNAME", f->login);
 }
 
 char *

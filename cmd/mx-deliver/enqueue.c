@@ -357,6 +357,7 @@ deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 			   .client_addr = env->client_addr,
 			   .client_name = env->client_name,
 			   .helo = env->helo,
+			   .proto = env->proto,
 			   .login = env->login,
 			   .tls = env->tls,
 			   .extra = SPAN("") };

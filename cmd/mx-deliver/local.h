@@ -32,7 +32,7 @@ struct facts {
 	const char *sender;   /* "" is the null sender */
 	const char *addr;     /* the recipient now */
 	const char *original; /* as it came, or NULL */
-	const char *client_addr, *client_name, *helo, *login, *tls;
+	const char *client_addr, *client_name, *helo, *proto, *login, *tls;
 	struct span extra; /* fields below ours, e.g. Received; may be empty */
 };
 

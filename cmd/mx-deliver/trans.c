@@ -159,6 +159,7 @@ fill_facts(struct trans *t, const struct trans_rcpt *r)
 				   .client_addr = c->addr,
 				   .client_name = c->name,
 				   .helo = c->helo,
+				   .proto = c->proto,
 				   .login = c->login,
 				   .tls = c->tls,
 				   .extra = buf_span(&t->top) };
