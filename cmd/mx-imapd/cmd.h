@@ -34,6 +34,7 @@ CMD_HANDLER(cmd_move);
 CMD_HANDLER(cmd_myrights);
 CMD_HANDLER(cmd_namespace);
 CMD_HANDLER(cmd_noop);
+CMD_HANDLER(cmd_notify);
 CMD_HANDLER(cmd_rename);
 CMD_HANDLER(cmd_replace);
 CMD_HANDLER(cmd_search);

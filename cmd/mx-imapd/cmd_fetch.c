@@ -233,7 +233,8 @@ read_ahead(struct session *s, struct fetch *f, size_t i)
 {
 	size_t to = i + MAILBOX_AHEAD / 2;
 
-	if (!(f->needs & (NEEDS_HEADER | NEEDS_WHOLE)) || s->downward)
+	if (!(f->needs & (NEEDS_HEADER | NEEDS_WHOLE)) || s->downward ||
+	    f->set == NULL)
 		return;
 	if (to >= s->mb->told_exists)
 		to = s->mb->told_exists - 1;
@@ -288,6 +289,12 @@ fetch_one(struct session *s, size_t i, void *ctx)
 	loaded_close(&l);
 	/* a client that is gone need not be served on */
 	return s->st->out_failed != IO_OK;
+}
+
+int
+fetch_put(struct session *s, struct fetch *f, size_t index)
+{
+	return fetch_one(s, index, f);
 }
 
 static int

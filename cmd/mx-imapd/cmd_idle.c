@@ -3,7 +3,7 @@
  * and looks now and then where there are none.  RFC 2177.
  */
 #include "cmd.h"
-#include "log.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,34 +14,20 @@
 #define ALIVE_MS 120000 /* a word now and then keeps NATs open */
 #define WRITE_MS 60000
 
-static bool
-tell_news(struct session *s)
-{
-	struct err e = ERR_INIT;
-
-	if (s->mb == NULL)
-		return true;
-	if (mailbox_sync(s->mb, &e) != 0)
-		log_warn("%s: %s", s->user, e.text);
-	if (s->mb->dead)
-		return false;
-	s->st->out_deadline = clock_deadline(WRITE_MS);
-	report_changes(s, true);
-	return stream_flush(s->st, clock_deadline(WRITE_MS)) == IO_OK;
-}
-
 /* Waits for the client (true) or for news. */
 static bool
 wait_for(struct session *s, int ms)
 {
 	int fd = s->mb != NULL ? s->mb->watch : -1;
-	struct pollfd p[2] = { { s->st->fd_in, POLLIN, 0 }, { fd, POLLIN, 0 } };
+	struct pollfd p[3] = { { s->st->fd_in, POLLIN, 0 },
+			       { fd, POLLIN, 0 },
+			       { notify_fd(s), POLLIN, 0 } };
 
 	if (stream_buffered(s->st).n > 0 || compress_waiting(s->st))
 		return true;
-	if (poll(p, fd >= 0 ? 2 : 1, ms) <= 0)
+	if (poll(p, 3, ms) <= 0)
 		return false;
-	if (fd >= 0 && p[1].revents != 0)
+	if (p[1].revents != 0 || p[2].revents != 0)
 		(void)poll(NULL, 0, SETTLE_MS);
 	return p[0].revents != 0;
 }
@@ -61,7 +47,7 @@ until_done(struct session *s)
 				      io_stop ? "Shutting down"
 					      : "Idle for too long");
 		}
-		if (!tell_news(s)) {
+		if (!notify_tell(s, true)) {
 			s->say_bye = true;
 			return RESULT(RESULT_BYE, NULL,
 				      "The mailbox was replaced");
@@ -92,7 +78,7 @@ cmd_idle(struct session *s)
 		return result_bad(s);
 	stream_puts(s->st, "+ idling\r\n");
 	if (stream_flush(s->st, clock_deadline(WRITE_MS)) != IO_OK ||
-	    !tell_news(s)) {
+	    !notify_tell(s, true)) {
 		s->say_bye = true;
 		r = RESULT(RESULT_BYE, NULL, "Gone");
 	} else {

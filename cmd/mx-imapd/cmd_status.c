@@ -44,6 +44,8 @@ status_parse(struct session *s, unsigned *items_r)
 		if (!parse_sp(&s->p))
 			return false;
 	}
+	if (bits & STATUS_MODSEQ)
+		condstore_enable(s);
 	*items_r = bits;
 	return parse_char(&s->p, ')');
 }
@@ -105,8 +107,6 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 
 	if (mb == NULL)
 		return -1;
-	if (bits & STATUS_MODSEQ)
-		condstore_enable(s);
 	if ((bits & STATUS_SIZE) && total_size(mb, &size, e) != 0) {
 		mailbox_close(mb);
 		return -1;

@@ -14,7 +14,7 @@ static const char capability_session[] =
     "THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT UTF8=ACCEPT "
     "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE ACL RIGHTS=texk "
     "LIST-MYRIGHTS METADATA METADATA-SERVER CREATE-SPECIAL-USE "
-    "CONDSTORE QRESYNC UIDONLY INPROGRESS COMPRESS=DEFLATE "
+    "CONDSTORE QRESYNC UIDONLY NOTIFY INPROGRESS COMPRESS=DEFLATE "
     "APPENDLIMIT=67108864";
 
 #define ANY (STATE_AUTH | STATE_SELECTED)
@@ -32,17 +32,17 @@ const struct command session_commands[] = {
 	{ "NAMESPACE", ANY, 0, cmd_namespace },
 	{ "SELECT", ANY, CMD_NO_SYNC, cmd_select },
 	{ "EXAMINE", ANY, CMD_NO_SYNC, cmd_examine },
-	{ "CREATE", ANY, 0, cmd_create },
-	{ "DELETE", ANY, 0, cmd_delete },
-	{ "RENAME", ANY, 0, cmd_rename },
-	{ "SUBSCRIBE", ANY, 0, cmd_subscribe },
-	{ "UNSUBSCRIBE", ANY, 0, cmd_unsubscribe },
+	{ "CREATE", ANY, CMD_NAMES, cmd_create },
+	{ "DELETE", ANY, CMD_NAMES, cmd_delete },
+	{ "RENAME", ANY, CMD_NAMES, cmd_rename },
+	{ "SUBSCRIBE", ANY, CMD_NAMES, cmd_subscribe },
+	{ "UNSUBSCRIBE", ANY, CMD_NAMES, cmd_unsubscribe },
 	{ "LIST", ANY, 0, cmd_list },
 	{ "LSUB", ANY, 0, cmd_lsub },
 	{ "STATUS", ANY, 0, cmd_status },
-	{ "APPEND", ANY, CMD_STREAMS, cmd_append },
-	{ "REPLACE", STATE_SELECTED, IN_SET | CMD_STREAMS | CMD_SET_FIRST,
-	  cmd_replace },
+	{ "APPEND", ANY, CMD_STREAMS | CMD_OWN, cmd_append },
+	{ "REPLACE", STATE_SELECTED,
+	  IN_SET | CMD_STREAMS | CMD_OWN | CMD_SET_FIRST, cmd_replace },
 	{ "COMPRESS", ANY, CMD_NO_SYNC, cmd_compress },
 	{ "GETQUOTA", ANY, 0, cmd_getquota },
 	{ "GETQUOTAROOT", ANY, 0, cmd_getquotaroot },
@@ -55,6 +55,7 @@ const struct command session_commands[] = {
 	{ "GETMETADATA", ANY, 0, cmd_getmetadata },
 	{ "SETMETADATA", ANY, 0, cmd_setmetadata },
 	{ "IDLE", ANY, 0, cmd_idle },
+	{ "NOTIFY", ANY, CMD_NO_SYNC, cmd_notify },
 	{ "CHECK", STATE_SELECTED, 0, cmd_check },
 	{ "CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close },
 	{ "UNSELECT", STATE_SELECTED, CMD_NO_SYNC, cmd_unselect },
@@ -64,8 +65,8 @@ const struct command session_commands[] = {
 	{ "SEARCH", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_search },
 	{ "SORT", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_sort },
 	{ "THREAD", STATE_SELECTED, IN_SET | CMD_NO_EXPUNGE, cmd_thread },
-	{ "COPY", STATE_SELECTED, IN_SET, cmd_copy },
-	{ "MOVE", STATE_SELECTED, IN_SET, cmd_move },
+	{ "COPY", STATE_SELECTED, IN_SET | CMD_OWN, cmd_copy },
+	{ "MOVE", STATE_SELECTED, IN_SET | CMD_OWN, cmd_move },
 	{ NULL, 0, 0, NULL },
 };
 

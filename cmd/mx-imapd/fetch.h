@@ -51,6 +51,10 @@ struct fetch {
 
 /* Everything behind the set: items and modifiers. */
 bool fetch_parse(struct session *s, struct fetch *f) MX_MUST_CHECK;
+/* Items alone: "(UID FLAGS)". */
+bool fetch_parse_items(struct fetch *f, struct parse *p) MX_MUST_CHECK;
+/* The answer about one message; non-zero: the client is gone. */
+int fetch_put(struct session *s, struct fetch *f, size_t index);
 void fetch_free(struct fetch *f);
 
 /* RFC 8970: the words a message begins with; appended. */

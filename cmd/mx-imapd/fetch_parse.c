@@ -153,8 +153,8 @@ parse_macro(struct fetch *f, struct parse *p)
 	return true;
 }
 
-static bool
-parse_items(struct fetch *f, struct parse *p)
+bool
+fetch_parse_items(struct fetch *f, struct parse *p)
 {
 	if (parse_macro(f, p))
 		return true;
@@ -210,7 +210,7 @@ parse_modifiers(struct session *s, struct fetch *f)
 bool
 fetch_parse(struct session *s, struct fetch *f)
 {
-	if (!parse_sp(&s->p) || !parse_items(f, &s->p))
+	if (!parse_sp(&s->p) || !fetch_parse_items(f, &s->p))
 		return false;
 	if (parse_peek(&s->p) == ' ' && !parse_modifiers(s, f))
 		return false;

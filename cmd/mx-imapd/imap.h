@@ -36,6 +36,7 @@ struct result {
 };
 
 struct command;
+struct notify;
 struct session;
 struct front;
 /* What runs behind the tagged line of a command. */
@@ -63,6 +64,7 @@ struct session {
 	bool downward;   /* each_message: from the last */
 	uint32_t lowest; /* UID that it came down to, or 0 */
 	char limit_code[48];
+	struct notify *notify; /* NULL: NOTIFY was never said */
 	/* APPEND: a literal that was announced and not read yet */
 	bool has_literal;
 	struct literal literal;
@@ -87,6 +89,8 @@ enum {
 	CMD_ONLY_UID = 8,
 	CMD_NO_SYNC = 16,   /* nothing is looked for behind it */
 	CMD_SET_FIRST = 32, /* of those that stream: a set stands first */
+	CMD_NAMES = 128,    /* changes names or subscriptions */
+	CMD_OWN = 256,      /* makes messages: they are no news */
 	CMD_NUMBERS = 64    /* without UID it takes or tells numbers */
 };
 struct command {

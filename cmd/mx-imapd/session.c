@@ -8,6 +8,7 @@
 #include "log.h"
 #include "maildir_root.h"
 #include "mem.h"
+#include "notify.h"
 #include "status.h"
 
 #include <fcntl.h>
@@ -167,7 +168,7 @@ news(struct session *s)
 		stream_puts(s->st, "* BYE The mailbox was replaced\r\n");
 		return;
 	}
-	report_changes(s, expunge);
+	notify_report(s, expunge, (s->cmd->flags & CMD_OWN) != 0);
 }
 
 bool
@@ -181,6 +182,11 @@ session_one(struct session *s)
 	if (span_chr(stream_buffered(s->st), '\n') < 0 &&
 	    stream_flush(s->st, clock_deadline(WRITE_MS)) != IO_OK)
 		return false;
+	notify_wait(s);
+	if (s->say_bye) {
+		stream_puts(s->st, "* BYE The mailbox was replaced\r\n");
+		return false;
+	}
 	io = input_command(s, s->max, &r);
 
 	if (io == IO_TIMEOUT)
@@ -205,7 +211,11 @@ session_one(struct session *s)
 		s->progress_at = clock_deadline(FIRST_PROGRESS_MS);
 		s->downward = false;
 		s->lowest = 0;
+		if (s->cmd->flags & CMD_NAMES)
+			notify_own_names(s, true);
 		r = s->cmd->run(s);
+		if (s->cmd->flags & CMD_NAMES)
+			notify_own_names(s, false);
 		if (s->has_literal && !s->say_bye)
 			r = cmd_literal_left(s, r);
 		news(s);
@@ -226,6 +236,7 @@ session_one(struct session *s)
 void
 session_done(struct session *s)
 {
+	notify_done(s);
 	mailbox_close(s->mb);
 	buf_free(&s->text);
 	buf_free(&s->code);
