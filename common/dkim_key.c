@@ -207,6 +207,50 @@ dkim_public(EVP_PKEY *key, struct buf *out, struct err *e)
 	return 0;
 }
 
+/* RFC 6376 3.3.1 signs the hash as PKCS #1 1.5 does, RFC 8463 3 as it is. */
+int
+dkim_sign_hash(EVP_PKEY *key, enum dkim_alg alg, const unsigned char hash[32],
+	       struct buf *sig, struct err *e)
+{
+	unsigned char out[2048];
+	size_t n = sizeof(out);
+	EVP_MD_CTX *md = NULL;
+	EVP_PKEY_CTX *ctx = NULL;
+	bool ok;
+
+	if (alg == DKIM_ED25519_SHA256) {
+		md = EVP_MD_CTX_new();
+		ok = md != NULL &&
+		     EVP_DigestSignInit(md, NULL, NULL, NULL, key) == 1 &&
+		     EVP_DigestSign(md, out, &n, hash, 32) == 1;
+	} else {
+		ctx = EVP_PKEY_CTX_new(key, NULL);
+		ok =
+		    ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		    EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+		    EVP_PKEY_sign(ctx, out, &n, hash, 32) == 1;
+	}
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_CTX_free(ctx);
+	if (!ok)
+		return err_set(e, ST_SOFTWARE, "signing failed");
+	buf_add(sig, out, n);
+	return 0;
+}
+
+int
+dkim_sign(EVP_PKEY *key, enum dkim_alg alg, struct span data, struct buf *sig,
+	  struct err *e)
+{
+	unsigned char hash[32];
+	unsigned int n = 32;
+
+	if (EVP_Digest(data.p, data.n, hash, &n, EVP_sha256(), NULL) != 1)
+		return err_set(e, ST_SOFTWARE, "hashing failed");
+	return dkim_sign_hash(key, alg, hash, sig, e);
+}
+
 /* RFC 8463 3: Ed25519 signs the SHA-256 hash of the data. */
 static struct span
 to_sign(enum dkim_alg alg, struct span data, unsigned char hash[32])
@@ -217,27 +261,6 @@ to_sign(enum dkim_alg alg, struct span data, unsigned char hash[32])
 		return data;
 	EVP_Digest(data.p, data.n, hash, &n, EVP_sha256(), NULL);
 	return span_make((const char *)hash, n);
-}
-
-int
-dkim_sign(EVP_PKEY *key, enum dkim_alg alg, struct span data, struct buf *sig,
-	  struct err *e)
-{
-	unsigned char hash[32], out[2048];
-	size_t n = sizeof(out);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	const EVP_MD *md = alg == DKIM_ED25519_SHA256 ? NULL : EVP_sha256();
-	bool ok;
-
-	data = to_sign(alg, data, hash);
-	ok = ctx != NULL && EVP_DigestSignInit(ctx, NULL, md, NULL, key) == 1 &&
-	     EVP_DigestSign(ctx, out, &n, (const unsigned char *)data.p,
-			    data.n) == 1;
-	EVP_MD_CTX_free(ctx);
-	if (!ok)
-		return err_set(e, ST_SOFTWARE, "signing failed");
-	buf_add(sig, out, n);
-	return 0;
 }
 
 bool

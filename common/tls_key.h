@@ -1,7 +1,7 @@
 /*
  * tls_key.h - private keys that stay in the monitor: a worker's key object
  * holds the public half and asks for each signature (server_offer).
- * Layer: sys.  For tls.c alone.
+ * Layer: sys.  For tls.c; mx-dkimsign overwrites what OpenSSL frees, too.
  */
 #ifndef MX_TLS_KEY_H
 #define MX_TLS_KEY_H

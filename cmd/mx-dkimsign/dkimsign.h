@@ -48,6 +48,7 @@ struct signer {
 	char *domain, *selector;
 	char *auid; /* i=, or NULL */
 	EVP_PKEY *key;
+	const struct held_key *held; /* a key of the monitor, in key's place */
 	enum dkim_alg alg;
 };
 struct sign_plan {
@@ -78,10 +79,22 @@ bool sign_domain_ok(const char *s);
 /* i= must be of d= or below it (RFC 6376 3.5). */
 bool sign_auid_inside(const char *auid, const char *domain);
 void plan_free(struct sign_plan *plan);
-/* Keys that were loaded while they could be read (as root) serve plan_add from
- * now on; keys_forget: they are read again. */
+
+/* keys.c: keys that stay in the monitor.  In before_drop: a new set, the keys
+ * in it; keys_abandon: the one before it stands again.  In the worker:
+ * keys_forget first, then a key by its file, and signatures by that. */
+struct held_key;
+void keys_begin(struct server *s);
+void keys_abandon(void);
 int keys_keep(const char *keyfile, struct err *e);
 void keys_forget(void);
+bool keys_held(void);
+const struct held_key *keys_find(const char *keyfile, enum dkim_alg *alg_r,
+				 struct err *e);
+int keys_sign(const struct held_key *k, struct span data, struct buf *sig,
+	      struct err *e) MX_MUST_CHECK;
+/* milter.c: do options, configuration or tables, as they are now, name it? */
+bool keys_named(const char *keyfile);
 
 /* plan.c: the signatures of this message; none: it is not ours to sign. */
 int plan_message(struct sign_plan *plan, const struct msg *m, struct err *e);
@@ -118,6 +131,8 @@ int keytable_plan(struct sign_plan *plan, const char *signing_table,
 /* Each key file that the table names (those with % left out). */
 int keytable_each(const char *key_table,
 		  int (*fn)(const char *keyfile, struct err *e), struct err *e);
+/* Is the file one that the table names, a domain in the place of each %? */
+bool keytable_names(const char *key_table, const char *keyfile);
 /* Is the client (address, name) in the file? */
 int keytable_trusted(const char *file, const char *addr, const char *name,
 		     bool *yes, struct err *e);

@@ -249,12 +249,23 @@ keytable_plan(struct sign_plan *plan, const char *signing_table,
 	return r;
 }
 
+/* The file of "DOMAIN:SELECTOR:KEYFILE"; p NULL: malformed. */
+static struct span
+file_of(struct span value)
+{
+	struct span part;
+
+	for (int k = 0; k < 2; k++)
+		(void)span_split(&value, ':', &part);
+	return value.p == NULL ? value : span_trim(value);
+}
+
 int
 keytable_each(const char *key_table,
 	      int (*fn)(const char *keyfile, struct err *e), struct err *e)
 {
 	struct buf b = BUF_INIT;
-	struct span rest, name, value, part;
+	struct span rest, name, value;
 	enum kind unused;
 	int r = read_table(key_table, &b, &unused, e);
 
@@ -262,17 +273,62 @@ keytable_each(const char *key_table,
 	while (r == 0 && next_line(&rest, &name, &value)) {
 		struct buf path = BUF_INIT;
 
-		/* DOMAIN:SELECTOR:KEYFILE */
-		for (int k = 0; k < 2; k++)
-			(void)span_split(&value, ':', &part);
+		value = file_of(value);
 		if (value.p == NULL || span_chr(value, '%') >= 0)
 			continue;
-		buf_addspan(&path, span_trim(value));
+		buf_addspan(&path, value);
 		r = fn(buf_str(&path), e);
 		buf_free(&path);
 	}
 	buf_free(&b);
 	return r;
+}
+
+/* Is path the pattern with a domain, always the same one, for each "%"? */
+static bool
+is_pattern_of(struct span pattern, struct span path)
+{
+	ssize_t at = span_chr(pattern, '%'), n;
+	struct buf want = BUF_INIT, domain = BUF_INIT;
+	size_t marks = 0;
+	bool yes = false;
+
+	if (at < 0)
+		return span_eq(pattern, path);
+	for (size_t i = 0; i < pattern.n; i++)
+		marks += pattern.p[i] == '%';
+	n = (ssize_t)path.n - (ssize_t)(pattern.n - marks);
+	if (n <= 0 || n % (ssize_t)marks != 0)
+		return false;
+	n /= (ssize_t)marks;
+	buf_addspan(&domain, span_sub(path, (size_t)at, (size_t)(at + n)));
+	if (domain.n == (size_t)n && sign_domain_ok(buf_str(&domain)) &&
+	    percent(pattern, buf_span(&domain), &want, NULL) == 0)
+		yes = span_eq(buf_span(&want), path);
+	buf_free(&want);
+	buf_free(&domain);
+	return yes;
+}
+
+bool
+keytable_names(const char *key_table, const char *keyfile)
+{
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct span rest, name, value;
+	enum kind unused;
+	bool yes = false;
+
+	if (read_table(key_table, &b, &unused, &e) == 0) {
+		rest = buf_span(&b);
+		while (!yes && next_line(&rest, &name, &value)) {
+			value = file_of(value);
+			yes = value.p != NULL &&
+			      is_pattern_of(value, span_of(keyfile));
+		}
+	}
+	buf_free(&b);
+	return yes;
 }
 
 /* How precisely the word names the address: 0 not at all, else 1 + bits. */

@@ -13,6 +13,7 @@
 #include "site.h"
 #include "status.h"
 #include "table.h"
+#include "tls_key.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 static struct {
 	struct sign_plan plan; /* without signers */
 	struct match_list *networks;
-	struct strs folders; /* of tables and keys */
+	struct strs folders; /* of tables */
 } m_state;
 
 /* One MTA's client, and its present message. */
@@ -271,35 +272,43 @@ add_folder(const char *path)
 		strs_addspan(&m_state.folders, span_sub(p, 0, (size_t)slash));
 }
 
-static int
-keep(const char *keyfile, struct err *e)
+static const char *
+key_table(void)
 {
-	add_folder(keyfile);
-	return keys_keep(keyfile, e);
+	return opts.key_table ? opts.key_table : conf.dkim_key_table;
 }
 
-/* Keys are read here, where they may be: the workers have them in memory and
- * need no right to their files. */
+bool
+keys_named(const char *keyfile)
+{
+	if (strs_has(&opts.keys, span_of(keyfile)))
+		return true;
+	if (opts.domain != NULL)
+		return false;
+	return strcmp(conf.dkim_key_file, keyfile) == 0 ||
+	       (key_table()[0] != '\0' && keytable_names(key_table(), keyfile));
+}
+
+/* Keys are read here, and stay here: workers ask for signatures. */
 static int
 load_keys(struct err *e)
 {
-	const char *kt = opts.key_table ? opts.key_table : conf.dkim_key_table;
-
-	keys_forget();
 	for (size_t i = 0; i < opts.keys.n; i++)
-		if (keep(opts.keys.v[i], e) != 0)
+		if (keys_keep(opts.keys.v[i], e) != 0)
 			return -1;
-	if (opts.domain == NULL && conf.dkim_key_file[0] != '\0' &&
-	    keep(conf.dkim_key_file, e) != 0)
+	if (opts.domain != NULL)
+		return 0;
+	if (conf.dkim_key_file[0] != '\0' &&
+	    keys_keep(conf.dkim_key_file, e) != 0)
 		return -1;
-	return opts.domain == NULL && kt[0] != '\0' ? keytable_each(kt, keep, e)
-						    : 0;
+	return key_table()[0] != '\0' ? keytable_each(key_table(), keys_keep, e)
+				      : 0;
 }
 
 static struct server_spec spec;
 
 static int
-before_drop(struct server *s MX_UNUSED, bool reload MX_UNUSED, struct err *e)
+before_drop(struct server *s, bool reload, struct err *e)
 {
 	const char *const tables[] = {
 		opts.key_table,          opts.signing_table,
@@ -320,11 +329,22 @@ before_drop(struct server *s MX_UNUSED, bool reload MX_UNUSED, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		if (tables[i] != NULL)
 			add_folder(tables[i]);
-	if (load_keys(e) != 0)
+	keys_begin(s);
+	if (load_keys(e) != 0) {
+		keys_abandon();
 		return -1;
+	}
 	spec.sandbox_paths = (const char *const *)m_state.folders.v;
 	m_state.networks = match_networks(&site.mynetworks, e);
 	return m_state.networks != NULL ? 0 : -1;
+}
+
+/* Before a byte of the network is read. */
+static int
+after_drop(struct server *s MX_UNUSED, struct err *e MX_UNUSED)
+{
+	keys_forget();
+	return 0;
 }
 
 static void
@@ -344,6 +364,7 @@ sign_milter(const struct program *p)
 	struct buf at = BUF_INIT;
 	struct err e = ERR_INIT;
 
+	tls_key_scrub(); /* before OpenSSL has any memory */
 	log_role("dkim");
 	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, &e) != 0)
 		return prog_fail(&e);
@@ -366,6 +387,7 @@ sign_milter(const struct program *p)
 				     .sandbox = SANDBOX_RPATH,
 				     .patient = true,
 				     .before_drop = before_drop,
+				     .after_drop = after_drop,
 				     .session = session };
 	return server_run(&spec, &opts.server, NULL);
 }

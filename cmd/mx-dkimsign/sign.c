@@ -83,79 +83,32 @@ plan_free(struct sign_plan *plan)
 	plan->n = plan->cap = 0;
 }
 
-/* Keys kept by keys_keep. */
-struct kept_key {
-	EVP_PKEY *key;
-	enum dkim_alg alg;
-};
-static struct map *kept;
-
-static void
-free_kept(void *v)
-{
-	struct kept_key *k = v;
-
-	EVP_PKEY_free(k->key);
-	free(k);
-}
-
-void
-keys_forget(void)
-{
-	map_free(kept, free_kept);
-	kept = NULL;
-}
-
-int
-keys_keep(const char *keyfile, struct err *e)
-{
-	struct kept_key *k = mem_alloc(1, sizeof(*k));
-
-	k->key = dkim_load_key(keyfile, &k->alg, e);
-	if (k->key == NULL) {
-		free(k);
-		return -1;
-	}
-	if (kept == NULL)
-		kept = map_new();
-	k = map_put(kept, span_of(keyfile), k);
-	if (k != NULL)
-		free_kept(k);
-	return 0;
-}
-
-static EVP_PKEY *
-load_key(const char *keyfile, enum dkim_alg *alg, struct err *e)
-{
-	const struct kept_key *k =
-	    kept != NULL ? map_get(kept, span_of(keyfile)) : NULL;
-
-	if (k == NULL)
-		return dkim_load_key(keyfile, alg, e);
-	EVP_PKEY_up_ref(k->key);
-	*alg = k->alg;
-	return k->key;
-}
-
 int
 plan_add(struct sign_plan *plan, const char *domain, const char *selector,
 	 const char *keyfile, const char *auid, struct err *e)
 {
+	const struct held_key *held = NULL;
+	EVP_PKEY *key = NULL;
 	enum dkim_alg alg;
-	EVP_PKEY *key;
 
 	if (!sign_domain_ok(domain))
 		return err_set(e, ST_CONFIG, "%s: no domain to sign for",
 			       domain);
 	if (!sign_selector_ok(selector))
 		return err_set(e, ST_CONFIG, "\"%s\": no selector", selector);
-	key = load_key(keyfile, &alg, e);
-	if (key == NULL)
+	if (keys_held())
+		held = keys_find(keyfile, &alg, e);
+	else
+		key = dkim_load_key(keyfile, &alg, e);
+	if (key == NULL && held == NULL)
 		return -1;
 	plan->v = mem_grow(plan->v, &plan->cap, plan->n + 1, sizeof(*plan->v));
-	plan->v[plan->n++] =
-	    (struct signer){ mem_strdup(domain), mem_strdup(selector),
-			     auid ? mem_strdup(auid) : NULL, key, alg };
+	plan->v[plan->n++] = (struct signer){ mem_strdup(domain),
+					      mem_strdup(selector),
+					      auid ? mem_strdup(auid) : NULL,
+					      key,
+					      held,
+					      alg };
 	return 0;
 }
 
@@ -352,7 +305,9 @@ make_signature(const struct sign_plan *plan, const struct signer *s,
 	f.name = SPAN("DKIM-Signature");
 	f.value = span_from(f.all, f.name.n + 1);
 	dkim_data(&data, m, names, plan->head, &f);
-	r = dkim_sign(s->key, s->alg, buf_span(&data), &sig, e);
+	r = s->held != NULL
+		? keys_sign(s->held, buf_span(&data), &sig, e)
+		: dkim_sign(s->key, s->alg, buf_span(&data), &sig, e);
 	if (r == 0) {
 		base64_encode(&b64, buf_span(&sig));
 		field_base64(field, &line, buf_span(&b64));

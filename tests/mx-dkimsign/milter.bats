@@ -123,3 +123,75 @@ E
   grep -q '451 4.7.1' "$T/swaks"
   grep -q 'cannot sign: ' "$DKIMSIGN_LOG"
 }
+
+# not_in_memory PID KEYFILE...: neither the file's text nor the private numbers
+not_in_memory() {
+  python3 - "$@" <<'PY'
+import re, subprocess, sys
+from cryptography.hazmat.primitives import serialization as s
+want = {}
+for f in sys.argv[2:]:
+    pem = open(f, "rb").read()
+    k = s.load_pem_private_key(pem, None)
+    want[f + ": PEM"] = pem.splitlines()[1]
+    if hasattr(k, "private_numbers"):
+        n = k.private_numbers()
+        for name in ("d", "p", "q", "dmp1", "dmq1", "iqmp"):
+            v = getattr(n, name)
+            b = v.to_bytes((v.bit_length() + 7) // 8, "big")
+            # a part is enough: limbs may be kept shifted or in pieces
+            want[f"{f}: {name}"], want[f"{f}: {name} reversed"] = b[8:40], b[::-1][8:40]
+    else:
+        raw = k.private_bytes(s.Encoding.Raw, s.PrivateFormat.Raw, s.NoEncryption())
+        want[f + ": raw"] = raw
+found = set()
+mem = open("/proc/%s/mem" % sys.argv[1], "rb")
+for l in open("/proc/%s/maps" % sys.argv[1]):
+    m = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", l)
+    if not m or "[v" in l: continue
+    a, b = int(m[1], 16), int(m[2], 16)
+    if b - a > 1 << 32: continue  # a sanitizer's shadow
+    mem.seek(a)
+    try: data = mem.read(b - a)
+    except OSError: continue
+    found |= {n for n, v in want.items() if v in data}
+if found: sys.exit("in memory of %s: %s" % (sys.argv[1], sorted(found)))
+PY
+}
+
+@test "the keys stay in the monitor: in no worker's memory, before and behind a reload; files no worker could read" {
+  dkim_serve
+  cp "$T/rsa.pem" "$T/example.test.pem"
+  chmod 600 "$T"/*.pem
+  echo '*@example.test one
+*@* every' > "$T/signing"
+  printf 'one example.test:rsa:%s\nevery %%:rsa:%s/%%.pem\n' "$T/rsa.pem" "$T" > "$T/keys"
+  start --listen "127.0.0.1:$MILTER" --key-table "$T/keys" --signing-table "refile:$T/signing" --trusted-hosts "$T/trusted"
+  echo 127.0.0.1 > "$T/trusted"
+  mta
+  message > "$T/m"
+  send "$T/m"
+  wait_for 10 arrived 1
+  # the harness sees a key where there is one
+  run not_in_memory "$DKIMSIGN" "$T/rsa.pem"
+  [[ "$status" -ne 0 && "$output" == *"rsa.pem"* ]] || { echo "$output"; false; }
+  workers() { pgrep -P "$DKIMSIGN"; }
+  for p in $(workers); do not_in_memory "$p" "$T/rsa.pem"; done
+  # a table that has changed: the monitor reads what it names now, "%" too
+  echo '*@example.test every' > "$T/signing"
+  send "$T/m"
+  wait_for 10 arrived 2
+  run -0 mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$(newest)"
+  kill -HUP "$DKIMSIGN"
+  send "$T/m"
+  wait_for 10 arrived 3
+  run -0 mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$(newest)"
+  for p in $(workers); do not_in_memory "$p" "$T/rsa.pem"; done
+  # ed25519
+  echo "one example.test:ed:$T/ed.pem" > "$T/keys"
+  echo '*@example.test one' > "$T/signing"
+  kill -HUP "$DKIMSIGN"
+  ed() { send "$T/m" && mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$(newest)" | grep -q '^pass .*a=ed25519'; }
+  wait_for 20 ed
+  for p in $(workers); do not_in_memory "$p" "$T/rsa.pem" "$T/ed.pem"; done
+}
