@@ -93,8 +93,6 @@ cmd_xaction(struct session *x, struct span arg)
 	if (!x->trusted)
 		return reply_make(550, "5.7.0",
 				  "Error: insufficient authorization");
-	if (x->t.lmtp)
-		return reply_make(503, "5.5.1", "Error: not after LHLO");
 	if (x->bdat && !x->t.late)
 		return reply_make(503, "5.5.1",
 				  "Error: XACTION LATE was not said before the "

@@ -428,9 +428,10 @@ trans_write(struct trans *t, const void *p, size_t n)
 		put(t, p, n);
 }
 
-/* One recipient's message is in the spool; -1: temporary trouble. */
-static void
-finish_rcpt(struct trans *t, struct trans_rcpt *r)
+/* One recipient's message is in the spool.  copies: BCC goes with it; true:
+ * it went. */
+static bool
+finish_rcpt(struct trans *t, struct trans_rcpt *r, bool copies)
 {
 	struct queuefile_env env;
 	struct queuefile_writer w;
@@ -438,18 +439,19 @@ finish_rcpt(struct trans *t, struct trans_rcpt *r)
 
 	if (r->t.n == 0) {
 		outcome_done(&r->out, "redirected by filter");
-		return;
+		return false;
 	}
 	if (ends_here(t, r)) {
 		fill_facts(t, r);
 		local_deliver(r->t.v[0].dest, &t->facts, t->spool.fd, 0,
 			      t->spool.size, &r->out);
-		return;
+		return false;
 	}
 	fill_env(t, &env, t->sender);
 	for (size_t k = 0; k < r->t.n; k++)
 		add_to_env(&env, r, &r->t.v[k]);
-	add_bcc(t, &env);
+	if (copies)
+		add_bcc(t, &env);
 	r->queued = true;
 	if (deliver_queue_copy(&w, &env, buf_span(&t->top), t->spool.fd, 0,
 			       t->spool.size, &e) == 0) {
@@ -458,6 +460,7 @@ finish_rcpt(struct trans *t, struct trans_rcpt *r)
 	} else
 		outcome_fail(&r->out, &e);
 	queuefile_env_free(&env);
+	return r->out.result == DELIVER_DONE;
 }
 
 /* From the spool into queue entries, one for each sender. */
@@ -505,6 +508,8 @@ finish_queue(struct trans *t, struct err *e)
 static int
 finish_spool(struct trans *t, struct err *e)
 {
+	bool copies = true; /* once, with the first that is queued */
+
 	if (spool_rewind(&t->spool, e) != 0 || redirect(t, e) != 0 ||
 	    filters_run(t, &t->spool, e) != 0 || redirect(t, e) != 0)
 		return -1;
@@ -516,7 +521,7 @@ finish_spool(struct trans *t, struct err *e)
 	if (!t->lmtp && !(t->nrcpt == 1 && ends_here(t, &t->rcpt[0])))
 		return finish_queue(t, e);
 	for (size_t i = 0; i < t->nrcpt; i++)
-		finish_rcpt(t, &t->rcpt[i]);
+		copies = !finish_rcpt(t, &t->rcpt[i], copies) && copies;
 	if (t->lmtp || t->rcpt[0].out.result == DELIVER_DONE)
 		return 0;
 	*e = t->rcpt[0].out.why;

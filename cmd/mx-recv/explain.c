@@ -25,6 +25,7 @@
 #define MESSAGE_MAX (100u << 20)
 
 bool explain_on;
+bool explain_ask = true;
 static int out = -1; /* stdout, in whichever process */
 
 static void
@@ -41,9 +42,10 @@ print(const char *kind, struct span text)
 		json_str(&j, "text", text);
 		json_end(&j, '}');
 	} else {
-		bool inner = strcmp(kind, "table") == 0 ||
-			     strcmp(kind, "dns") == 0 ||
-			     strcmp(kind, "policy") == 0;
+		bool inner =
+		    strcmp(kind, "table") == 0 || strcmp(kind, "dns") == 0 ||
+		    strcmp(kind, "policy") == 0 ||
+		    strcmp(kind, "milter") == 0 || strcmp(kind, "probe") == 0;
 		bool rule = inner || strcmp(kind, "rule") == 0;
 
 		escape_line(&safe, text, 0);
@@ -77,7 +79,7 @@ explain(const char *kind, const char *fmt, ...)
 /* ------- the client's side */
 
 struct script {
-	const char *client, *name, *helo, *from, *login, *tls;
+	const char *client, *name, *helo, *from, *login, *tls, *ask;
 	struct strs rcpts;
 };
 
@@ -91,6 +93,7 @@ parse(struct script *s, int argc, char **argv)
 		{ "client=", &s->client }, { "name=", &s->name },
 		{ "helo=", &s->helo },     { "from=", &s->from },
 		{ "login=", &s->login },   { "tls=", &s->tls },
+		{ "ask=", &s->ask },
 	};
 
 	for (int i = 0; i < argc; i++) {
@@ -106,7 +109,7 @@ parse(struct script *s, int argc, char **argv)
 			k++;
 		if (k == ARRAY_LEN(rows))
 			return prog_usage("%s: expected client=, name=, helo=, "
-					  "from=, rcpt=, login= or tls=",
+					  "from=, rcpt=, login=, tls= or ask=",
 					  argv[i]);
 		*rows[k].to = argv[i] + strlen(rows[k].word);
 	}
@@ -289,6 +292,7 @@ explain_main(int argc, char **argv, bool lmtp, int (*run)(void *ctx), void *ctx)
 		return prog_fail(&e);
 	}
 	explain_on = true;
+	explain_ask = s.ask == NULL || strcmp(s.ask, "no") != 0;
 	log_to_fd(log_verbose > 0 ? 2 : null);
 	(void)fflush(NULL);
 	pid = fork();

@@ -9,6 +9,8 @@
 
 /* Is this a rehearsal?  Set before anything is forked. */
 extern bool explain_on;
+/* May policy servers and milters be asked (ask=no: not)? */
+extern bool explain_ask;
 /* One thing that happened; nothing when this is no rehearsal. */
 void explain(const char *kind, const char *fmt, ...) MX_PRINTF(2, 3);
 /*

@@ -28,7 +28,7 @@ static const struct opt rows[] = {
 	SERVER_OPT_ROWS(struct options, server),
 	{ 0, "explain", NULL, OPT_FLAG, offsetof(struct options, explain),
 	  "rehearse a session: client=ADDR name= helo= from= rcpt=... login= "
-	  "tls=yes, a message on stdin; tell each rule and answer" },
+	  "tls=yes ask=no, a message on stdin; tell each rule and answer" },
 };
 static struct param_rows params[2];
 

@@ -5,6 +5,7 @@
  */
 #include "milter_int.h"
 
+#include "explain.h"
 #include "log.h"
 #include "mem.h"
 
@@ -330,6 +331,16 @@ mlink_event(struct milters *m, struct mlink *l, const struct milter_event *ev,
 		   milter_word(ev->code)))
 		return mlink_lasting(l, m->s, r);
 	against = wait_verdict(m, l, ev, r);
+	if (against)
+		explain("milter", "%s: %s: %d %s %s", l->conf->name,
+			milter_word(ev->code), r->code, r->esc ? r->esc : "",
+			buf_str(&r->text));
+	else
+		explain("milter", "%s: %s: %s", l->conf->name,
+			milter_word(ev->code),
+			l->state == LINK_GONE   ? "goes on without it"
+			: l->state == LINK_PASS ? "accept"
+						: "continue");
 	if (ev->code == MILTER_EOM && l->state != LINK_GONE)
 		l->state = LINK_READY;
 	return against;

@@ -3,6 +3,7 @@
  */
 #include "milter_int.h"
 
+#include "explain.h"
 #include "link.h"
 #include "log.h"
 #include "mem.h"
@@ -88,6 +89,12 @@ start(struct session *s)
 	bool known = milter_choose(s, &v, &n);
 
 	if (known && n == 0) {
+		free(v);
+		return;
+	}
+	if (explain_on && !explain_ask) {
+		for (size_t i = 0; known && i < n; i++)
+			explain("milter", "%s: not asked", v[i]->name);
 		free(v);
 		return;
 	}

@@ -3,6 +3,7 @@
  */
 #include "policy.h"
 
+#include "explain.h"
 #include "log.h"
 #include "mem.h"
 #include "random.h"
@@ -123,6 +124,12 @@ policy_ask(struct check *c, const struct rule *r, struct buf *action)
 	struct err e = ERR_INIT;
 	bool ok = false;
 
+	if (explain_on && !explain_ask) {
+		explain("policy", "%s: not asked", r->arg);
+		buf_clear(action);
+		buf_adds(action, "DUNNO");
+		return true;
+	}
 	request(&q, c);
 	/* A kept link may have died: then once more. */
 	for (int i = 0; i < 2 && !ok; i++) {

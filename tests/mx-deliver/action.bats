@@ -60,7 +60,35 @@ entry() { sed '/^$/,$d' "$T"/spool/queue/*/*; }
     grep -q '^501 5.5.4' "$T/out" || { echo "$a"; cat "$T/out"; false; }
   done
   printf '> EHLO x\n> XACTION HOLD\n' | talk | grep -q '^503'
-  printf '> LHLO x\n> MAIL FROM:<a@b>\n> XACTION HOLD\n' | talk | grep -q '^503'
+}
+
+# lmail ACTION RCPT...: the same after LHLO; the reply of each recipient
+lmail() {
+  local a=$1 r; shift
+  {
+    printf '> LHLO x\n> MAIL FROM:<a@b.example>\n'
+    for r in "$@"; do printf '> RCPT TO:<%s>\n' "$r"; done
+    printf '> XACTION %s\n# %s\n' "$a" "$T/m"
+    for r in "${@:2}"; do printf '< 1\n'; done
+  } | talk > "$T/out"
+  cat "$T/out"
+  [ "$(tail -n $# "$T/out" | grep -c '^250 ')" -eq $# ]
+}
+
+@test "after LHLO too, with a reply for each: HOLD, FILTER, REDIRECT, one BCC" {
+  lmail HOLD joe@virt.example ann@virt.example
+  [ "$(count vm)" -eq 0 ] && [ "$(queued)" -eq 2 ]
+  mx-deliver --list 2>/dev/null | grep -ci 'hold\|!'
+  rm -rf "$T"/spool/queue/*/*
+  lmail FILTER=smtp:[127.0.0.1]:10024 joe@virt.example
+  entry | grep -q '^transport: smtp:\[127.0.0.1\]:10024$'
+  rm -rf "$T"/spool/queue/*/*
+  lmail BCC=boss@remote.example joe@virt.example ann@virt.example
+  ls "$T"/spool/queue/*/*; grep -a boss "$T"/spool/queue/*/*
+  [ "$(grep -al boss@remote.example "$T"/spool/queue/*/* | wc -l)" -eq 1 ]
+  rm -rf "$T"/spool/queue/*/*
+  lmail REDIRECT=ann@virt.example joe@virt.example joe@virt.example
+  [ "$(count vm/ann/new)" -eq 1 ] && [ "$(count vm/joe)" -eq 0 ]
 }
 
 @test "VRFY tells a trusted peer what RCPT would say; a stranger nothing" {

@@ -86,3 +86,22 @@ PY
   [ "$status" -eq 0 ]
   [ "$(grep -c '^verdict  message: 250' <<<"$output")" -eq 2 ]
 }
+
+@test "milters and their answers are told; ask=no asks neither them nor policy servers" {
+  m=$(free_port) p=$(free_port)
+  : > "$T/m.log"
+  spawn python3 "$ROOT/tests/lib/milter_peer.py" "$m" "$T/m.log" 'rcpt@b@=reply 451 4.7.1 wait a while'
+  wait_listen "$m"
+  conf "smtpd_milters = inet:127.0.0.1:$m" 'smtpd_peername_lookup = no' \
+    "smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:$p"
+  run ex client=203.0.113.1 helo=x from=a@x.test rcpt=b@mx.test ask=no </dev/null
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"policy   inet:127.0.0.1:$p: not asked"* && "$output" == *"milter   inet:127.0.0.1:$m: not asked"* ]]
+  [ ! -s "$T/m.log" ]
+  sed -i '/policy_service/d' "$T/mx.conf"
+  run ex client=203.0.113.1 helo=x from=a@x.test rcpt=b@mx.test </dev/null
+  echo "$output"
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"inet:127.0.0.1:$m: MAIL: continue"*"inet:127.0.0.1:$m: RCPT: 451 4.7.1 wait a while"* ]]
+}
