@@ -54,6 +54,18 @@ fail(struct sieve_run *r)
 	return sieve_act(r, NULL, "keep", NULL);
 }
 
+/* pipe :try that failed did nothing: what it was to replace is done. */
+static void
+unpiped(struct sieve_run *r, struct sieve_action *a)
+{
+	fprintf(stderr, "mx-filter: %s:%d: %s\n", r->script->file, a->line,
+		r->err.text);
+	if (!a->copy) {
+		a->copy = true;
+		(void)sieve_act(r, NULL, "keep", NULL);
+	}
+}
+
 /* Programs run, replies are recorded before anybody sends them (THREATS 43);
  * what fails means keep. */
 static void
@@ -64,11 +76,14 @@ carry_out(struct sieve_run *r, bool no_memory)
 	for (size_t i = 0; i < r->nactions; i++) {
 		struct sieve_action *a = &r->actions[i];
 
-		if (strcmp(a->verb, "pipe") == 0 && sieve_run_pipe(r, a) != 0 &&
-		    !a->try) {
+		if (strcmp(a->verb, "pipe") == 0 && sieve_run_pipe(r, a) != 0) {
 			r->err_line = a->line;
-			(void)fail(r);
-			return;
+			if (!a->try) {
+				(void)fail(r);
+				return;
+			}
+			unpiped(r, a);
+			continue;
 		}
 		if (a->mark == NULL || a->withheld != NULL)
 			continue;

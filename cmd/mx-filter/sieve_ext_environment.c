@@ -63,7 +63,7 @@ item(struct sieve_run *r, struct span name, struct buf *b)
 	if (span_iis(name, "name"))
 		return add(b, "mx");
 	if (span_iis(name, "version"))
-		return add(b, "1");
+		return add(b, MX_VERSION);
 	if (span_iis(name, "remote-host"))
 		return add(b, r->client_name);
 	if (span_iis(name, "remote-ip"))

@@ -7,6 +7,7 @@
 #include "mem.h"
 #include "proc.h"
 #include "sieve.h"
+#include "site.h"
 #include "status.h"
 
 #include <fcntl.h>
@@ -27,7 +28,8 @@ name_ok(const char *name)
 	       !span_has_ctl(s);
 }
 
-/* The program's path; false: it is in none of the directories. */
+/* The program's path; false: it is in none of the directories, or anybody may
+ * write it. */
 static bool
 find(const struct strs *dirs, const char *name, struct buf *b)
 {
@@ -37,6 +39,7 @@ find(const struct strs *dirs, const char *name, struct buf *b)
 		buf_clear(b);
 		buf_addf(b, "%s/%s", dirs->v[i], name);
 		if (stat(buf_str(b), &st) == 0 && S_ISREG(st.st_mode) &&
+		    (st.st_mode & S_IWOTH) == 0 &&
 		    access(buf_str(b), X_OK) == 0)
 			return true;
 	}
@@ -68,10 +71,13 @@ make_env(const struct sieve_run *r, struct strs *env)
 		if (getenv(keep[i]) != NULL)
 			strs_addf(env, "%s=%s", keep[i], getenv(keep[i]));
 	}
+	strs_addf(env, "HOST=%s", site.myhostname);
 	strs_addf(env, "SENDER=%s", r->sender ? r->sender : "");
 	strs_addf(env, "RECIPIENT=%s", r->recipient ? r->recipient : "");
 	strs_addf(env, "ORIG_RECIPIENT=%s",
-		  r->orig_recipient ? r->orig_recipient : "");
+		  r->orig_recipient ? r->orig_recipient
+		  : r->recipient    ? r->recipient
+				    : "");
 }
 
 /* Runs it with `in` as its input; its status, or -1 with an error. */
@@ -138,6 +144,18 @@ find_or_fail(struct sieve_run *r, const struct sieve_node *n, struct buf *path)
 		       n->name, name, n->name);
 }
 
+/* The same where the script goes on without it: false. */
+static bool
+find_or_say(struct sieve_run *r, const struct sieve_node *n, struct buf *path)
+{
+	if (find_or_fail(r, n, path) == 0)
+		return true;
+	fprintf(stderr, "mx-filter: %s:%d: %s\n", r->script->file, n->line,
+		r->err.text);
+	r->err = ERR_INIT;
+	return false;
+}
+
 /* The action: who carries the others out runs it, with the whole message. */
 static int
 run_pipe(struct sieve_run *r, const struct sieve_node *n)
@@ -146,7 +164,11 @@ run_pipe(struct sieve_run *r, const struct sieve_node *n)
 	struct buf path = BUF_INIT;
 	struct sieve_action *a;
 
-	if (find_or_fail(r, n, &path) != 0) {
+	if (sieve_has(n, ":try") != NULL && !find_or_say(r, n, &path)) {
+		buf_free(&path);
+		return 0;
+	}
+	if (path.n == 0 && find_or_fail(r, n, &path) != 0) {
 		buf_free(&path);
 		return -1;
 	}
@@ -171,15 +193,25 @@ sieve_run_pipe(struct sieve_run *r, const struct sieve_action *a)
 		       a->what, status);
 }
 
-/* As a command and as a test: true when the program ended well.  Then what it
- * wrote is the message. */
+/* The program of a test: one that is not there is as one that fails; to a
+ * command it is an error (Pigeonhole). */
 static int
-run_filter_test(struct sieve_run *r, const struct sieve_node *n)
+find_for(struct sieve_run *r, const struct sieve_node *n, bool test,
+	 struct buf *path)
+{
+	if (test)
+		return find_or_say(r, n, path) ? 0 : ST_NOPERM;
+	return find_or_fail(r, n, path);
+}
+
+/* True when the program ended well.  Then what it wrote is the message. */
+static int
+filter_it(struct sieve_run *r, const struct sieve_node *n, bool test)
 {
 	struct buf path = BUF_INIT, out = BUF_INIT;
-	int status = -1;
+	int status = find_for(r, n, test, &path);
 
-	if (find_or_fail(r, n, &path) == 0)
+	if (status == 0)
 		status = run_program(r, buf_str(&path), sieve_pos(n, 1),
 				     r->message->m.whole, &out);
 	if (status == 0 && out.n > 0)
@@ -192,29 +224,29 @@ run_filter_test(struct sieve_run *r, const struct sieve_node *n)
 static int
 run_filter(struct sieve_run *r, const struct sieve_node *n)
 {
-	int yes = run_filter_test(r, n);
-
-	if (yes == 0)
-		return err_set(&r->err, ST_TEMPFAIL,
-			       "filter: program \"%.100s\" failed",
-			       sieve_pos(n, 0)->strings.v[0]);
-	return yes < 0 ? -1 : 0;
+	return filter_it(r, n, false) < 0 ? -1 : 0;
 }
 
 static int
-run_execute_test(struct sieve_run *r, const struct sieve_node *n)
+run_filter_test(struct sieve_run *r, const struct sieve_node *n)
+{
+	return filter_it(r, n, true);
+}
+
+static int
+execute_it(struct sieve_run *r, const struct sieve_node *n, bool test)
 {
 	const struct sieve_arg *input = sieve_value(n, ":input");
 	const struct sieve_arg *output = sieve_value(n, ":output");
 	struct span in = SPAN("");
 	struct buf path = BUF_INIT, out = BUF_INIT;
-	int status = -1;
+	int status = find_for(r, n, test, &path);
 
 	if (input != NULL)
 		in = span_of(input->strings.v[0]);
 	else if (sieve_has(n, ":pipe") != NULL)
 		in = r->message->m.whole;
-	if (find_or_fail(r, n, &path) == 0)
+	if (status == 0)
 		status =
 		    run_program(r, buf_str(&path), sieve_pos(n, 1), in, &out);
 	if (status == 0 && output != NULL &&
@@ -229,7 +261,13 @@ run_execute_test(struct sieve_run *r, const struct sieve_node *n)
 static int
 run_execute(struct sieve_run *r, const struct sieve_node *n)
 {
-	return run_execute_test(r, n) < 0 ? -1 : 0;
+	return execute_it(r, n, false) < 0 ? -1 : 0;
+}
+
+static int
+run_execute_test(struct sieve_run *r, const struct sieve_node *n)
+{
+	return execute_it(r, n, true);
 }
 
 static void

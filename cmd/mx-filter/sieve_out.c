@@ -130,8 +130,11 @@ sieve_out_action(struct sieve_out *o, const struct sieve_action *a,
 
 	if (a->text != NULL)
 		return add_sent(o, a, b);
-	if (strcmp(a->verb, "pipe") == 0) /* done already */
+	/* it ran already; the implicit keep went with it */
+	if (strcmp(a->verb, "pipe") == 0) {
+		buf_adds(b, a->copy ? "" : "discard\n");
 		return 0;
+	}
 	buf_adds(b, a->verb);
 	if (a->what != NULL)
 		add_field(b, a->what, !plain);
