@@ -421,7 +421,7 @@ sandbox_enter(enum sandbox_mode mode, unsigned promises,
 		return err_set(
 		    e, ST_OSERR, "sandbox = require, but this kernel lacks%s%s",
 		    fs_ok ? "" : " Landlock", sys_ok ? "" : " seccomp");
-	if (!said)
+	if (!said && !(promises & SANDBOX_QUIET))
 		log_info("sandbox: this kernel lacks%s%s: going on without",
 			 fs_ok ? "" : " Landlock", sys_ok ? "" : " seccomp");
 	said = true;

@@ -19,6 +19,8 @@ enum sandbox_mode { SANDBOX_TRY, SANDBOX_REQUIRE, SANDBOX_OFF };
 #define SANDBOX_WPATH 8u   /* create, write, rename, unlink below `paths` */
 #define SANDBOX_EXEC 16u   /* execve below `paths` and of system programs */
 #define SANDBOX_FORK 32u
+/* What the kernel lacks is not said: a program that runs once a message. */
+#define SANDBOX_QUIET 64u
 
 /* Become user (name or number; NULL or "" stays; without root: stays) with its
  * groups cleared to its own. */

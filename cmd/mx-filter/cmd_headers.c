@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "filter.h"
 #include "headers.h"
 #include "io.h"
@@ -172,7 +173,7 @@ finish(struct checks *c)
 
 /* Tables named on the command line come instead of the parameters: those of
  * the header stand for MIME and nested headers too, as in Postfix. */
-static void
+static int
 open_tables(struct checks *c, int argc, char **argv)
 {
 	struct strs named = STRS_INIT;
@@ -180,7 +181,7 @@ open_tables(struct checks *c, int argc, char **argv)
 	const struct strs *mime = &filter_params.mime_header_checks;
 	const struct strs *nested = &filter_params.nested_header_checks;
 	const struct strs *body = &filter_params.body_checks;
-	int i;
+	int i, r;
 
 	for (i = 0; i < argc; i++)
 		strs_add(&named, argv[i]);
@@ -191,11 +192,15 @@ open_tables(struct checks *c, int argc, char **argv)
 		nested = opts.nested_tables.n ? &opts.nested_tables : header;
 		body = &opts.body_tables;
 	}
+	r = confine_filter(
+	    (const struct strs *const[]){ header, mime, nested, body, NULL },
+	    NULL, &c->err);
 	tables_open(&c->tables[PLACE_HEADER], header);
 	tables_open(&c->tables[PLACE_MIME], mime);
 	tables_open(&c->tables[PLACE_NESTED], nested);
 	tables_open(&c->tables[PLACE_BODY], body);
 	strs_free(&named);
+	return r;
 }
 
 static bool
@@ -230,7 +235,10 @@ cmd_headers(int argc, char **argv)
 	struct msg_load l;
 	int rc, status = ST_OK;
 
-	open_tables(&c, argc, argv);
+	if (open_tables(&c, argc, argv) != 0) {
+		close_all(&c);
+		return prog_fail(&c.err);
+	}
 	if (no_tables(&c)) {
 		close_all(&c);
 		return prog_usage("headers: name a table, such as "

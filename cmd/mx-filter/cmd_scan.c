@@ -4,6 +4,7 @@
  * never loses a message: it waits (75) or passes, as configured.
  */
 #include "actions.h"
+#include "confine.h"
 #include "escape.h"
 #include "filter.h"
 #include "io.h"
@@ -89,9 +90,15 @@ write_out(void *ctx, const void *p, size_t n)
 }
 
 static int
-open_scan(struct scan *s)
+open_scan(struct scan *s, const struct strs *bypass, const char *server)
 {
+	const struct strs *const tables[] = { bypass, NULL };
+
 	*s = (struct scan){ .err = ERR_INIT };
+	if (opts.server != NULL)
+		server = opts.server;
+	if (confine_filter(tables, server, &s->err) != 0)
+		return -1;
 	signal(SIGPIPE, SIG_IGN); /* a scanner may stop reading */
 	if (msg_load(&s->load, STDIN_FILENO, 0, &s->err) != 0)
 		return -1;
@@ -296,15 +303,18 @@ ask_spam(struct scan *s, const struct scan_request *q)
 {
 	struct endpoint ep;
 	const char *server = opts.server ? opts.server : scan_conf.spam_server;
+	const char *class = opts.learn;
 	int r =
 	    endpoint_parse(&ep, span_of(server), site.run_directory, &s->err);
 
 	if (r != 0)
 		return -1;
+	if (class != NULL && strcmp(class, "forget") == 0)
+		class = "";
 	if (opts.learn != NULL)
 		r = scan_conf.spam_protocol == 0
-			? scan_spamd_tell(&ep, q, opts.learn, &s->err)
-			: scan_rspamd_learn(&ep, q, opts.learn, &s->err);
+			? scan_spamd_tell(&ep, q, class, &s->err)
+			: scan_rspamd_learn(&ep, q, class, &s->err);
 	else
 		r = scan_conf.spam_protocol == 0
 			? scan_spamd(&ep, q, &s->v, &s->err)
@@ -355,12 +365,10 @@ cmd_spam(int argc, char **argv)
 
 	if (argc > 0)
 		return prog_usage("spam: %s: unexpected", argv[0]);
-	if (opts.learn != NULL && strcmp(opts.learn, "forget") == 0)
-		opts.learn = "";
-	else if (opts.learn != NULL && strcmp(opts.learn, "spam") != 0 &&
-		 strcmp(opts.learn, "ham") != 0)
+	if (opts.learn != NULL && strcmp(opts.learn, "spam") != 0 &&
+	    strcmp(opts.learn, "ham") != 0 && strcmp(opts.learn, "forget") != 0)
 		return prog_usage("--learn: spam, ham or forget");
-	if (open_scan(&s) != 0)
+	if (open_scan(&s, &scan_conf.bypass_spam, scan_conf.spam_server) != 0)
 		return prog_fail(&s.err);
 	q = (struct scan_request){ .message = s.load.bytes,
 				   .env = &s.env,
@@ -438,7 +446,7 @@ cmd_virus(int argc, char **argv)
 
 	if (argc > 0)
 		return prog_usage("virus: %s: unexpected", argv[0]);
-	if (open_scan(&s) != 0)
+	if (open_scan(&s, &scan_conf.bypass_virus, scan_conf.virus_server) != 0)
 		return prog_fail(&s.err);
 	q = (struct scan_request){ .message = s.load.bytes,
 				   .env = &s.env,

@@ -2,6 +2,7 @@
  * cmd_sieve.c - the commands sieve, check and remember.  What --actions prints
  * is mx-filter(1)'s: one action a line, fields separated by tabs.
  */
+#include "confine.h"
 #include "envelope.h"
 #include "escape.h"
 #include "filter.h"
@@ -191,7 +192,7 @@ cmd_sieve(int argc, char **argv)
 	file = opts.script != NULL ? opts.script : getenv("MX_SIEVE_SCRIPT");
 	if (file == NULL)
 		return prog_usage("sieve needs --script FILE");
-	s = sieve_open(file, stderr, &e);
+	s = confine_sieve(&e) == 0 ? sieve_open(file, stderr, &e) : NULL;
 	if (s == NULL)
 		return prog_fail(&e);
 	if (s->errors > 0) {
@@ -218,6 +219,8 @@ cmd_check(int argc, char **argv)
 
 	if (argc == 0)
 		return prog_usage("check needs a FILE");
+	if (confine_sieve(&e) != 0)
+		return prog_fail(&e);
 	for (int i = 0; i < argc; i++) {
 		struct sieve_script *s = sieve_open(argv[i], stderr, &e);
 
