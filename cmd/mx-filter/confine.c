@@ -77,8 +77,8 @@ confine_filter(const struct strs *const *specs, const char *server,
 			return 0;
 	}
 	if (server == NULL)
-		return enter(SANDBOX_RPATH, e);
+		return enter(SANDBOX_RPATH | SANDBOX_WPATH, e);
 	if (span_starts(span_of(server), SPAN("exec:")))
 		return 0;
-	return enter(SANDBOX_RPATH | SANDBOX_CONNECT, e);
+	return enter(SANDBOX_RPATH | SANDBOX_WPATH | SANDBOX_CONNECT, e);
 }
