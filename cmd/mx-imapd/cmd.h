@@ -8,6 +8,7 @@
 
 #define CMD_HANDLER(NAME) struct result NAME(struct session *s)
 CMD_HANDLER(cmd_append);
+CMD_HANDLER(cmd_cancelupdate);
 CMD_HANDLER(cmd_capability);
 CMD_HANDLER(cmd_check);
 CMD_HANDLER(cmd_close);

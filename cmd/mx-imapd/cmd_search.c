@@ -2,6 +2,7 @@
  * cmd_search.c - SEARCH and UID SEARCH.  RFC 3501 6.4.4, RFC 4731 (ESEARCH).
  */
 #include "cmd.h"
+#include "context.h"
 #include "encword.h"
 #include "search.h"
 
@@ -80,7 +81,7 @@ search_run(struct search *se, struct session *s, struct found *f, struct err *e)
 }
 
 static struct result
-run(struct session *s, struct search *se, const struct wanted *w)
+run(struct session *s, struct search *se, struct wanted *w)
 {
 	struct found found = { .modseq = se->has_modseq };
 	struct err e = ERR_INIT;
@@ -91,6 +92,8 @@ run(struct session *s, struct search *se, const struct wanted *w)
 		r = result_err(s, &e);
 	} else {
 		found_put(s, &found, w, "SEARCH");
+		if (w->bits & RET_UPDATE)
+			context_keep(s, se, w, &found, NULL, NULL, 0);
 	}
 	found_free(&found);
 	return limit_result(s, r);
@@ -118,5 +121,6 @@ cmd_search(struct session *s)
 	else
 		r = search_parse(&se, s) ? run(s, &se, &w) : result_bad(s);
 	search_free(&se);
+	wanted_free(&w);
 	return r;
 }

@@ -3,6 +3,7 @@
  * RFC 7162 (CONDSTORE, QRESYNC), RFC 9051.
  */
 #include "cmd.h"
+#include "context.h"
 
 /* What stands in parentheses behind the name (RFC 7162). */
 struct params {
@@ -132,6 +133,7 @@ open_mailbox(struct session *s, const char *name, bool readonly,
 	struct err e = ERR_INIT;
 	struct mailbox *mb;
 
+	context_drop_all(s);
 	if (s->mb != NULL) {
 		mailbox_close(s->mb);
 		s->mb = NULL;

@@ -3,6 +3,7 @@
  */
 #include "capability.h"
 #include "cmd.h"
+#include "context.h"
 #include "log.h"
 #include "maildirsize.h"
 
@@ -189,6 +190,7 @@ cmd_expunge(struct session *s)
 static struct result
 leave(struct session *s, const char *text)
 {
+	context_drop_all(s);
 	mailbox_close(s->mb);
 	s->mb = NULL;
 	s->state = STATE_AUTH;

@@ -3,6 +3,7 @@
  * (SORT=DISPLAY).
  */
 #include "cmd.h"
+#include "context.h"
 #include "mem.h"
 #include "search.h"
 #include "sort.h"
@@ -198,9 +199,14 @@ sort(struct session *s, struct sorter *so, struct found *f, struct err *e)
 	return r;
 }
 
+static int
+sort_again(struct session *s, void *order, struct found *f, struct err *e)
+{
+	return sort(s, order, f, e);
+}
+
 static struct result
-run(struct session *s, struct sorter *so, struct search *se,
-    const struct wanted *w)
+run(struct session *s, struct sorter *so, struct search *se, struct wanted *w)
 {
 	struct found found = { .modseq = se->has_modseq, .sorted = true };
 	struct err e = ERR_INIT;
@@ -212,8 +218,12 @@ run(struct session *s, struct sorter *so, struct search *se,
 		r = limit_refusal(s);
 	else if (sort(s, so, &found, &e) != 0)
 		r = result_err(s, &e);
-	else
+	else {
 		found_put(s, &found, w, "SORT");
+		if (w->bits & RET_UPDATE)
+			context_keep(s, se, w, &found, sort_again, so,
+				     sizeof(*so));
+	}
 	found_free(&found);
 	return r;
 }
@@ -238,5 +248,6 @@ cmd_sort(struct session *s)
 	else
 		r = search_parse(&se, s) ? run(s, &so, &se, &w) : result_bad(s);
 	search_free(&se);
+	wanted_free(&w);
 	return r;
 }

@@ -4,6 +4,7 @@
  * RFC 4731, RFC 5182 (SEARCHRES), RFC 5267 3 (ESORT), RFC 9394 (PARTIAL).
  */
 #include "cmd.h"
+#include "context.h"
 #include "mem.h"
 #include "search.h"
 
@@ -54,6 +55,35 @@ wanted_range(const struct wanted *w, size_t n, size_t *from, size_t *to)
 	*to = w->from_end ? n - lo : hi;
 }
 
+/* RFC 5465 7: "UPDATE (UID FLAGS)"; a tag that is kept already is no tag
+ * (RFC 5267 4.3). */
+static bool
+parse_update(struct session *s, struct wanted *w)
+{
+	struct parse *p = &s->p;
+
+	if (context_has(s, buf_span(&s->tag))) {
+		p->bad = "Tag reuse";
+		return false;
+	}
+	if (p->at + 1 >= p->s.n || p->s.p[p->at] != ' ' ||
+	    p->s.p[p->at + 1] != '(')
+		return true;
+	if (w->att != NULL || !parse_sp(p))
+		return false;
+	w->att = mem_alloc(1, sizeof(*w->att));
+	return fetch_parse_items(w->att, p);
+}
+
+void
+wanted_free(struct wanted *w)
+{
+	if (w->att != NULL)
+		fetch_free(w->att);
+	free(w->att);
+	w->att = NULL;
+}
+
 static bool
 parse_option(struct session *s, struct wanted *w)
 {
@@ -77,6 +107,8 @@ parse_option(struct session *s, struct wanted *w)
 		     !wanted_parse_range(p, w)))
 			return false;
 		w->bits |= words[i].bit;
+		if (words[i].bit == RET_UPDATE)
+			return parse_update(s, w);
 		return true;
 	}
 	p->bad = "Unknown search return option";

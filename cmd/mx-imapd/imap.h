@@ -37,6 +37,7 @@ struct result {
 
 struct command;
 struct notify;
+struct context;
 struct session;
 struct front;
 /* What runs behind the tagged line of a command. */
@@ -64,6 +65,8 @@ struct session {
 	bool downward;   /* each_message: from the last */
 	uint32_t lowest; /* UID that it came down to, or 0 */
 	char limit_code[48];
+	struct context **contexts; /* RFC 5267 UPDATE */
+	size_t ncontexts;
 	struct notify *notify; /* NULL: NOTIFY was never said */
 	/* APPEND: a literal that was announced and not read yet */
 	bool has_literal;

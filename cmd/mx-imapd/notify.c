@@ -2,6 +2,7 @@
  * notify.c - NOTIFY, and the news that it chooses.  RFC 5465.
  */
 #include "cmd.h"
+#include "context.h"
 #include "log.h"
 #include "mem.h"
 #include "notify.h"
@@ -121,6 +122,7 @@ notify_tell(struct session *s, bool expunge_too)
 		if (s->mb->dead)
 			return false;
 		notify_report(s, expunge_too, false);
+		context_update(s);
 	}
 	tell_others(s);
 	return stream_flush(s->st, clock_deadline(WRITE_MS)) == IO_OK;

@@ -33,7 +33,7 @@ by_name(const void *a, const void *b)
 static struct notify_box *
 find(struct notify_box *v, size_t n, const char *name)
 {
-	struct notify_box key;
+	struct notify_box key = { .ino = 0 };
 
 	memcpy(&key.name, &name, sizeof(name)); /* not written through */
 	return n > 0 ? bsearch(&key, v, n, sizeof(*v), by_name) : NULL;

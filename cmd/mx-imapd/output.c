@@ -3,7 +3,7 @@
  * THREATS 81: one writer chooses quoted or literal; a literal when in doubt.
  * RFC 3501 7, 9.
  */
-#include "imap.h"
+#include "context.h"
 #include "mailbox_name.h"
 
 #define QUOTED_MAX 1000
@@ -328,8 +328,10 @@ report_changes(struct session *s, bool expunge_too)
 
 	if (mb == NULL || (!mb->news && !mb->kw_changed))
 		return;
-	if (expunge_too)
+	if (expunge_too) {
+		context_gone(s);
 		report_expunged(s);
+	}
 	if (mb->kw_changed)
 		put_flag_lists(s);
 	recent = mailbox_recent(mb);

@@ -12,6 +12,7 @@
 #define SEARCH_DEPTH 100
 #define SEARCH_NODES 5000
 
+struct fetch;
 enum search_op {
 	OP_AND,
 	OP_OR,
@@ -80,7 +81,9 @@ struct wanted {
 	unsigned bits;
 	bool from_end; /* PARTIAL -1:-10 */
 	uint32_t lo, hi;
+	struct fetch *att; /* UPDATE (UID FLAGS), or NULL */
 };
+void wanted_free(struct wanted *w);
 bool wanted_parse(struct session *s, struct wanted *w) MX_MUST_CHECK;
 /* A part of a result: indexes from *from up to but without *to. */
 void wanted_range(const struct wanted *w, size_t n, size_t *from, size_t *to);

@@ -4,6 +4,7 @@
  */
 #include "imap.h"
 #include "capability.h"
+#include "context.h"
 #include "front.h"
 #include "log.h"
 #include "maildir_root.h"
@@ -169,6 +170,7 @@ news(struct session *s)
 		return;
 	}
 	notify_report(s, expunge, (s->cmd->flags & CMD_OWN) != 0);
+	context_update(s);
 }
 
 bool
@@ -236,6 +238,7 @@ session_one(struct session *s)
 void
 session_done(struct session *s)
 {
+	context_drop_all(s);
 	notify_done(s);
 	mailbox_close(s->mb);
 	buf_free(&s->text);
