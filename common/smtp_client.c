@@ -215,21 +215,51 @@ smtp_client_cmd(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 	return st != 0 ? st : smtp_client_reply(c, d, r, e);
 }
 
-int
-smtp_client_open(struct smtp_client *c, int fd, deadline_t d,
-		 struct smtp_reply *r, struct err *e)
+void
+smtp_client_start(struct smtp_client *c, int fd)
 {
 	void (*kept_trace)(void *, char, struct span) = c->trace;
 	void *kept_ctx = c->trace_ctx;
 
 	*c = (struct smtp_client){ .trace = kept_trace, .trace_ctx = kept_ctx };
 	stream_init(&c->s, fd, fd);
+}
+
+int
+smtp_client_greeting(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
+		     struct err *e)
+{
 	if (smtp_client_reply(c, d, r, e) != 0)
 		return -1;
 	struct span rest = buf_span(&r->text), word;
 	if (span_word(&rest, " \n", &word))
 		buf_addspan(&c->banner_host, word);
 	return 0;
+}
+
+int
+smtp_client_open(struct smtp_client *c, int fd, deadline_t d,
+		 struct smtp_reply *r, struct err *e)
+{
+	smtp_client_start(c, fd);
+	return smtp_client_greeting(c, d, r, e);
+}
+
+/* RFC 9422 3: NAME=NUMBER; what is malformed or not known is no limit. */
+static void
+take_limit(struct smtp_client *c, struct span value)
+{
+	struct span name;
+	uint64_t n;
+
+	if (!span_split(&value, '=', &name) || !num_u64(value, 999999, &n))
+		return;
+	if (span_iis(name, "MAILMAX"))
+		c->mail_max = n;
+	else if (span_iis(name, "RCPTMAX"))
+		c->rcpt_max = n;
+	else if (span_iis(name, "RCPTDOMAINMAX"))
+		c->domain_max = n;
 }
 
 /* The capabilities that are kept as a bit alone, and those with a value. */
@@ -253,6 +283,7 @@ take_capability(struct smtp_client *c, struct span line)
 		{ "REQUIRETLS", SMTP_REQUIRETLS },
 		{ "XCLIENT", SMTP_XCLIENT },
 		{ "XACTION", SMTP_XACTION },
+		{ "LIMITS", SMTP_LIMITS },
 	};
 	struct span rest = line, word, value;
 	unsigned bit = 0;
@@ -271,6 +302,8 @@ take_capability(struct smtp_client *c, struct span line)
 		if (bit == SMTP_SIZE &&
 		    !num_u64(value, UINT64_MAX, &c->size_limit))
 			c->size_limit = 0;
+		if (bit == SMTP_LIMITS)
+			take_limit(c, value);
 		if (list == NULL)
 			continue;
 		if (list->n > 0)
@@ -299,6 +332,7 @@ smtp_client_hello(struct smtp_client *c, const char *name, bool lmtp,
 {
 	c->caps = 0;
 	c->size_limit = 0;
+	c->mail_max = c->rcpt_max = c->domain_max = 0;
 	c->lmtp = lmtp;
 	buf_clear(&c->auth);
 	buf_clear(&c->xforward);

@@ -31,13 +31,17 @@ enum {
 	SMTP_XFORWARD = 512,
 	SMTP_REQUIRETLS = 1024,
 	SMTP_XCLIENT = 2048,
+	SMTP_LIMITS = 8192,
 	SMTP_XACTION = 4096 /* mx-deliver(8) */
 };
 
 struct smtp_client {
 	struct stream s;
 	unsigned caps;
-	uint64_t size_limit;    /* of SIZE, 0: unknown */
+	uint64_t size_limit; /* of SIZE, 0: unknown */
+	/* of LIMITS (RFC 9422): MAIL commands a session, recipients and their
+	 * domains a message; 0: none told */
+	uint64_t mail_max, rcpt_max, domain_max;
 	struct buf auth;        /* mechanisms, blank-separated, upper case */
 	struct buf xforward;    /* attribute names offered */
 	bool lmtp;              /* greeted with LHLO */
@@ -48,6 +52,10 @@ struct smtp_client {
 	void *trace_ctx;
 };
 
+/* The two halves of smtp_client_open, for TLS from the first byte on. */
+void smtp_client_start(struct smtp_client *c, int fd);
+int smtp_client_greeting(struct smtp_client *c, deadline_t d,
+			 struct smtp_reply *r, struct err *e) MX_MUST_CHECK;
 /* Takes over fd.  Reads the greeting: 0 whatever it says (look at r->code, 220
  * is the good one).  Set trace before; start with a zeroed struct. */
 int smtp_client_open(struct smtp_client *c, int fd, deadline_t d,

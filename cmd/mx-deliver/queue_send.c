@@ -76,6 +76,30 @@ add_key(struct buf *b, const struct queuefile *q, const struct route *r)
 	queue_send_nexthop(b, r);
 }
 
+/* Where it came from, for servers that are told (XFORWARD). */
+static void
+add_client(struct buf *b, const struct queuefile *q)
+{
+	const struct {
+		const char *name, *value;
+	} v[] = {
+		{ "name", q->env.client_name },
+		{ "addr", q->env.client_addr },
+		{ "port", q->env.client_port },
+		{ "proto", q->env.proto },
+		{ "helo", q->env.helo },
+		{ "ident", q->id },
+		{ "source",
+		  q->env.client_addr != NULL && q->env.client_addr[0] != '\0'
+		      ? "REMOTE"
+		      : "LOCAL" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		buf_addf(b, "xforward-%s %s\n", v[i].name,
+			 v[i].value != NULL ? v[i].value : "");
+}
+
 static void
 add_job(struct buf *b, const struct queuefile *q, const size_t *idx, size_t n)
 {
@@ -89,6 +113,7 @@ add_job(struct buf *b, const struct queuefile *q, const size_t *idx, size_t n)
 		buf_addf(b, "envid %s\n", q->env.envid);
 	if (q->env.ret != NULL && q->env.ret[0] != '\0')
 		buf_addf(b, "ret %s\n", q->env.ret);
+	add_client(b, q);
 	for (size_t i = 0; i < n; i++)
 		add_rcpt(b, &q->env.rcpt[idx[i]]);
 	buf_adds(b, ".\n");

@@ -229,7 +229,9 @@ group_run(struct group *g, const struct message *m)
 		    sessions >= params.session_limit)
 			break;
 		a = over_new(g, i, no_tls, m);
-		sessions += g->open;
+		/* Anew at the same host: for a TLS session that was too old,
+		 * or LIMITS; each time somebody was answered. */
+		sessions += g->open && a != ATTEMPT_FRESH;
 		no_tls = a == ATTEMPT_PLAIN;
 		i += a != ATTEMPT_PLAIN && a != ATTEMPT_FRESH;
 	}

@@ -254,26 +254,26 @@ take_job(void)
 	close(job);
 }
 
-/* A child's word: 'k', a connection is left; 's', a TLS session; its end. */
-static void
+/* A child's word: 'k', a connection is left; 's', a TLS session.  Its end, and
+ * what makes no sense, are its end.  False: there is no more. */
+static bool
 take_word(size_t i)
 {
-	struct kept *k = &jobs.v[i];
 	static char b[WORD_MAX];
+	const size_t head = 1 + TLS_SESSION_KEY;
+	struct kept *k = &jobs.v[i];
 	ssize_t n = recv(k->channel, b, sizeof(b), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > TLS_SESSION_KEY && b[0] == 's' && !k->idle) {
-		size_t head = 1 + TLS_SESSION_KEY;
-
+		return false;
+	if (n > (ssize_t)head && b[0] == 's' && !k->idle) {
 		tls_sessions_put(k->key, (const unsigned char *)b + 1,
 				 span_make(b + head, (size_t)n - head));
-		return;
+		return true;
 	}
 	if (n != 1 || b[0] != 'k' || k->idle) {
 		drop(i);
-		return;
+		return false;
 	}
 	k->dest->busy--;
 	k->dest->ended = clock_mono();
@@ -281,6 +281,7 @@ take_word(size_t i)
 	k->until = clock_deadline(params.cache_time);
 	if (!worth_keeping(k))
 		drop(i);
+	return false;
 }
 
 static int
@@ -308,8 +309,8 @@ turn(const sigset_t *open)
 	int r = ppoll(v, n + 1, &ts, open);
 	/* From the end: a dropped one's place is taken by the last. */
 	for (size_t i = n; r > 0 && i-- > 0;)
-		if (v[i + 1].revents != 0)
-			take_word(i);
+		while (v[i + 1].revents != 0 && take_word(i))
+			;
 	for (size_t i = jobs.n; i-- > 0;)
 		if (jobs.v[i].idle && clock_left(jobs.v[i].until) <= 0)
 			drop(i);

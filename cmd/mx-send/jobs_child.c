@@ -45,6 +45,20 @@ take_rcpt(struct job *j, struct span addr)
 	return true;
 }
 
+/* "xforward-addr 192.0.2.1" */
+static bool
+take_xforward(struct job *j, struct span name, struct span value)
+{
+	if (!span_starts(name, SPAN("xforward-")))
+		return false;
+	for (size_t i = 0; i < XFORWARD_NAMES; i++)
+		if (span_iis(span_from(name, 9), xforward_names[i])) {
+			options.xforward[i] = keep_text(j, value);
+			return true;
+		}
+	return false;
+}
+
 /* A line of the job: "name value". */
 static bool
 take_line(struct job *j, struct span line)
@@ -70,7 +84,7 @@ take_line(struct job *j, struct span line)
 	else if (span_is(name, "with") && j->n > 0)
 		j->rcpts[j->n - 1].options = keep_text(j, value);
 	else
-		return false;
+		return take_xforward(j, name, value);
 	return true;
 }
 
@@ -87,6 +101,7 @@ read_job(struct job *j, int sock, struct err *e)
 
 	options.sender = "";
 	options.envid = options.ret = NULL;
+	memset(options.xforward, 0, sizeof(options.xforward));
 	options.eight_bit = options.utf8 = false;
 	options.size = 0;
 	ok = io_wait(sock, false, d) == IO_OK &&

@@ -94,6 +94,20 @@ run(struct rcpt *rcpts, size_t n)
 	return final_status(rcpts, n);
 }
 
+/* Where the message came from, for XFORWARD (DESIGN 3.4). */
+static void
+take_client(void)
+{
+	static const char *const names[XFORWARD_NAMES] = {
+		"MX_CLIENT_NAME", "MX_CLIENT_ADDR", NULL, NULL,
+		"MX_HELO",        "MX_QUEUE_ID",    NULL
+	};
+
+	for (size_t i = 0; i < XFORWARD_NAMES; i++)
+		if (names[i] != NULL)
+			options.xforward[i] = getenv(names[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -135,6 +149,7 @@ main(int argc, char **argv)
 		free(params.helo_name);
 		params.helo_name = mem_strdup(site.myhostname);
 	}
+	take_client();
 	(void)signal(SIGPIPE, SIG_IGN);
 	int status = options.jobs ? jobs_serve() : run(rcpts, n);
 	free(rcpts);

@@ -12,12 +12,17 @@
 #include "table.h"
 #include "tls.h"
 
+#define XFORWARD_NAMES 7
 struct send_options {
 	bool lmtp, probe, trace, eight_bit, utf8, requiretls, times, jobs;
 	const char *host, *nexthop, *sender, *envid, *ret;
 	int64_t size; /* of the message on stdin; 0: up to its end */
 	struct strs rcpt_options;
+	/* of XFORWARD: where the message came from; NULL: not known */
+	const char *xforward[XFORWARD_NAMES];
 };
+/* Their names, in that order. */
+extern const char *const xforward_names[XFORWARD_NAMES];
 extern struct send_options options;
 
 /* smtp_tls_security_level, in the order of Postfix's page. */
@@ -46,7 +51,8 @@ struct send_params {
 	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
 	    t_tls;
 	int tls_level, lmtp_tls_level, dane_insecure_mx;
-	bool mta_sts;
+	bool mta_sts, wrappermode, send_xforward;
+	int64_t t_xforward;
 	int64_t sts_port;
 	struct strs policy_maps, verify_match, secure_match, fingerprint_match;
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
@@ -82,9 +88,10 @@ struct rcpt {
 	const char *addr;
 	const char *options; /* "NOTIFY=... ORCPT=..." or "" */
 	enum rcpt_state state;
-	bool accepted;   /* in this transaction */
-	struct err why;  /* PENDING: what the last host said */
-	char relay[400]; /* of `why` */
+	bool accepted;                   /* in this transaction */
+	struct err why;                  /* PENDING: what the last host said */
+	char relay[400];                 /* of `why` */
+	const struct mx_target *refused; /* by this host, for now */
 };
 
 /* User and password for a target, found before the sandbox. */
@@ -126,6 +133,7 @@ struct session {
 	bool sts;         /* the MTA-STS policy decides */
 	deadline_t until; /* smtp_connection_reuse_time_limit */
 	int uses;         /* messages */
+	uint64_t mails;   /* MAIL commands */
 	bool reused;      /* there was one before this */
 	bool has_key;     /* under which its TLS session is kept */
 	bool fresh_tls;   /* an old TLS session may have failed it */
@@ -221,7 +229,9 @@ void tls_sessions_put(const char *owner,
  * whatever it says of another. */
 extern const char *tls_sessions_owner;
 
-/* session_tls.c: STARTTLS as the policy asks. */
+/* session_tls.c: TLS before the greeting where that is configured; STARTTLS as
+ * the policy asks. */
+enum attempt session_wrap(struct session *s, struct err *e);
 enum attempt session_secure(struct session *s, struct err *e);
 /* session.c: EHLO or LHLO; 0, or -1 with a sentence. */
 int session_hello(struct session *s, struct err *e);

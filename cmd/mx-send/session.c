@@ -147,11 +147,11 @@ session_said(const struct session *s, const struct smtp_reply *r,
 }
 
 static int
-greeting(struct session *s, int fd, struct err *e)
+greeting(struct session *s, struct err *e)
 {
 	struct smtp_reply r = { .code = 0 };
 	deadline_t d = clock_deadline(params.t_helo);
-	int st = smtp_client_open(&s->c, fd, d, &r, e);
+	int st = smtp_client_greeting(&s->c, d, &r, e);
 
 	if (st != 0) {
 		session_lost(s, "receiving the initial server greeting", e);
@@ -225,9 +225,13 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 		show_event(s, e->text);
 		return ATTEMPT_NEXT;
 	}
-	if (greeting(s, fd, e) != 0 || session_hello(s, e) != 0)
+	smtp_client_start(&s->c, fd);
+	enum attempt r = session_wrap(s, e);
+	if (r == ATTEMPT_DONE &&
+	    (greeting(s, e) != 0 || session_hello(s, e) != 0))
 		return ATTEMPT_NEXT;
-	enum attempt r = session_secure(s, e);
+	if (r == ATTEMPT_DONE)
+		r = session_secure(s, e);
 	if (r != ATTEMPT_DONE) {
 		show_event(s, e->text);
 		return r;
@@ -248,6 +252,7 @@ session_alive(struct session *s)
 	/* Bytes that nobody asked for are a 421, or its end. */
 	return !s->c.broken && clock_left(s->until) > 0 &&
 	       (params.reuse_count == 0 || s->uses < params.reuse_count) &&
+	       (s->c.mail_max == 0 || s->mails < s->c.mail_max) &&
 	       !stream_ready(&s->c.s);
 }
 

@@ -164,12 +164,26 @@ show_facts(const struct session *s, const struct tls_facts *f)
 			f->resumed ? ", session taken up again" : "");
 }
 
+/* The handshake, and what its facts say. */
+static int
+secured(struct session *s, struct err *e)
+{
+	struct tls_facts f;
+
+	if (handshake(s, e) != 0)
+		return -1;
+	s->tls = true;
+	if (!tls_facts(&s->c.s, &f))
+		return err_esc(e, ST_TEMPFAIL, "4.7.5", "TLS without facts");
+	show_facts(s, &f);
+	return s->level == TLS_FINGERPRINT ? check_fingerprint(s, &f, e) : 0;
+}
+
 /* 1: TLS is on; 0: not offered, or refused; -1: the link is of no use. */
 static int
 starttls(struct session *s, struct err *e)
 {
 	struct smtp_reply r = { .code = 0 };
-	struct tls_facts f;
 
 	if (!(s->c.caps & SMTP_STARTTLS))
 		return 0;
@@ -189,20 +203,36 @@ starttls(struct session *s, struct err *e)
 			       "host %s sent bytes in clear behind its reply "
 			       "to STARTTLS",
 			       s->name);
-	if (handshake(s, e) != 0)
-		return -1;
-	s->tls = true;
-	if (!tls_facts(&s->c.s, &f))
-		return err_esc(e, ST_TEMPFAIL, "4.7.5", "TLS without facts");
-	show_facts(s, &f);
-	if (s->level == TLS_FINGERPRINT && check_fingerprint(s, &f, e) != 0)
-		return -1;
-	return 1;
+	return secured(s, e) == 0 ? 1 : -1;
+}
+
+/* RFC 8314 3.3: TLS from the first byte on (smtp_tls_wrappermode), never
+ * without it. */
+enum attempt
+session_wrap(struct session *s, struct err *e)
+{
+	if (!params.wrappermode || s->target->port == 0)
+		return ATTEMPT_DONE;
+	if (find_level(s, e) != 0)
+		return ATTEMPT_NEXT;
+	if (s->level < TLS_ENCRYPT)
+		s->level = TLS_ENCRYPT;
+	if (s->group->tls == NULL) {
+		(void)err_esc(e, ST_TEMPFAIL, "4.7.5",
+			      "smtp_tls_wrappermode needs "
+			      "smtp_tls_security_level = encrypt");
+		return ATTEMPT_NEXT;
+	}
+	if (secured(s, e) == 0)
+		return ATTEMPT_DONE;
+	return s->fresh_tls ? ATTEMPT_FRESH : ATTEMPT_NEXT;
 }
 
 enum attempt
 session_secure(struct session *s, struct err *e)
 {
+	if (s->tls)
+		return ATTEMPT_DONE;
 	if (find_level(s, e) != 0)
 		return ATTEMPT_NEXT;
 	if (s->level == TLS_NONE || s->no_tls || s->target->port == 0)

@@ -4,10 +4,12 @@
  * RFC 5321 4.1.1, 2033 4.2, 2920 3.1, 1870, 3030, 6152, 6531 3.4, 3461 4.
  */
 #include "escape.h"
+#include "mem.h"
 #include "send.h"
 #include "status.h"
 #include "wire.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 /* RCPT commands in flight: enough for speed, few enough that their replies
@@ -81,6 +83,7 @@ send_mail(struct session *s, const struct group *g, const struct message *m,
 		buf_adds(&more, " ENVID=");
 		escape_xtext(&more, span_of(options.envid));
 	}
+	s->mails++;
 	int r = smtp_client_send(&s->c, e, "MAIL FROM:<%s>%s", options.sender,
 				 buf_str(&more));
 	buf_free(&more);
@@ -167,6 +170,7 @@ rcpt_replies(struct session *s, struct group *g, size_t from, size_t to)
 			continue;
 		}
 		session_said(s, &r, "RCPT TO command", &e);
+		rcpt->refused = s->target;
 		report_failure(rcpt, s->relay, &e);
 	}
 	smtp_reply_free(&r);
@@ -250,8 +254,10 @@ static void
 accepted_failure(struct session *s, struct group *g, const struct err *e)
 {
 	for (size_t i = 0; i < g->n; i++)
-		if (g->v[i]->state == RCPT_PENDING && g->v[i]->accepted)
+		if (g->v[i]->state == RCPT_PENDING && g->v[i]->accepted) {
+			g->v[i]->refused = s->target;
 			report_failure(g->v[i], s->relay, e);
+		}
 }
 
 static void
@@ -438,8 +444,40 @@ probe_end(struct session *s, struct group *g)
 	return ATTEMPT_DONE;
 }
 
+const char *const xforward_names[XFORWARD_NAMES] = { "NAME",  "ADDR", "PORT",
+						     "PROTO", "HELO", "IDENT",
+						     "SOURCE" };
+
+/* Postfix's XFORWARD_README.  A server that refuses does without. */
 static enum attempt
-transact(struct session *s, struct group *g, const struct message *m)
+xforward(struct session *s, struct group *g)
+{
+	struct buf line = BUF_INIT;
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+	enum attempt a = ATTEMPT_DONE;
+
+	if (!params.send_xforward || !(s->c.caps & SMTP_XFORWARD))
+		return a;
+	for (size_t i = 0; i < XFORWARD_NAMES; i++)
+		if (options.xforward[i] != NULL)
+			smtp_client_xforward(&s->c, &line, xforward_names[i],
+					     span_of(options.xforward[i]));
+	if (line.n > 0 &&
+	    smtp_client_cmd(&s->c, clock_deadline(params.t_xforward), &r, &e,
+			    "XFORWARD%s", buf_str(&line)) != 0) {
+		session_lost(s, "sending XFORWARD", &e);
+		a = s->reused ? ATTEMPT_FRESH : ATTEMPT_NEXT;
+		if (!s->reused)
+			report_all(g, s->relay, &e);
+	}
+	smtp_reply_free(&r);
+	buf_free(&line);
+	return a;
+}
+
+static enum attempt
+transact_part(struct session *s, struct group *g, const struct message *m)
 {
 	struct err e = ERR_INIT;
 	bool some = false;
@@ -450,7 +488,9 @@ transact(struct session *s, struct group *g, const struct message *m)
 		report_all(g, s->relay, &e);
 		return ATTEMPT_NEXT;
 	}
-	enum attempt a = envelope(s, g, m);
+	enum attempt a = xforward(s, g);
+	if (a == ATTEMPT_DONE)
+		a = envelope(s, g, m);
 	if (a != ATTEMPT_DONE)
 		return a;
 	for (size_t i = 0; i < g->n; i++)
@@ -461,6 +501,65 @@ transact(struct session *s, struct group *g, const struct message *m)
 		return probe_end(s, g);
 	return params.chunking && (s->c.caps & SMTP_CHUNKING) ? bdat(s, g, m)
 							      : data(s, g, m);
+}
+
+static bool
+same_domain(const struct rcpt *a, const struct rcpt *b)
+{
+	const char *x = strrchr(a->addr, '@'), *y = strrchr(b->addr, '@');
+
+	return x != NULL && y != NULL && strcasecmp(x, y) == 0;
+}
+
+/* May r be one more of this message's recipients? */
+static bool
+within_limits(const struct smtp_client *c, const struct group *part,
+	      const struct rcpt *r)
+{
+	size_t domains = 1;
+
+	if (c->rcpt_max > 0 && part->n >= c->rcpt_max)
+		return false;
+	for (size_t i = 0; c->domain_max > 0 && i < part->n; i++) {
+		bool seen = same_domain(part->v[i], r);
+
+		for (size_t k = 0; k < i; k++)
+			seen = seen || same_domain(part->v[i], part->v[k]);
+		domains += !seen;
+	}
+	return c->domain_max == 0 || domains <= c->domain_max;
+}
+
+/* RFC 9422 4: as many messages as the server's limits ask for. */
+static enum attempt
+transact(struct session *s, struct group *g, const struct message *m)
+{
+	enum attempt a = ATTEMPT_DONE;
+	struct group part = *g;
+
+	if (s->c.rcpt_max == 0 && s->c.domain_max == 0)
+		return transact_part(s, g, m);
+	part.v = mem_alloc(g->n, sizeof(*part.v));
+	for (;;) {
+		part.n = 0;
+		for (size_t i = 0; i < g->n; i++)
+			if (g->v[i]->state == RCPT_PENDING &&
+			    g->v[i]->refused != s->target &&
+			    within_limits(&s->c, &part, g->v[i]))
+				part.v[part.n++] = g->v[i];
+		if (part.n == 0)
+			break;
+		if (s->in_mail && session_rest(s) != 0)
+			a = ATTEMPT_FRESH;
+		else if (s->c.mail_max > 0 && s->mails >= s->c.mail_max)
+			a = ATTEMPT_FRESH;
+		else
+			a = transact_part(s, &part, m);
+		if (a == ATTEMPT_STOP || a == ATTEMPT_FRESH || s->c.broken)
+			break;
+	}
+	free(part.v);
+	return a;
 }
 
 /* RFC 6152 3: 8-bit parts of a message are converted for a server that takes

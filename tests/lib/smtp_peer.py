@@ -18,6 +18,9 @@ p.add_argument("--lmtp", action="store_true")
 p.add_argument("--second")                   # the second message of a session fails so
 p.add_argument("--wrap", action="store_true")   # TLS from the first byte on
 p.add_argument("--caps", default="PIPELINING,8BITMIME,SMTPUTF8,DSN,ENHANCEDSTATUSCODES,SIZE 10000000")
+p.add_argument("--mailmax", type=int, default=10**6)
+p.add_argument("--rcptmax", type=int, default=10**6)
+p.add_argument("--onedomain", action="store_true")
 p.add_argument("--tls12", action="store_true")
 o = p.parse_args()
 ctx = None
@@ -36,7 +39,7 @@ class Gone(Exception):
 class Session:
     def __init__(self, sock):
         self.s, self.buf, self.tls, self.user = sock, b"", False, None
-        self.count = 0
+        self.count = self.mails = 0
         self.reset()
 
     def reset(self):
@@ -224,6 +227,9 @@ class Session:
             return
         if o.auth and not self.user:
             return self.say("530 5.7.0 log in")
+        self.mails += 1
+        if self.mails > o.mailmax:
+            return self.say("421 4.7.0 too many messages")
         self.sender, self.options = arg, []
         self.say("250 2.1.0 ok")
 
@@ -234,6 +240,10 @@ class Session:
             return self.say("550 5.1.1 no such user")
         if arg.startswith("TO:<later"):
             return self.say("450 4.2.1 later")
+        if len(self.rcpts) >= o.rcptmax:
+            return self.say("452 4.5.3 too many recipients")
+        if o.onedomain and self.rcpts and arg.split("@")[1].split(">")[0] != self.rcpts[0].split("@")[1].split(">")[0]:
+            return self.say("452 4.5.3 too many domains")
         self.rcpts.append(arg)
         self.say("250 2.1.5 ok")
 
@@ -295,6 +305,11 @@ class Session:
             self.say("452 4.2.2 over quota" if r and "full" in r else "250 2.0.0 taken")
         self.reset()
         self.took()
+
+    def do_xforward(self, arg):
+        log(event="xforward", arg=arg)
+        if not self.mode("xforward"):
+            self.say("250 2.0.0 ok")
 
     def do_rset(self, arg):
         log(event="rset")

@@ -169,3 +169,12 @@ submits() { local i; for i in $(seq "$1"); do submit "joe@virt.example" "b$i@${2
   wait_for 20 grep -q 'status=deferred' "$MX_LOG"
   [ "$(taken)" -eq 4 ]
 }
+
+@test "XFORWARD: a content filter hears of the client, each message anew over one connection" {
+  conf 'smtp_connection_cache_destinations = 127.0.0.1' 'smtp_send_xforward_command = yes'
+  peer ok --caps "PIPELINING,XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"; to_peer remote.example
+  submits 2; run_queue
+  cat "$PEER_LOG"
+  [ "$(taken)" -eq 2 ]; [ "$(sessions)" -eq 1 ]
+  [ "$(grep -c '"event": "xforward".*IDENT=[0-9A-F]* SOURCE=LOCAL"' "$PEER_LOG")" -eq 2 ]
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env bats
+# mx-send: XFORWARD, LIMITS (RFC 9422), TLS from the first byte on (RFC 8314).
+load ../lib/common
+load ../lib/send
+setup() { common_setup; }
+teardown() { common_teardown; }
+msg() { printf 'Subject: x\n\nbody\n'; }
+to() { send --host "127.0.0.1:$PEER" "$@" < <(msg); }
+connects() { echo $(($(grep -c '"event": "connect"' "$PEER_LOG") - 1)); }
+
+@test "XFORWARD: what is known of the client, where it is asked for and offered" {
+  export MX_CLIENT_ADDR=192.0.2.7 MX_CLIENT_NAME=host.example MX_HELO='he lo' MX_QUEUE_ID=4F2A
+  peer ok --caps "PIPELINING,XFORWARD NAME ADDR PROTO HELO IDENT"
+  to b@x.example
+  ! grep -q xforward "$PEER_LOG"
+  to -o smtp_send_xforward_command=yes b@x.example
+  grep '"arg": "NAME=host.example ADDR=192.0.2.7 HELO=he+20lo IDENT=4F2A"' "$PEER_LOG"
+  peer ok
+  to -o smtp_send_xforward_command=yes b@x.example
+  ! grep -q xforward "$PEER_LOG"
+}
+
+@test "a server that refuses XFORWARD gets the message, one that hangs up does not" {
+  export MX_CLIENT_ADDR=192.0.2.7
+  peer 503-xforward --caps "XFORWARD NAME ADDR"
+  run to -o smtp_send_xforward_command=yes b@x.example
+  [ "$status" -eq 0 ]; [ "$(taken)" -eq 1 ]
+  peer drop-xforward --caps "XFORWARD NAME ADDR"
+  run to -o smtp_send_xforward_command=yes b@x.example
+  [ "$status" -eq 75 ]; grep -q 'while sending XFORWARD' <<<"$output"
+}
+
+@test "RCPTMAX: as many messages as it takes, over one connection" {
+  peer ok --rcptmax 2 --caps "PIPELINING,LIMITS RCPTMAX=2"
+  run to b1@x.example b2@x.example b3@x.example no4@x.example b5@x.example
+  echo "$output"
+  [ "$status" -eq 69 ]
+  [ "$(grep -c ' sent ' <<<"$output")" -eq 4 ]; [ "$(grep -c ' bounced ' <<<"$output")" -eq 1 ]
+  [ "$(connects)" -eq 1 ]; [ "$(taken)" -eq 3 ]
+}
+
+@test "MAILMAX: another connection; whom this host sends away is not asked there again" {
+  peer ok --rcptmax 1 --mailmax 2 --caps "LIMITS MAILMAX=2 RCPTMAX=1"
+  run to b1@x.example b2@x.example later3@x.example b4@x.example b5@x.example
+  echo "$output"
+  [ "$status" -eq 75 ]
+  [ "$(grep -c ' sent ' <<<"$output")" -eq 4 ]; [ "$(grep -c ' deferred 4.2.1 ' <<<"$output")" -eq 1 ]
+  [ "$(connects)" -eq 3 ]; [ "$(taken)" -eq 4 ]
+}
+
+@test "RCPTDOMAINMAX: a domain a message" {
+  peer ok --onedomain --caps "PIPELINING,LIMITS RCPTDOMAINMAX=1"
+  run send --nexthop "[127.0.0.1]:$PEER" a@x.example b@y.example c@x.example < <(msg)
+  echo "$output"
+  [ "$status" -eq 0 ]; [ "$(taken)" -eq 2 ]; [ "$(connects)" -eq 1 ]
+}
+
+@test "LIMITS that are no limits" {
+  peer ok --caps "LIMITS RCPTMAX=0 MAILMAX=x RCPTMAX FOO=1 =3 RCPTMAX=99999999999999999999"
+  run to b1@x.example b2@x.example
+  [ "$status" -eq 0 ]; [ "$(taken)" -eq 1 ]
+}
+
+@test "smtp_tls_wrappermode: TLS before the greeting, never without" {
+  make_cert srv
+  peer ok --cert "$T/srv.crt" --key "$T/srv.key" --wrap
+  run to --trace -o smtp_tls_wrappermode=yes b@x.example
+  echo "$output"
+  [ "$status" -eq 0 ]; [ "$(taken)" -eq 1 ]; grep -q '"tls": true' "$PEER_LOG"
+  grep -q 'TLS connection to' <<<"$output"; ! grep -q STARTTLS <<<"$output"
+  run to -o smtp_tls_wrappermode=yes -o smtp_tls_security_level=verify -o smtp_tls_CAfile=/dev/null b@x.example
+  [ "$status" -ne 0 ]; [ "$(taken)" -eq 1 ]
+  peer ok
+  run to -o smtp_tls_wrappermode=yes -o smtp_helo_timeout=3s b@x.example
+  echo "$output"
+  [ "$status" -eq 75 ]; [ "$(taken)" -eq 0 ]; grep -q 'Cannot start TLS' <<<"$output"
+}
