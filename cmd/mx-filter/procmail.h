@@ -89,10 +89,12 @@ void pm_expand(struct pm *p, struct span *rest, enum pm_expand how, bool dry,
 	       struct strs *words);
 
 /* procmail_regex.c: the dialect as a PCRE2 pattern; *group_r: \/ was there,
- * the match begins behind it. */
+ * an empty capture stands there. */
 void pm_regex(struct buf *out, struct span re, bool *group_r);
-/* Counts matches, up to max; the first one's \/ part goes into *match (NULL:
- * nobody asks).  -1 and a sentence: the pattern is wrong, or too slow. */
+/* Counts matches, up to max (PM_ENDLESS: the empty text is one, procmailsc(5));
+ * the first one's \/ part goes into *match (NULL: nobody asks).  -1 and a
+ * sentence: the pattern is wrong, or too slow. */
+#define PM_ENDLESS INT64_MAX
 int64_t pm_match(struct span re, bool fold, struct span text, int64_t max,
 		 struct buf *match, bool *matched_part_r, struct err *e);
 

@@ -118,6 +118,10 @@ add_matches(struct pm_conds *cs, const struct cond *c, double n)
 {
 	double term = c->w;
 
+	if (n >= (double)PM_ENDLESS && c->x >= 1) {
+		add_score(cs, c->w < 0 ? -SCORE_MAX : SCORE_MAX);
+		return;
+	}
 	for (double i = 0; i < n && i < 100000; i++) {
 		add_score(cs, term);
 		term *= c->x;

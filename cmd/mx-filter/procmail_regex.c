@@ -1,9 +1,13 @@
 /*
  * procmail_regex.c - procmail's extended regular expressions on PCRE2.
  * procmailrc(5): "^" and "$" stand for a newline too, "^^" for an end of the
- * text, "\/" begins what MATCH gets: its left side is as short as possible.
+ * text.  A match is the leftmost and shortest one; with "\/", which begins what
+ * MATCH gets, its left side is the shortest and its right side the longest.
+ * PCRE2's Perl way of matching tells whether and where (fast), its DFA way
+ * these lengths.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "mem.h"
 #include "procmail.h"
 #include "status.h"
 
@@ -103,6 +107,8 @@ add_literal(struct buf *b, char c)
 		buf_addf(b, "\\x%02x", (unsigned char)c);
 }
 
+/* An empty capture: what MATCH gets begins here. */
+#define MARK "()"
 #define WORD_EDGE "(?:[^a-zA-Z0-9_]|\\A|\\z)"
 
 /* A backslash and what follows; its length. */
@@ -112,7 +118,7 @@ add_escape(struct buf *b, struct span s, bool *group_r)
 	char c = s.n > 1 ? s.p[1] : '\\';
 
 	if (c == '/' && !*group_r) {
-		buf_adds(b, "\\K"); /* the match begins here */
+		buf_adds(b, MARK);
 		*group_r = true;
 	} else if (c == '<' || c == '>') {
 		buf_adds(b, WORD_EDGE);
@@ -189,65 +195,199 @@ pm_regex(struct buf *out, struct span re, bool *group_r)
 	buf_free(&text);
 }
 
+struct matcher {
+	pcre2_code *whole;
+	pcre2_code *any;          /* anything and the whole: to count */
+	pcre2_code *left, *right; /* anything, the left, a look at the right */
+	pcre2_match_data *data;
+	pcre2_match_context *limits;
+	bool group;
+	int *room;
+	size_t cap, want;
+};
+
 static pcre2_code *
-compile(struct span re, bool fold, bool *group_r, struct err *e)
+compile(struct span pattern, struct span re, bool fold, struct err *e)
 {
-	struct buf pattern = BUF_INIT;
 	PCRE2_UCHAR why[160];
 	pcre2_code *code;
 	size_t at;
 	int err;
 
-	pm_regex(&pattern, re, group_r);
-	code = pcre2_compile((PCRE2_SPTR)buf_str(&pattern), pattern.n,
-			     fold ? PCRE2_CASELESS : 0, &err, &at, NULL);
+	code =
+	    pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n,
+			  PCRE2_NO_AUTO_POSSESS | (fold ? PCRE2_CASELESS : 0),
+			  &err, &at, NULL);
 	if (code == NULL) {
 		pcre2_get_error_message(err, why, sizeof(why));
 		err_set(e, ST_DATA, "\"%.*s\": %s",
 			SPAN_ARG(span_sub(re, 0, 200)), (char *)why);
 	}
-	buf_free(&pattern);
 	return code;
+}
+
+/* Is the part one alternative?  Parentheses and bars are syntax in a pattern of
+ * translate(), never themselves. */
+static bool
+is_one(struct span part)
+{
+	int depth = 0;
+
+	for (size_t i = 0; i < part.n; i++) {
+		depth += part.p[i] == '(' ? 1 : part.p[i] == ')' ? -1 : 0;
+		if (depth < 0 || (depth == 0 && part.p[i] == '|'))
+			return false;
+	}
+	return depth == 0;
+}
+
+static int
+matcher_open(struct matcher *x, struct span re, bool fold, bool many,
+	     struct err *e)
+{
+	struct buf pattern = BUF_INIT, part = BUF_INIT;
+	ssize_t mark;
+
+	pm_regex(&pattern, re, &x->group);
+	x->whole = compile(buf_span(&pattern), re, fold, e);
+	mark = span_find(buf_span(&pattern), SPAN(MARK));
+	if (x->whole != NULL && x->group && mark >= 0) {
+		struct span all = buf_span(&pattern);
+		struct span left = span_sub(all, 0, (size_t)mark);
+		struct span right = span_from(all, (size_t)mark + 2);
+
+		if (is_one(left) && is_one(right)) {
+			buf_addf(&part, "(?s:.*)%.*s(?=%.*s)", SPAN_ARG(left),
+				 SPAN_ARG(right));
+			x->left = compile(buf_span(&part), re, fold, NULL);
+			x->right = compile(right, re, fold, NULL);
+		}
+	}
+	if (x->whole != NULL && many) {
+		buf_clear(&part);
+		buf_addf(&part, "(?s:.*)(?:%s)", buf_str(&pattern));
+		x->any = compile(buf_span(&part), re, fold, NULL);
+	}
+	buf_free(&pattern);
+	buf_free(&part);
+	if (x->whole == NULL)
+		return -1;
+	x->data = pcre2_match_data_create(2, NULL);
+	x->limits = pcre2_match_context_create(NULL);
+	pcre2_set_match_limit(x->limits, 10000000);
+	pcre2_set_heap_limit(x->limits, 65536);
+	return 0;
+}
+
+/* Compiling costs what matching some ten KB does. */
+#define JIT_FROM 65536
+/* A DFA's room: more is asked for until this many numbers. */
+#define DFA_MIN 1000
+#define DFA_MAX 1000000
+
+/* The shortest (or longest) match at `at`: its end, or -1. */
+static ssize_t
+dfa_end(struct matcher *x, const pcre2_code *code, struct span text, size_t at,
+	bool shortest)
+{
+	uint32_t how = PCRE2_ANCHORED | (shortest ? PCRE2_DFA_SHORTEST : 0);
+	int rc;
+
+	for (;;) {
+		x->room = mem_grow(x->room, &x->cap, x->want, sizeof(int));
+		rc = pcre2_dfa_match(code, (PCRE2_SPTR)text.p, text.n, at, how,
+				     x->data, x->limits, x->room, x->cap);
+		if (rc != PCRE2_ERROR_DFA_WSSIZE || x->want >= DFA_MAX)
+			break;
+		x->want *= 4;
+	}
+	return rc < 0 ? -1 : (ssize_t)pcre2_get_ovector_pointer(x->data)[1];
+}
+
+/*
+ * What MATCH gets: false where the sides
+ * cannot be told apart ("\/" inside of a group), then it is Perl's.
+ */
+static bool
+sides(struct matcher *x, struct span text, struct span *r)
+{
+	ssize_t mid, end;
+
+	if (x->left == NULL || x->right == NULL)
+		return false;
+	mid = dfa_end(x, x->left, text, 0, true);
+	end = mid < 0 ? -1 : dfa_end(x, x->right, text, (size_t)mid, false);
+	if (end < 0)
+		return false;
+	*r = span_sub(text, (size_t)mid, (size_t)end);
+	return true;
+}
+
+static void
+matcher_done(struct matcher *x)
+{
+	pcre2_code_free(x->whole);
+	pcre2_code_free(x->any);
+	pcre2_code_free(x->left);
+	pcre2_code_free(x->right);
+	pcre2_match_data_free(x->data);
+	pcre2_match_context_free(x->limits);
+	free(x->room);
+}
+
+/* Each match ends where the first one to end does, wherever it began. */
+static int64_t
+count_ends(struct matcher *x, struct span text, int64_t max)
+{
+	size_t from = 0;
+	int64_t count = 0;
+
+	while (count < max && from <= text.n) {
+		ssize_t end = dfa_end(x, x->any, text, from, true);
+
+		if (end < 0)
+			break;
+		if ((size_t)end == from)
+			return PM_ENDLESS;
+		count++;
+		/* a newline that "$" took may be the next "^" */
+		if (text.p[end - 1] == '\n' && (size_t)end - 1 > from)
+			end--;
+		from = (size_t)end;
+	}
+	return count;
 }
 
 int64_t
 pm_match(struct span re, bool fold, struct span text, int64_t max,
 	 struct buf *match, bool *matched_part_r, struct err *e)
 {
-	bool group;
-	pcre2_code *code = compile(re, fold, &group, e);
-	pcre2_match_data *data;
-	pcre2_match_context *limits;
+	struct matcher x = { .want = DFA_MIN };
+	const size_t *v;
 	int64_t count = 0;
-	size_t from = 0, end;
-	int rc = 0;
+	int rc;
 
-	if (code == NULL)
+	if (matcher_open(&x, re, fold, max > 1, e) != 0)
 		return -1;
-	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-	data = pcre2_match_data_create_from_pattern(code, NULL);
-	limits = pcre2_match_context_create(NULL);
-	pcre2_set_match_limit(limits, 10000000);
-	pcre2_set_heap_limit(limits, 65536);
-	while (count < max && from <= text.n) {
-		const size_t *v = pcre2_get_ovector_pointer(data);
+	if (text.p == NULL)
+		text = SPAN("");
+	if (text.n >= JIT_FROM)
+		(void)pcre2_jit_compile(x.whole, PCRE2_JIT_COMPLETE);
+	rc = pcre2_match(x.whole, (PCRE2_SPTR)text.p, text.n, 0, 0, x.data,
+			 x.limits);
+	v = pcre2_get_ovector_pointer(x.data);
+	if (rc > 0 && x.group && match != NULL) {
+		struct span part = span_sub(text, v[2], v[1]);
 
-		rc = pcre2_match(code, (PCRE2_SPTR)(text.p ? text.p : ""),
-				 text.n, from, 0, data, limits);
-		if (rc < 0)
-			break;
-		if (count++ == 0 && group && match != NULL) {
-			buf_clear(match);
-			buf_addspan(match, span_sub(text, v[0], v[1]));
-			*matched_part_r = true;
-		}
-		/* a newline that "$" took may be the next "^" */
-		end = v[1] > 0 && text.p[v[1] - 1] == '\n' ? v[1] - 1 : v[1];
-		from = end > from ? end : from + 1;
+		(void)sides(&x, text, &part);
+		buf_clear(match);
+		buf_addspan(match, part);
+		*matched_part_r = true;
 	}
-	pcre2_match_data_free(data);
-	pcre2_match_context_free(limits);
-	pcre2_code_free(code);
+	if (rc > 0)
+		count =
+		    max > 1 && x.any != NULL ? count_ends(&x, text, max) : 1;
+	matcher_done(&x);
 	if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
 		return err_set(e, ST_UNAVAILABLE, "\"%.*s\" takes too long",
 			       SPAN_ARG(span_sub(re, 0, 200)));
