@@ -1,7 +1,8 @@
 /*
  * queue_why.c - --why ID|ADDR: what became of a message, or of an address's
  * messages: the queue's entry and the log's lines, in plain sentences.
- * The log is $MX_LOG, /var/log/mail.log, /var/log/maillog, or the journal.
+ * The log is $MX_LOG, /var/log/mail.log or /var/log/maillog, with the rotated
+ * ones before it (.1, .2.gz ...), or the journal.
  */
 #include "queue.h"
 #include "clock.h"
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define IDS_MAX 50          /* of an address: the latest */
+#define ROTATED_MAX 14      /* old logs that are read */
 #define LINES_MAX (1 << 17) /* bytes of log kept a message */
 
 struct story {
@@ -117,22 +119,18 @@ take_line(struct why *w, struct span line, bool gather)
 	}
 }
 
-/* The journal's mail lines, by its own program; -1: there is none. */
+/* What a program prints; -1: it cannot be run. */
 static int
-open_journal(pid_t *pid)
+open_program(const char *const *words, size_t n, pid_t *pid)
 {
-	static const char *const words[] = { "journalctl", "--quiet",
-					     "--no-pager", "--output=short-iso",
-					     "SYSLOG_FACILITY=2" };
 	struct strs argv = STRS_INIT;
 	struct proc_spec ps = { .fd = { -1, -1, -1, -1 } };
 	struct err e = ERR_INIT;
 	int link[2];
 
-	if (access("/run/systemd/journal", F_OK) != 0 ||
-	    pipe2(link, O_CLOEXEC) != 0)
+	if (pipe2(link, O_CLOEXEC) != 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+	for (size_t i = 0; i < n; i++)
 		strs_add(&argv, words[i]);
 	ps.argv = argv.v;
 	ps.fd[1] = link[1];
@@ -145,31 +143,45 @@ open_journal(pid_t *pid)
 	return -1;
 }
 
+/* The journal's mail lines, by its own program; -1: there is none. */
 static int
-open_log(pid_t *pid)
+open_journal(pid_t *pid)
 {
-	static const char *const places[] = { "/var/log/mail.log",
-					      "/var/log/maillog" };
-	const char *own = secure_getenv("MX_LOG");
-	int fd = own != NULL ? open(own, O_RDONLY | O_CLOEXEC) : -1;
+	static const char *const words[] = { "journalctl", "--quiet",
+					     "--no-pager", "--output=short-iso",
+					     "SYSLOG_FACILITY=2" };
+
+	if (access("/run/systemd/journal", F_OK) != 0)
+		return -1;
+	return open_program(words, ARRAY_LEN(words), pid);
+}
+
+/* A log that was rotated away: "mail.log.3.gz" through gzip, "mail.log.1". */
+static int
+open_rotated(const char *path, int n, pid_t *pid)
+{
+	char *plain = mem_printf("%s.%d", path, n);
+	char *packed = mem_printf("%s.%d.gz", path, n);
+	int fd = open(plain, O_RDONLY | O_CLOEXEC);
 
 	*pid = -1;
-	for (size_t i = 0; own == NULL && fd < 0 && i < ARRAY_LEN(places); i++)
-		fd = open(places[i], O_RDONLY | O_CLOEXEC);
-	return fd >= 0 || own != NULL ? fd : open_journal(pid);
+	if (fd < 0 && access(packed, R_OK) == 0) {
+		const char *const words[] = { "gzip", "-dc", "--", packed };
+
+		fd = open_program(words, ARRAY_LEN(words), pid);
+	}
+	free(plain);
+	free(packed);
+	return fd;
 }
 
 static void
-read_log(struct why *w, bool gather)
+read_lines(struct why *w, int fd, pid_t pid, bool gather)
 {
 	struct stream s;
 	struct span line;
 	enum io_result r;
-	pid_t pid;
-	int fd = open_log(&pid);
 
-	if (fd < 0)
-		return;
 	w->have_log = true;
 	stream_init(&s, fd, fd);
 	while ((r = stream_line(&s, 65536, &line, DEADLINE_NEVER)) == IO_OK ||
@@ -183,6 +195,29 @@ read_log(struct why *w, bool gather)
 	stream_close(&s);
 	if (pid > 0)
 		(void)proc_wait(pid, clock_deadline(5000), NULL);
+}
+
+/* The log and what logrotate(8) made of it before, oldest first. */
+static void
+read_log(struct why *w, bool gather)
+{
+	static const char *const places[] = { "/var/log/mail.log",
+					      "/var/log/maillog" };
+	const char *own = secure_getenv("MX_LOG"), *path = own;
+	pid_t pid = -1;
+	int fd;
+
+	for (size_t i = 0; path == NULL && i < ARRAY_LEN(places); i++)
+		if (access(places[i], R_OK) == 0)
+			path = places[i];
+	for (int n = ROTATED_MAX; path != NULL && n > 0; n--)
+		if ((fd = open_rotated(path, n, &pid)) >= 0)
+			read_lines(w, fd, pid, gather);
+	pid = -1;
+	fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC)
+			  : open_journal(&pid);
+	if (fd >= 0)
+		read_lines(w, fd, pid, gather);
 }
 
 static bool

@@ -51,6 +51,24 @@ why() { run mx-deliver --why "$@"; echo "$output"; }
   why '../x'; [ "$status" -eq 64 ]
 }
 
+@test "--why joins the rotated logs, packed ones too, oldest first" {
+  peer ok; to_peer remote.example
+  submit joe@virt.example b@remote.example later@remote.example
+  local id; id=$(the_id)
+  run_queue
+  gzip -c "$MX_LOG" > "$MX_LOG.2.gz"; : > "$MX_LOG"
+  mx-deliver --flush; run_queue
+  mv "$MX_LOG" "$MX_LOG.1"; : > "$MX_LOG"
+  mx-deliver --delete "$id"
+  why "$id"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"<b@remote.example>: delivered (250 2.0.0 taken)"* ]]
+  [ "$(grep -c 'to=<later@remote.example>.*status=deferred' <<<"$output")" -eq 2 ]
+  [[ "$output" == *"to=<b@remote.example>"*"to=<later@remote.example>"*"to=<later@remote.example>"* ]]
+  why b@remote.example
+  [[ "$output" == "$id: not in the queue"* ]]
+}
+
 @test "--why without a log: what the queue knows; log_format = json is read, too" {
   peer ok; to_peer remote.example
   conf 'log_format = json'
