@@ -18,6 +18,7 @@
 #include "site.h"
 #include "status.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -603,6 +604,24 @@ log_one(struct trans *t, const struct trans_rcpt *r, int64_t now)
 		    o->text);
 }
 
+/* Postfix's pickup(8): who handed it in here; pflogsumm counts it. */
+static void
+log_pickup(const struct trans *t)
+{
+	const char *login = t->client->login != NULL ? t->client->login : "";
+	const struct passwd *pw = getpwnam(login);
+	struct log_event ev;
+
+	log_role("pickup");
+	log_event_begin(&ev, t->id);
+	if (pw != NULL)
+		log_event_add(&ev, "uid", "%ld", (long)pw->pw_uid);
+	else
+		log_event_add(&ev, "uid", "%s", login);
+	log_event_add(&ev, "from", "<%s>", t->sender);
+	log_event_end(&ev);
+}
+
 void
 trans_log(struct trans *t)
 {
@@ -611,6 +630,8 @@ trans_log(struct trans *t)
 
 	if (t->id[0] == '\0')
 		return;
+	if (t->client->submit && !t->client->forwarded)
+		log_pickup(t);
 	if (t->head.message_id != NULL) {
 		log_role("cleanup");
 		log_event_begin(&ev, t->id);
