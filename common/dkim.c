@@ -83,10 +83,13 @@ dkim_tag(const struct dkim_tags *t, const char *name)
 void
 dkim_strip(struct buf *out, struct span s)
 {
+	char *start = buf_room(out, s.n), *p = start;
+
 	for (size_t i = 0; i < s.n; i++) {
 		if (!is_fws(s.p[i]))
-			buf_addc(out, s.p[i]);
+			*p++ = s.p[i];
 	}
+	buf_grew(out, (size_t)(p - start));
 }
 
 static bool
@@ -163,11 +166,14 @@ header_simple(struct buf *out, struct span all)
 static void
 header_relaxed(struct buf *out, struct span name, struct span value)
 {
-	bool ws = false, any = false;
+	char *start = buf_room(out, name.n + value.n + 3), *p = start;
+	bool ws = false;
+	char *first;
 
 	for (size_t i = 0; i < name.n; i++)
-		buf_addc(out, ascii_tolower(name.p[i]));
-	buf_addc(out, ':');
+		*p++ = ascii_tolower(name.p[i]);
+	*p++ = ':';
+	first = p;
 	for (size_t i = 0; i < value.n; i++) {
 		char c = value.p[i];
 
@@ -175,13 +181,14 @@ header_relaxed(struct buf *out, struct span name, struct span value)
 			ws = true;
 			continue;
 		}
-		if (ws && any)
-			buf_addc(out, ' ');
+		if (ws && p > first)
+			*p++ = ' ';
 		ws = false;
-		any = true;
-		buf_addc(out, c);
+		*p++ = c;
 	}
-	buf_adds(out, "\r\n");
+	*p++ = '\r';
+	*p++ = '\n';
+	buf_grew(out, (size_t)(p - start));
 }
 
 void

@@ -86,6 +86,8 @@ EVP_PKEY *dkim_load_key(const char *path, enum dkim_alg *alg_r, struct err *e);
 int dkim_public(EVP_PKEY *key, struct buf *out, struct err *e) MX_MUST_CHECK;
 int dkim_sign(EVP_PKEY *key, enum dkim_alg alg, struct span data,
 	      struct buf *sig, struct err *e) MX_MUST_CHECK;
+/* SHA-256, looked up once: OpenSSL's own EVP_sha256() is at each use. */
+const EVP_MD *dkim_sha256(void);
 /* The same for data of which the SHA-256 is known. */
 int dkim_sign_hash(EVP_PKEY *key, enum dkim_alg alg,
 		   const unsigned char hash[32], struct buf *sig,

@@ -12,7 +12,7 @@ dkim_body_init(struct dkim_body *b, enum dkim_canon canon, int64_t limit)
 {
 	*b = (struct dkim_body){ .canon = canon, .limit = limit };
 	b->md = EVP_MD_CTX_new();
-	if (b->md == NULL || EVP_DigestInit_ex(b->md, EVP_sha256(), NULL) != 1)
+	if (b->md == NULL || EVP_DigestInit_ex(b->md, dkim_sha256(), NULL) != 1)
 		log_panic("SHA-256 does not start");
 }
 
@@ -63,12 +63,68 @@ body_byte(struct dkim_body *b, char c)
 	buf_addc(&b->out, c);
 }
 
-/* A single blank between two bytes of content stays as it is (relaxed). */
-static bool
-lone_blank(struct span s, size_t n)
+/* Has a word of eight bytes a zero byte? */
+static inline bool
+zero_byte(uint64_t v)
 {
-	return n > 0 && s.p[n] == ' ' && n + 1 < s.n &&
-	       strchr(" \t\r\n", s.p[n + 1]) == NULL;
+	return ((v - 0x0101010101010101u) & ~v & 0x8080808080808080u) != 0;
+}
+
+#define EACH_BYTE(c) ((c)*0x0101010101010101u)
+
+/* Does the line mean nothing but itself: no CR and, relaxed, no tab, no two
+ * blanks in a row, none at its end?  Most lines are so. */
+static bool
+is_plain(enum dkim_canon canon, struct span s)
+{
+	uint64_t v, next;
+	size_t i = 0;
+
+	if (canon == DKIM_SIMPLE)
+		return memchr(s.p, '\r', s.n) == NULL;
+	if (s.n == 0 || s.p[s.n - 1] == ' ')
+		return s.n == 0;
+	for (; i + sizeof(v) < s.n; i += sizeof(v)) {
+		memcpy(&v, s.p + i, sizeof(v));
+		memcpy(&next, s.p + i + 1, sizeof(next));
+		if (zero_byte(v ^ EACH_BYTE((uint64_t)'\t')) ||
+		    zero_byte(v ^ EACH_BYTE((uint64_t)'\r')) ||
+		    zero_byte((v ^ EACH_BYTE((uint64_t)' ')) |
+			      (next ^ EACH_BYTE((uint64_t)' '))))
+			return false;
+	}
+	for (; i < s.n; i++)
+		if (s.p[i] == '\t' || s.p[i] == '\r' ||
+		    (s.p[i] == ' ' && i + 1 < s.n && s.p[i + 1] == ' '))
+			return false;
+	return true;
+}
+
+/* A whole line at the front of bytes that can be taken at once: its length
+ * with its end, or 0. */
+static size_t
+plain_line(struct dkim_body *b, struct span bytes)
+{
+	const char *lf = memchr(bytes.p, '\n', bytes.n);
+	struct span line;
+
+	if (lf == NULL)
+		return 0;
+	line = span_make(bytes.p, (size_t)(lf - bytes.p));
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	/* one blank is held back already, another one follows */
+	if (b->ws && line.n > 0 && line.p[0] == ' ')
+		return 0;
+	if (!is_plain(b->canon, line))
+		return 0;
+	if (line.n > 0) {
+		body_catch_up(b);
+		buf_add(&b->out, line.p, line.n);
+	}
+	b->lines++;
+	b->ws = false;
+	return (size_t)(lf - bytes.p) + 1;
 }
 
 /* How many bytes at the front mean nothing but themselves. */
@@ -77,14 +133,9 @@ plain_run(const struct dkim_body *b, struct span s)
 {
 	size_t n = 0;
 
-	if (b->canon == DKIM_RELAXED) {
-		while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r' &&
-		       ((s.p[n] != ' ' && s.p[n] != '\t') || lone_blank(s, n)))
-			n++;
-	} else {
-		while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r')
-			n++;
-	}
+	while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r' &&
+	       (b->canon == DKIM_SIMPLE || (s.p[n] != ' ' && s.p[n] != '\t')))
+		n++;
 	return n;
 }
 
@@ -93,8 +144,14 @@ dkim_body_add(struct dkim_body *b, struct span bytes)
 {
 	while (bytes.n > 0) {
 		char c = bytes.p[0];
-		size_t run;
+		size_t run = !b->cr ? plain_line(b, bytes) : 0;
 
+		if (run > 0) {
+			bytes = span_from(bytes, run);
+			if (b->out.n > FLUSH_AT)
+				body_flush(b);
+			continue;
+		}
 		/* A CR that no LF follows is content. */
 		if (b->cr && c != '\n')
 			body_byte(b, '\r');

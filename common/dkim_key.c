@@ -207,6 +207,16 @@ dkim_public(EVP_PKEY *key, struct buf *out, struct err *e)
 	return 0;
 }
 
+const EVP_MD *
+dkim_sha256(void)
+{
+	static const EVP_MD *md;
+
+	if (md == NULL)
+		md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	return md != NULL ? md : EVP_sha256();
+}
+
 /* RFC 6376 3.3.1 signs the hash as PKCS #1 1.5 does, RFC 8463 3 as it is. */
 int
 dkim_sign_hash(EVP_PKEY *key, enum dkim_alg alg, const unsigned char hash[32],
@@ -228,7 +238,7 @@ dkim_sign_hash(EVP_PKEY *key, enum dkim_alg alg, const unsigned char hash[32],
 		ok =
 		    ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 &&
 		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
-		    EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+		    EVP_PKEY_CTX_set_signature_md(ctx, dkim_sha256()) == 1 &&
 		    EVP_PKEY_sign(ctx, out, &n, hash, 32) == 1;
 	}
 	EVP_MD_CTX_free(md);
@@ -246,36 +256,37 @@ dkim_sign(EVP_PKEY *key, enum dkim_alg alg, struct span data, struct buf *sig,
 	unsigned char hash[32];
 	unsigned int n = 32;
 
-	if (EVP_Digest(data.p, data.n, hash, &n, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(data.p, data.n, hash, &n, dkim_sha256(), NULL) != 1)
 		return err_set(e, ST_SOFTWARE, "hashing failed");
 	return dkim_sign_hash(key, alg, hash, sig, e);
-}
-
-/* RFC 8463 3: Ed25519 signs the SHA-256 hash of the data. */
-static struct span
-to_sign(enum dkim_alg alg, struct span data, unsigned char hash[32])
-{
-	unsigned int n = 32;
-
-	if (alg != DKIM_ED25519_SHA256)
-		return data;
-	EVP_Digest(data.p, data.n, hash, &n, EVP_sha256(), NULL);
-	return span_make((const char *)hash, n);
 }
 
 bool
 dkim_verify(EVP_PKEY *key, enum dkim_alg alg, struct span data, struct span sig)
 {
+	const unsigned char *b = (const unsigned char *)sig.p;
 	unsigned char hash[32];
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	const EVP_MD *md = alg == DKIM_ED25519_SHA256 ? NULL : EVP_sha256();
+	unsigned int n = 32;
+	EVP_MD_CTX *md = NULL;
+	EVP_PKEY_CTX *ctx = NULL;
 	bool ok;
 
-	data = to_sign(alg, data, hash);
-	ok = ctx != NULL &&
-	     EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
-	     EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.n,
-			      (const unsigned char *)data.p, data.n) == 1;
-	EVP_MD_CTX_free(ctx);
+	if (EVP_Digest(data.p, data.n, hash, &n, dkim_sha256(), NULL) != 1)
+		return false;
+	if (alg == DKIM_ED25519_SHA256) {
+		md = EVP_MD_CTX_new();
+		ok = md != NULL &&
+		     EVP_DigestVerifyInit(md, NULL, NULL, NULL, key) == 1 &&
+		     EVP_DigestVerify(md, b, sig.n, hash, n) == 1;
+	} else {
+		ctx = EVP_PKEY_CTX_new(key, NULL);
+		ok =
+		    ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
+		    EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		    EVP_PKEY_CTX_set_signature_md(ctx, dkim_sha256()) == 1 &&
+		    EVP_PKEY_verify(ctx, b, sig.n, hash, n) == 1;
+	}
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }

@@ -342,10 +342,12 @@ base64_any(struct buf *b, struct span s, bool lax)
 			goto out;
 		v = v << 6 | (uint32_t)d;
 		if (++have == 4) {
-			char three[3] = { (char)(v >> 16), (char)(v >> 8),
-					  (char)v };
+			char *three = buf_room(b, 3);
 
-			buf_add(b, three, 3);
+			three[0] = (char)(v >> 16);
+			three[1] = (char)(v >> 8);
+			three[2] = (char)v;
+			buf_grew(b, 3);
 			have = 0;
 			v = 0;
 		}
