@@ -76,9 +76,23 @@ box:
   message_prefix =
   message_suffix =
 C
-  printf '#!/bin/sh\nmount --bind %s/resolv.conf /etc/resolv.conf\nsed -u s/@away.test/@here.test/ | %s -C %s/exim.conf -odi -bs\n' "$T" "$EXIM" "$T" > "$T/sink"
-  chmod 755 "$T/sink"
-  spawn socat "TCP4-LISTEN:$SINK,bind=127.0.0.1,fork,reuseaddr" "EXEC:unshare -m $T/sink"
+  cat > "$T/sink.py" <<'C'
+import asyncore, os, sys, warnings
+warnings.simplefilter("ignore")
+import smtpd
+
+
+class Sink(smtpd.SMTPServer):
+    def process_message(self, peer, mailfrom, rcpttos, data, **kw):
+        with open(sys.argv[2] + ".new", "wb") as f:
+            f.write(data + b"\n")
+        os.rename(sys.argv[2] + ".new", sys.argv[2])
+
+
+Sink(("127.0.0.1", int(sys.argv[1])), None)
+asyncore.loop()
+C
+  spawn /usr/bin/python3 -W ignore "$T/sink.py" "$SINK" "$T/box/mail"
   wait_port "$SINK"
   FILE_T=$T FILE_PIDS="${PIDS[*]}"
   export FILE_T FILE_PIDS DNS EXIM SINK
