@@ -16,15 +16,16 @@ from servers import BUILD, SERVERS, USERS
 
 ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("what", nargs="*", choices=["smtp", "relay", "calls", "imap", "exec", "dkim", []], help="all of them by default")
+ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "relay", "calls", "imap", "exec", "dkim", []], help="all of them by default")
 ap.add_argument("--sessions", default="1,10,50")
 ap.add_argument("--msgs", type=int, default=1000, help="messages a run")
 ap.add_argument("--size", type=int, default=4096)
+ap.add_argument("--rcpts", type=int, default=1, help="recipients of each message")
 ap.add_argument("--runs", type=int, default=3, help="runs of each server in turns")
 ap.add_argument("--servers", default="postfix,mx")
 ap.add_argument("--dir", help="work below this folder (its file system is what is measured)")
 a = ap.parse_args()
-what = a.what or ["smtp", "relay", "calls", "exec", "dkim"]
+what = a.what or ["smtp", "many", "large", "relay", "calls", "exec", "dkim"]
 
 
 def load(server, sessions, msgs):
@@ -33,19 +34,20 @@ def load(server, sessions, msgs):
     os.sync()
     c0, t0 = server.group.cpu(), time.time()
     p = subprocess.run([BUILD + "/bench/smtpload", "-s", str(sessions), "-m", str(msgs), "-l", str(a.size),
-                        "-u", str(USERS), *server.load, "127.0.0.1", str(server.port)], stdout=subprocess.PIPE, text=True)
+                        "-r", str(a.rcpts), "-u", str(USERS), *server.load, "127.0.0.1", str(server.port)], stdout=subprocess.PIPE, text=True)
     end = time.time() + 60
+    want = msgs * (a.rcpts if server.per_rcpt else 1)
     n, last = server.delivered()
-    while n < msgs and time.time() < end:
+    while n < want and time.time() < end:
         time.sleep(0.02)
         n, last = server.delivered()
     time.sleep(0.3)
     c1 = server.group.cpu()
     f = dict(re.findall(r"(\w+)=([\d.]+)", p.stdout))
-    if p.returncode or n != msgs:
+    if p.returncode or n != want:
         print(f"# {server.name}: a run with a failed message is no run: {p.stdout.strip()} delivered={n}")
         return None
-    return dict(rate=msgs / (last - t0), accepted=float(f["rate"]), p50=float(f["p50"]),
+    return dict(rate=want / (last - t0), accepted=float(f["rate"]), p50=float(f["p50"]),
                 cpu=(c1 - c0) * 1000 / msgs if c0 is not None else float("nan"))
 
 
@@ -55,7 +57,7 @@ def median(rows, key):
 
 
 def smtp(servers, title="SMTP to Maildir"):
-    print(f"\n{title}, a connection a message, {a.size} bytes, {a.msgs} messages a run, "
+    print(f"\n{title}, a connection a message, {a.size} bytes, {a.rcpts} recipients, {a.msgs} messages a run, "
           f"median (min-max) of {a.runs} runs in turns")
     print(f"{'sessions':>8} {'server':14} {'delivered/s':>24} {'accepted/s':>11} {'p50 ms':>7} {'CPU ms':>7}  ratio")
     for s in map(int, a.sessions.split(",")):
@@ -123,13 +125,32 @@ def relay(servers):
         print(f"{x.name:14} {n[1] - x.messages} messages over {n[0] - x.sessions} connections")
 
 
-def with_servers(fn, names=None):
+def many(servers):
+    """100 recipients in each message: deliveries/s."""
+    a.rcpts, a.msgs = 100, max(10, a.msgs // 20)
+    smtp(servers, "100 recipients")
+
+
+def large(servers):
+    a.size, a.msgs = 100 * 1024, max(50, a.msgs // 4)
+    smtp(servers, "100 KB")
+
+
+def apart(fn, servers=None):
+    """A row with figures of its own."""
+    was = dict(vars(a))
+    with_servers(fn, servers, runner=fn is many)
+    vars(a).update(was)
+
+
+def with_servers(fn, names=None, runner=False):
     top = tempfile.mkdtemp(prefix="mxbench.", dir=a.dir)
     os.chmod(top, 0o755)
     servers = []
     try:
         for name in names or a.servers.split(","):
             servers.append(SERVERS[name](top))
+            servers[-1].runner = runner
             servers[-1].start()
         fn(servers)
     finally:
@@ -150,11 +171,15 @@ def dkim():
 
 
 def main():
-    if os.geteuid() != 0 and "smtp" in what:
+    if os.geteuid() != 0 and {"smtp", "many", "large"} & set(what):
         sys.exit("tests/bench/run: Postfix takes root to start; as another user: tests/bench/run exec")
     print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {time.strftime('%F %T')}")
     if "smtp" in what:
         with_servers(smtp)
+    if "many" in what:
+        apart(many)
+    if "large" in what:
+        apart(large)
     if "relay" in what:
         with_servers(relay, ["postfix-relay", "mx-relay"])
     if "calls" in what:

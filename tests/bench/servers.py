@@ -119,6 +119,8 @@ class Server:
 
     more = ""  # lines of the configuration
     load = []  # options of smtpload
+    per_rcpt = True  # a file for each recipient
+    runner = False   # a queue is needed
 
     def own(self):
         return self.more.format(sink=getattr(self, "sink_port", 0))
@@ -200,6 +202,8 @@ delivery = unix:{self.dir}/run/deliver
             time.sleep(0.1)
         p = self.spawn(b + "mx-recv", "-c", path, "--mode", "smtp", "--listen", f"127.0.0.1:{self.port}")
         wait_port(self.port, p)
+        if self.runner:
+            self.spawn(b + "mx-deliver", "-c", path, "--queue-run", "--watch")
 
 
 class Postfix(Server):
@@ -292,6 +296,7 @@ class Relay:
     nothing and counts."""
 
     load = ["-t", "u%03d@relay.test"]
+    per_rcpt = False
 
     def sink(self):
         self.sink_port = free_port()
