@@ -555,6 +555,9 @@ transact(struct session *s, struct group *g, const struct message *m)
 			a = ATTEMPT_FRESH;
 		else
 			a = transact_part(s, &part, m);
+		/* Whoever waits still was asked here: not once more. */
+		for (size_t i = 0; a != ATTEMPT_FRESH && i < part.n; i++)
+			part.v[i]->refused = s->target;
 		if (a == ATTEMPT_STOP || a == ATTEMPT_FRESH || s->c.broken)
 			break;
 	}

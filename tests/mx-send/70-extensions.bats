@@ -75,3 +75,10 @@ connects() { echo $(($(grep -c '"event": "connect"' "$PEER_LOG") - 1)); }
   echo "$output"
   [ "$status" -eq 75 ]; [ "$(taken)" -eq 0 ]; grep -q 'Cannot start TLS' <<<"$output"
 }
+
+@test "limits, and MAIL is refused: each is asked once" {
+  peer 451-mail --caps "PIPELINING,LIMITS RCPTMAX=1"
+  run timeout 20 mx-send -o net_user=nobody --host "127.0.0.1:$PEER" b1@x.example b2@x.example < <(msg)
+  echo "$output"
+  [ "$status" -eq 75 ]; [ "$(grep -c ' deferred 4.7.1 ' <<<"$output")" -eq 2 ]
+}
