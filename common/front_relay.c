@@ -6,6 +6,7 @@
 #include "front.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,8 +23,9 @@ struct link {
 	bool half;     /* its input is closed */
 	int back;      /* it gave up its login: what it did not read; or -1 */
 	struct buf to; /* for the session, not yet written */
-	char chunk[CHUNK];
 };
+/* Not on the stack: only the pages that a session's answers fill are had. */
+static char answers[CHUNK];
 
 /* What waits for the session, as far as it takes it now. */
 static bool
@@ -54,7 +56,7 @@ close_half(struct link *l)
 static bool
 pull(struct link *l)
 {
-	ssize_t n = io_recv_fd(l->fd, l->chunk, sizeof(l->chunk), &l->back);
+	ssize_t n = io_recv_fd(l->fd, answers, sizeof(answers), &l->back);
 
 	if (n < 0 && errno == EAGAIN)
 		return true;
@@ -62,7 +64,7 @@ pull(struct link *l)
 		return false;
 	l->client->out_deadline = clock_deadline(WRITE_MS);
 	/* the byte that brought the descriptor says nothing */
-	stream_write(l->client, l->chunk, (size_t)(l->back < 0 ? n : n - 1));
+	stream_write(l->client, answers, (size_t)(l->back < 0 ? n : n - 1));
 	return stream_flush(l->client, clock_deadline(WRITE_MS)) == IO_OK &&
 	       l->back < 0;
 }
@@ -145,6 +147,9 @@ front_relay(const struct front *f, const char *stopping)
 {
 	struct link l = { .client = f->st, .fd = f->fd, .back = -1 };
 	bool again = false;
+
+	/* what the handshake and the sandbox's rules took and gave back */
+	(void)malloc_trim(0);
 
 	/* what the client sent behind its login */
 	if (stream_flush(f->st, clock_deadline(WRITE_MS)) == IO_OK &&

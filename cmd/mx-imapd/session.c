@@ -13,6 +13,7 @@
 #include "status.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -266,6 +267,7 @@ session_run(struct stream *st, const char *user, const char *path, bool greet)
 	int status = ST_OK;
 
 	st->out_deadline = clock_deadline(WRITE_MS);
+	(void)malloc_trim(0); /* the sandbox's rules */
 	s.root_path = mem_strdup(path);
 	s.root = maildir_root_open(path, &e);
 	if (s.root < 0) {
