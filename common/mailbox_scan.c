@@ -514,7 +514,8 @@ mailbox_take_some(struct mailbox *mb, struct scan *sc, struct err *e)
 		return 1;
 	if (!check_validity(mb, told))
 		return 0;
-	qsort_r(sc->v, sc->n, sizeof(*sc->v), by_arrival_of_file, sc);
+	if (sc->n > 0)
+		qsort_r(sc->v, sc->n, sizeof(*sc->v), by_arrival_of_file, sc);
 	if (take_scan(mb, sc) > 0) {
 		if (uidlist_lock(&lock, mb->fd, clock_deadline(LOCK_MS), e) !=
 		    0)

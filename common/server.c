@@ -453,6 +453,8 @@ server_run(const struct server_spec *spec, struct server_options *o, void *ctx)
 		o->max_use = 100;
 	if (o->mode != NULL && server_mode_named(&s, span_of(o->mode)) == NULL)
 		return prog_usage("--mode %s: unknown mode", o->mode);
+	/* first: who sees it listen may send SIGHUP, which else would end it */
+	server_signals();
 	if (server_find_sockets(&s, &e) != 0)
 		return prog_fail(&e);
 	size = sizeof(*s.shared) + s.max * sizeof(s.shared->slot[0]);
@@ -465,6 +467,5 @@ server_run(const struct server_spec *spec, struct server_options *o, void *ctx)
 	s.worker = mem_alloc(s.max, sizeof(*s.worker));
 	for (size_t i = 0; i < s.max; i++)
 		s.worker[i].ask = -1;
-	server_signals();
 	return server_monitor(&s);
 }

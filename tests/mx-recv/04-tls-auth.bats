@@ -131,6 +131,7 @@ PY
 
 @test "SIGHUP: a pair that does not match is refused, the old one stays; then a new one" {
   recv_start
+  talk <<<'< 220'  # it has read its keys
   openssl ecparam -genkey -name prime256v1 -noout -out "$T/other.key" 2>/dev/null
   cp "$T/mx.test.key" "$T/good.key"; cat "$T/other.key" >"$T/mx.test.key"
   kill -HUP "$RECV"
