@@ -394,7 +394,7 @@ int sieve_global_set(struct sieve_run *r, struct span name, struct span value);
 const char *sieve_global(const struct sieve_run *r, struct span name);
 /* As the command set does it: the modifiers among n's tags applied. */
 int sieve_set_modified(struct sieve_run *r, const struct sieve_node *n,
-		       const char *name, struct span value);
+		       const char *name, struct span text);
 /* ${1} ... from a match. */
 void sieve_set_groups(struct sieve_run *r, const struct span *v, size_t n);
 /* A variable's name: an identifier, or one of a namespace that can be set. */

@@ -19,8 +19,7 @@ kept(const struct pop3 *s, const struct message *m, struct buf *b)
 	struct err e = ERR_INIT;
 
 	/* a mailbox that its index opened has not read them */
-	if (s->mb->ul.lazy &&
-	    uidlist_read_all(&s->mb->ul, s->mb->fd, &e) != 0)
+	if (s->mb->ul.lazy && uidlist_read_all(&s->mb->ul, s->mb->fd, &e) != 0)
 		log_warn("%s", e.text);
 	ext = uidlist_ext(&s->mb->ul, span_make(m->file, m->base_n));
 	while (span_word(&ext, " ", &word)) {
