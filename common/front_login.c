@@ -59,7 +59,7 @@ link_open(struct front *f)
 
 /* Mechanisms that need what we do not give, or prove nothing. */
 static bool
-mech_ok(struct span m)
+mech_ok(const struct front *f, struct span m)
 {
 	static const char *const no[] = { "ANONYMOUS", "EXTERNAL", "GSSAPI",
 					  "GSS-SPNEGO", "NTLM" };
@@ -67,6 +67,10 @@ mech_ok(struct span m)
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (span_iis(m, no[i]))
 			return false;
+	/* Whoever sees a token has it (RFC 7628 4). */
+	if ((span_iis(m, "OAUTHBEARER") || span_iis(m, "XOAUTH2")) &&
+	    !front_secured(f))
+		return false;
 	return m.n > 0 && m.n < sizeof(((struct front *)0)->mech) &&
 	       !span_iends(m, SPAN("-PLUS"));
 }
@@ -80,7 +84,7 @@ front_mechs(struct front *f, struct buf *b, const char *before)
 		return;
 	}
 	for (size_t i = 0; i < link_.a.mechs.n; i++)
-		if (mech_ok(span_of(link_.a.mechs.v[i])))
+		if (mech_ok(f, span_of(link_.a.mechs.v[i])))
 			buf_addf(b, "%s%s", before, link_.a.mechs.v[i]);
 }
 
@@ -238,7 +242,7 @@ enum front_login_kind
 front_login(struct front *f, struct span mech, struct span initial,
 	    front_answer_fn *ask)
 {
-	if (!mech_ok(mech))
+	if (!mech_ok(f, mech))
 		return FRONT_LOGIN_MECH;
 	if (!front_login_ok(f))
 		return FRONT_LOGIN_PRIVACY;

@@ -6,6 +6,7 @@
 #include "chain.h"
 #include "log.h"
 #include "mem.h"
+#include "oauth.h"
 #include "num.h"
 #include "scheme.h"
 #include "status.h"
@@ -183,6 +184,8 @@ find_folders(const struct chain *c)
 		p = span_sub(p, 0, (size_t)(span_rchr(p, '/') + 1));
 		if (p.n > 0 && !strs_has(&folders, p))
 			strs_addspan(&folders, p);
+		if (d->folders)
+			d->folders(c->v[i].arg, &folders);
 	}
 }
 
@@ -217,7 +220,7 @@ chain_needs(void)
 		needs |= passdbs.v[i].driver->needs;
 	/* As a userdb nothing needs more than the name service. */
 	for (size_t i = 0; i < userdbs.n; i++)
-		needs |= userdbs.v[i].driver->needs & DB_SYSTEM;
+		needs |= userdbs.v[i].driver->needs & (DB_SYSTEM | DB_NET);
 	return needs;
 }
 
@@ -234,6 +237,15 @@ chain_passwd_file(void)
 {
 	for (size_t i = 0; i < passdbs.n; i++)
 		if (strcmp(passdbs.v[i].driver->name, "passwd-file") == 0)
+			return passdbs.v[i].driver->path(passdbs.v[i].arg);
+	return NULL;
+}
+
+const char *
+chain_oauth_file(void)
+{
+	for (size_t i = 0; i < passdbs.n; i++)
+		if (passdbs.v[i].driver->token)
 			return passdbs.v[i].driver->path(passdbs.v[i].arg);
 	return NULL;
 }
@@ -309,13 +321,16 @@ chain_verify(const struct db_query *q, struct db_entry *r, struct strs *trail,
 	     struct err *e)
 {
 	enum db_result end = DB_NONE;
-	bool hashed = false;
+	bool hashed = false, asked = false;
 
 	for (size_t i = 0; i < passdbs.n; i++) {
 		struct err why = ERR_INIT;
 		enum db_result res;
 
 		db_entry_init(r);
+		if (passdbs.v[i].driver->token != q->token)
+			continue;
+		asked = true;
 		res = ask_source(&passdbs.v[i], q, r, trail, &why);
 		if (res == DB_OK)
 			return DB_OK;
@@ -326,11 +341,11 @@ chain_verify(const struct db_query *q, struct db_entry *r, struct strs *trail,
 		if (res > end)
 			end = res;
 	}
-	if (!hashed)
+	if (!hashed && !q->token)
 		scheme_dummy(SPAN(""), q->password);
-	if (passdbs.n == 0)
-		err_set(e, ST_CONFIG, "no passdb is configured");
-	return passdbs.n == 0 ? DB_TEMP : end;
+	if (!asked)
+		err_set(e, ST_CONFIG, "no passdb of this kind is configured");
+	return asked ? end : DB_TEMP;
 }
 
 enum db_result

@@ -39,7 +39,7 @@ struct request {
 	uint32_t id;
 	const struct mech *mech;
 	struct mech_state st;
-	bool nologin;
+	bool nologin, secured;
 	char service[32], remote_ip[64];
 	struct buf refusal; /* fields of the FAIL line */
 };
@@ -82,7 +82,8 @@ enum db_result
 mech_credentials(struct mech_state *st, struct buf *stored)
 {
 	struct buf user = BUF_INIT;
-	struct db_query q = { NULL, SPAN(""), st->service, st->remote_ip };
+	struct db_query q = { NULL, SPAN(""), st->service, st->remote_ip,
+			      false };
 	struct err e = ERR_INIT;
 	enum db_result r = DB_NONE;
 
@@ -127,7 +128,8 @@ say_hello(struct client *c)
 		    mech_find(span_of(auth_params.mechanisms.v[i]));
 
 		if (m)
-			stream_printf(&c->st, "MECH\t%s\t%s\n", m->name,
+			stream_printf(&c->st, "MECH\t%s%s%s\n", m->name,
+				      m->flags[0] != '\0' ? "\t" : "",
 				      m->flags);
 	}
 	stream_printf(&c->st, "SPID\t%ld\nCUID\t%lu\nCOOKIE\t%s\nDONE\n",
@@ -185,17 +187,43 @@ accepted(struct client *c, struct request *r, const char *user,
 }
 
 static void
+say_challenge(struct client *c, struct request *r, const struct buf *challenge)
+{
+	struct buf b64 = BUF_INIT;
+
+	r->phase = EXCHANGE;
+	base64_encode(&b64, buf_span(challenge));
+	stream_printf(&c->st, "CONT\t%lu\t%s\n", (unsigned long)r->id,
+		      buf_str(&b64));
+	buf_wipe(&b64);
+}
+
+/* Why, in the mechanism's own words; the client's answer ends it. */
+static void
+say_refusal(struct client *c, struct request *r)
+{
+	struct buf challenge = BUF_INIT;
+
+	r->due = clock_mono() + REQUEST_MS;
+	r->mech->refusal(&r->st, &challenge);
+	say_challenge(c, r, &challenge);
+	buf_free(&challenge);
+}
+
+static void
 verify(struct client *c, struct request *r)
 {
 	struct buf user = BUF_INIT;
 	struct db_query q = { NULL, buf_span(&r->st.password), r->service,
-			      r->remote_ip };
+			      r->remote_ip, r->st.token };
 	struct db_entry entry;
 	struct err e = ERR_INIT;
 	enum db_result res = DB_NONE;
 
 	db_entry_init(&entry);
-	if (username_normalize(&user, buf_span(&r->st.user), &e) == 0) {
+	/* A token may say itself whose it is. */
+	if ((q.token && r->st.user.n == 0) ||
+	    username_normalize(&user, buf_span(&r->st.user), &e) == 0) {
 		q.user = buf_str(&user);
 		res = chain_verify(&q, &entry, NULL, &e);
 	} else {
@@ -212,7 +240,10 @@ verify(struct client *c, struct request *r)
 		if (!trusted(r->remote_ip))
 			shared_penalty_add(r->remote_ip, buf_str(&user),
 					   q.password);
-		refuse(r, "");
+		if (r->mech->refusal)
+			say_refusal(c, r);
+		else
+			refuse(r, "");
 	}
 	db_entry_free(&entry);
 	buf_free(&user);
@@ -221,17 +252,14 @@ verify(struct client *c, struct request *r)
 static void
 step(struct client *c, struct request *r, struct span in)
 {
-	struct buf challenge = BUF_INIT, b64 = BUF_INIT;
+	struct buf challenge = BUF_INIT;
 	int64_t delay;
 
 	r->st.service = r->service;
 	r->st.remote_ip = r->remote_ip;
 	switch (r->mech->step(&r->st, in, &challenge)) {
 	case MECH_CONTINUE:
-		r->phase = EXCHANGE;
-		base64_encode(&b64, buf_span(&challenge));
-		stream_printf(&c->st, "CONT\t%lu\t%s\n", (unsigned long)r->id,
-			      buf_str(&b64));
+		say_challenge(c, r, &challenge);
 		break;
 	case MECH_PASSWORD:
 		r->phase = VERIFY;
@@ -242,6 +270,9 @@ step(struct client *c, struct request *r, struct span in)
 	case MECH_FAIL:
 		log_info("%s(?,%s): malformed or refused exchange",
 			 r->mech->name, r->remote_ip);
+		refuse(r, "");
+		break;
+	case MECH_REFUSED:
 		refuse(r, "");
 		break;
 	case MECH_TEMP:
@@ -264,7 +295,6 @@ step(struct client *c, struct request *r, struct span in)
 		break;
 	}
 	buf_free(&challenge);
-	buf_free(&b64);
 }
 
 static struct request *
@@ -320,6 +350,9 @@ take_params(struct request *r, struct span rest, struct buf *resp, bool *have)
 				  span_from(p, 4));
 		else if (span_is(p, "nologin"))
 			r->nologin = true;
+		else if (span_is(p, "secured") ||
+			 span_starts(p, SPAN("secured=")))
+			r->secured = true;
 	}
 	return true;
 }
@@ -349,6 +382,8 @@ cmd_auth(struct client *c, struct span rest)
 		refuse(r, "\treason=Unsupported authentication mechanism.");
 	else if (!take_params(r, rest, &resp, &have))
 		refuse(r, "\treason=Invalid base64 data in initial response");
+	else if (r->mech->secured_only && !r->secured)
+		refuse(r, "\treason=Not without TLS.");
 	else
 		step(c, r,
 		     have ? span_make(buf_str(&resp), resp.n)

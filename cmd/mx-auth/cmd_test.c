@@ -118,7 +118,7 @@ test_here(const char *given, struct span password, struct strs *trail)
 	struct buf user = BUF_INIT;
 	struct db_query q = { NULL, password,
 			      or_default(options.service, "smtp"),
-			      or_default(options.remote, "") };
+			      or_default(options.remote, ""), false };
 	struct db_entry entry;
 	struct err e = ERR_INIT;
 	enum db_result r = DB_MISMATCH;

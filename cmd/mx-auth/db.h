@@ -37,19 +37,24 @@ struct db_query {
 	const char *user;
 	struct span password;
 	const char *service, *remote_ip; /* "" when not known */
+	bool token; /* the password is a bearer token (RFC 6750) */
 };
 
 /* What a driver's process needs beyond reading its file. */
 #define DB_SYSTEM 1u /* name service, PAM modules: no file sandbox */
 #define DB_ROOT 2u   /* stays root where it is */
+#define DB_NET 4u    /* connects to servers, looks names up */
 
 struct db_driver {
 	const char *name; /* the word before ":" */
 	unsigned needs;
+	bool token; /* it judges bearer tokens, and nothing else */
 	/* Is arg well-formed?  At start; may be NULL. */
 	int (*check)(const char *arg, struct err *e);
 	/* The file that arg names, to be let into the sandbox, or NULL. */
 	const char *(*path)(const char *arg);
+	/* More files and folders that it reads; may be NULL. */
+	void (*folders)(const char *arg, struct strs *out);
 	/* passdb: is this the password?  `e` says why not (for the log). */
 	enum db_result (*verify)(const char *arg, const struct db_query *q,
 				 struct db_entry *r, struct err *e);

@@ -6,6 +6,7 @@
 #include "chain.h"
 #include "log.h"
 #include "mem.h"
+#include "oauth.h"
 #include "options.h"
 #include "sandbox.h"
 #include "scheme.h"
@@ -22,7 +23,7 @@ struct auth_params auth_params;
 static const struct param rows[] = {
 	ROW(LIST, passdb, "passdb", "pam", 0, 0, NULL,
 	    "password databases, in order: passwd-file:PATH, pam, shadow, "
-	    "passwd, static:password=TEXT"),
+	    "passwd, static:password=TEXT, oauth2:PATH"),
 	ROW(LIST, userdb, "userdb", "", 0, 0, NULL,
 	    "user databases, in order; empty: each passdb's own users"),
 	ROW(RAWSTR, mail_location, "mail_location", "maildir:~/Maildir", 0, 0,
@@ -158,6 +159,11 @@ before_drop(struct server *s MX_UNUSED, bool reload, struct err *e)
 	if (needs & DB_SYSTEM)
 		site.sandbox = SANDBOX_OFF;
 	spec.sandbox = SANDBOX_RPATH;
+	/* A resolver's threads, and the files of names and authorities. */
+	if (needs & DB_NET) {
+		spec.sandbox |= SANDBOX_CONNECT | SANDBOX_FORK;
+		oauth_http_start();
+	}
 	spec.sandbox_paths = chain_folders();
 	/* What libcrypto loads when first used is loaded before the sandbox. */
 	scheme_dummy(SPAN("{SSHA256}AAAA"), SPAN("x"));

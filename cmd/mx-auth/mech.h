@@ -14,6 +14,7 @@ enum mech_result {
 	MECH_FAIL,     /* malformed, or what the mechanism itself refuses */
 	MECH_MISMATCH, /* the mechanism verified, and it does not fit */
 	MECH_TEMP,     /* it cannot say */
+	MECH_REFUSED,  /* it has told the client so before */
 	MECH_DONE      /* the mechanism verified: st->user is logged in */
 };
 
@@ -24,6 +25,7 @@ struct mech_state {
 	const char *service, *remote_ip; /* of the request */
 	struct db_entry entry;           /* mech_credentials fills it */
 	bool has_entry;
+	bool token; /* ->password is a bearer token */
 	void *data; /* the mechanism's own */
 	void (*free)(void *data);
 };
@@ -34,6 +36,10 @@ struct mech {
 	/* in.p NULL: the client sent no initial response. */
 	enum mech_result (*step)(struct mech_state *st, struct span in,
 				 struct buf *challenge);
+	/* After MECH_PASSWORD and a no: a last challenge that says why, which
+	 * the client answers before it fails.  Optional. */
+	void (*refusal)(struct mech_state *st, struct buf *challenge);
+	bool secured_only; /* not without TLS */
 };
 #define MECH(ROW) REGISTER(mx_auth_mech, struct mech, ROW)
 
@@ -42,6 +48,8 @@ const struct mech *mech_find(struct span name);
  * its own form, limits of the entry (nologin, allow_nets) count. */
 enum db_result mech_credentials(struct mech_state *st,
 				struct buf *stored) MX_MUST_CHECK;
+/* A saslname, "=2C" and "=3D" undone (RFC 5801 4). */
+bool mech_saslname(struct span in, struct buf *out) MX_MUST_CHECK;
 void mech_state_free(struct mech_state *st);
 
 #endif

@@ -32,7 +32,11 @@ plain_step(struct mech_state *st, struct span in, struct buf *challenge)
 	return MECH_PASSWORD;
 }
 
-static const struct mech mech_plain = { "PLAIN", "plaintext", plain_step };
+static const struct mech mech_plain = {
+	.name = "PLAIN",
+	.flags = "plaintext",
+	.step = plain_step,
+};
 MECH(mech_plain);
 
 static enum mech_result
@@ -60,5 +64,9 @@ login_step(struct mech_state *st, struct span in, struct buf *challenge)
 	return MECH_PASSWORD;
 }
 
-static const struct mech mech_login = { "LOGIN", "plaintext", login_step };
+static const struct mech mech_login = {
+	.name = "LOGIN",
+	.flags = "plaintext",
+	.step = login_step,
+};
 MECH(mech_login);

@@ -36,8 +36,8 @@ scram_free(void *v)
 }
 
 /* "=2C" and "=3D" (5.1: saslname). */
-static bool
-unescape_name(struct span in, struct buf *out)
+bool
+mech_saslname(struct span in, struct buf *out)
 {
 	for (size_t i = 0; i < in.n; i++) {
 		if (in.p[i] != '=') {
@@ -118,10 +118,10 @@ read_first(struct mech_state *st, struct scram *s, struct span in)
 	    nonce.n < 10)
 		return false;
 	buf_addspan(&s->nonce, span_from(nonce, 2));
-	ok = unescape_name(span_from(name, 2), &st->user);
+	ok = mech_saslname(span_from(name, 2), &st->user);
 	if (ok && authzid.n > 0)
 		ok = span_starts(authzid, SPAN("a=")) &&
-		     unescape_name(span_from(authzid, 2), &zid) &&
+		     mech_saslname(span_from(authzid, 2), &zid) &&
 		     span_eq(buf_span(&zid), buf_span(&st->user));
 	buf_free(&zid);
 	return ok;
@@ -256,9 +256,15 @@ sha256_step(struct mech_state *st, struct span in, struct buf *challenge)
 	return step(st, in, challenge, "SCRAM-SHA-256", "SHA256");
 }
 
-static const struct mech mech_scram_sha1 = { "SCRAM-SHA-1", "mutual-auth",
-					     sha1_step };
+static const struct mech mech_scram_sha1 = {
+	.name = "SCRAM-SHA-1",
+	.flags = "mutual-auth",
+	.step = sha1_step,
+};
 MECH(mech_scram_sha1);
-static const struct mech mech_scram_sha256 = { "SCRAM-SHA-256", "mutual-auth",
-					       sha256_step };
+static const struct mech mech_scram_sha256 = {
+	.name = "SCRAM-SHA-256",
+	.flags = "mutual-auth",
+	.step = sha256_step,
+};
 MECH(mech_scram_sha256);

@@ -112,6 +112,10 @@ mech_ok(const struct session *s, const char *m, const char *flags)
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (strcmp(m, no[i]) == 0)
 			return false;
+	/* whoever sees a token has it (RFC 7628 4) */
+	if ((strcmp(m, "OAUTHBEARER") == 0 || strcmp(m, "XOAUTH2") == 0) &&
+	    !s->tls && !session_is_local(s))
+		return false;
 	if (strcmp(m, "EXTERNAL") == 0 && cert_name(s, &f) == NULL)
 		return false;
 	return n < sizeof(auth.mech) &&

@@ -4,6 +4,7 @@
 #include "date.h"
 #include "mem.h"
 #include "num.h"
+#include "json_read.h"
 #include "report.h"
 #include "status.h"
 

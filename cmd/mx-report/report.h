@@ -67,17 +67,6 @@ int parse_tls(struct reports *all, struct span json, const char *file,
 /* fields: of the message/feedback-report part; original: what it is about. */
 int parse_failure(struct reports *all, struct span fields, struct span original,
 		  const char *file, struct err *e);
-/* json_read.c: calls fn for every scalar, PATH like "policies.policy.x"
- * (arrays add nothing); *item counts the array elements begun at each depth.
- * Strings are unescaped. */
-struct json_event {
-	const char *path;
-	struct span value;
-	bool begins; /* an object of an array begins at path */
-};
-int json_read(struct span in, void (*fn)(void *, const struct json_event *),
-	      void *ctx, struct err *e);
-
 /* print.c */
 enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_CSV };
 /* dns: for the names of sources; NULL: none are asked. */

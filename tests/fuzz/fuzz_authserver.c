@@ -3,6 +3,9 @@
  * uses: cmd/mx-auth/client.c cmd/mx-auth/mech_password.c
  * uses: cmd/mx-auth/chain.c cmd/mx-auth/scheme.c cmd/mx-auth/expand.c
  * uses: cmd/mx-auth/shared.c cmd/mx-auth/db_static.c
+ * uses: cmd/mx-auth/scram.c cmd/mx-auth/mech_scram.c
+ * uses: cmd/mx-auth/mech_oauth.c cmd/mx-auth/oauth_conf.c
+ * uses: cmd/mx-auth/oauth_jwt.c cmd/mx-auth/ext_conf.c
  */
 #include "auth.h"
 #include "chain.h"
@@ -39,6 +42,9 @@ start(void)
 	strs_add(&auth_params.passdb, "static:password=pw");
 	strs_add(&auth_params.mechanisms, "PLAIN");
 	strs_add(&auth_params.mechanisms, "LOGIN");
+	strs_add(&auth_params.mechanisms, "SCRAM-SHA-256");
+	strs_add(&auth_params.mechanisms, "OAUTHBEARER");
+	strs_add(&auth_params.mechanisms, "XOAUTH2");
 	log_to_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
 	if (chain_load(&e) < 0 || shared_open("/nonexistent", &e) < 0)
 		abort();

@@ -1,7 +1,7 @@
 /*
  * fuzz_report.c - reports from strangers: XML, JSON, gz, zip, mails.
  * uses: cmd/mx-report/source.c cmd/mx-report/unpack.c
- * uses: cmd/mx-report/json_read.c cmd/mx-report/parse_tls.c
+ * uses: cmd/mx-report/parse_tls.c
  * uses: cmd/mx-report/parse_aggregate.c
  * uses: cmd/mx-report/parse_failure.c
  * uses: cmd/mx-report/report.c cmd/mx-report/print.c

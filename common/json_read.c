@@ -1,9 +1,11 @@
 /*
- * json_read.c - JSON, one pass without recursion; see report.h.  RFC 8259.
+ * json_read.c - see json_read.h.  A name is at most 100 bytes, the depth 32.
+ * Layer: base.  RFC 8259.
  */
+#include "json_read.h"
+#include "buf.h"
 #include "escape.h"
 #include "num.h"
-#include "report.h"
 #include "status.h"
 
 #define DEPTH_MAX 32
