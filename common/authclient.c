@@ -388,15 +388,27 @@ request_line(struct buf *b, const struct authclient *a, const char *mech,
 		buf_adds(b, "\tvalid-client-cert");
 		add_value(b, "cert_username=", span_of(f->cert_username));
 	}
-	if (f->channel_binding.n > 0) {
-		buf_adds(b, "\tcbind=");
-		base64_encode(b, f->channel_binding);
-	}
+	for (size_t i = 0; f->bindings != NULL && i < f->bindings->n; i++)
+		add_value(b, "cbind-", span_of(f->bindings->v[i]));
 	if (resp.p) {
 		buf_adds(b, "\tresp=");
 		base64_encode(b, resp);
 	}
 	buf_addc(b, '\n');
+}
+
+bool
+authclient_plus(const struct authclient *a, size_t i)
+{
+	struct span rest, w;
+
+	if (i >= a->mech_flags.n)
+		return false;
+	rest = span_of(a->mech_flags.v[i]);
+	while (span_word(&rest, "\t ", &w))
+		if (span_is(w, "channel-binding"))
+			return true;
+	return false;
 }
 
 enum auth_result

@@ -33,12 +33,16 @@ int authclient_open(struct authclient *a, int fd, deadline_t d,
 		    struct err *e) MX_MUST_CHECK;
 void authclient_close(struct authclient *a);
 
+/* May we offer NAME-PLUS beside the i-th mechanism?  mx-auth's own word of the
+ * MECH line; bindings are fields cbind-TYPE=BASE64 of the request. */
+bool authclient_plus(const struct authclient *a, size_t i);
+
 struct auth_facts {
 	const char *service; /* "smtp", "imap", "pop3", "sieve" */
 	const char *local_ip, *remote_ip;
 	int local_port, remote_port;
 	bool secured;                /* TLS, or the same host by unix socket */
-	struct span channel_binding; /* or empty */
+	const struct strs *bindings; /* of tls_bindings, or NULL */
 	/* Of a client certificate that was verified, or NULL: for EXTERNAL. */
 	const char *cert_username;
 };

@@ -9,6 +9,7 @@
 #include "escape.h"
 #include "log.h"
 #include "mem.h"
+#include "tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ mech_ok(const struct front *f, struct span m)
 	    !front_secured(f))
 		return false;
 	return m.n > 0 && m.n < sizeof(((struct front *)0)->mech) &&
-	       !span_iends(m, SPAN("-PLUS"));
+	       (f->tls || !span_iends(m, SPAN("-PLUS")));
 }
 
 void
@@ -83,9 +84,17 @@ front_mechs(struct front *f, struct buf *b, const char *before)
 		buf_addf(b, "%sPLAIN", before);
 		return;
 	}
-	for (size_t i = 0; i < link_.a.mechs.n; i++)
-		if (mech_ok(f, span_of(link_.a.mechs.v[i])))
-			buf_addf(b, "%s%s", before, link_.a.mechs.v[i]);
+	for (size_t i = 0; i < link_.a.mechs.n; i++) {
+		const char *m = link_.a.mechs.v[i];
+
+		/* A -PLUS of a server that takes bindings in another way. */
+		if (!mech_ok(f, span_of(m)) ||
+		    span_iends(span_of(m), SPAN("-PLUS")))
+			continue;
+		buf_addf(b, "%s%s", before, m);
+		if (f->tls && authclient_plus(&link_.a, i))
+			buf_addf(b, "%s%s-PLUS", before, m);
+	}
 }
 
 const char *
@@ -181,15 +190,21 @@ answer(struct front *f, front_answer_fn *ask, const struct buf *challenge,
 static enum auth_result
 start(struct front *f, struct span resp, struct buf *challenge, struct err *e)
 {
-	struct auth_facts fa = { .service = link_.protocol->name,
+	struct strs bindings = STRS_INIT;
+	enum auth_result r;
+	struct auth_facts fa = { .bindings = &bindings,
+				 .service = link_.protocol->name,
 				 .local_ip = f->conn->local_addr,
 				 .remote_ip = f->conn->addr,
 				 .local_port = f->conn->local_port,
 				 .remote_port = f->conn->port,
 				 .secured = front_secured(f) };
 
-	return authclient_start(&link_.a, f->mech, &fa, resp, challenge,
-				clock_deadline(AUTH_MS), e);
+	tls_bindings(f->st, &bindings);
+	r = authclient_start(&link_.a, f->mech, &fa, resp, challenge,
+			     clock_deadline(AUTH_MS), e);
+	strs_free(&bindings);
+	return r;
 }
 
 static enum front_login_kind

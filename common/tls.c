@@ -615,3 +615,63 @@ tls_channel_binding(const struct stream *s, struct buf *b)
 	buf_add(b, v, sizeof(v));
 	return true;
 }
+
+static void
+add_binding(struct strs *out, const char *type, const void *p, size_t n)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "%s=", type);
+	base64_encode(&b, span_make(p, n));
+	strs_add(out, buf_str(&b));
+	buf_free(&b);
+}
+
+/* RFC 5929 4.1: the digest of the signature, but never MD5 or SHA-1. */
+static void
+add_end_point(const SSL *ssl, struct strs *out)
+{
+	X509 *x = SSL_get_certificate(ssl);
+	unsigned char v[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	int nid = NID_undef;
+	const EVP_MD *md;
+
+	if (x == NULL ||
+	    X509_get_signature_info(x, &nid, NULL, NULL, NULL) != 1)
+		return;
+	md = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256()
+					       : EVP_get_digestbynid(nid);
+	if (md != NULL && X509_digest(x, md, v, &n) == 1)
+		add_binding(out, "tls-server-end-point", v, n);
+	ERR_clear_error();
+}
+
+void
+tls_bindings(const struct stream *s, struct strs *out)
+{
+	struct tls_layer *l = s->layer;
+	unsigned char v[EVP_MAX_MD_SIZE];
+	struct buf b = BUF_INIT;
+	bool old;
+	size_t n;
+
+	if (s->ops != &layer_ops || l == NULL)
+		return;
+	old = SSL_version(l->ssl) < TLS1_3_VERSION;
+	/* RFC 9266 3, 4.2; RFC 7627: else two sessions can share a secret. */
+	if ((!old || SSL_get_extms_support(l->ssl) == 1) &&
+	    tls_channel_binding(s, &b))
+		add_binding(out, "tls-exporter", b.p, b.n);
+	if (old && SSL_get_extms_support(l->ssl) == 1) {
+		/* RFC 5929 3.1: the first Finished, which after a resumption
+		 * is the server's. */
+		n = SSL_session_reused(l->ssl)
+			? SSL_get_finished(l->ssl, v, sizeof(v))
+			: SSL_get_peer_finished(l->ssl, v, sizeof(v));
+		if (n > 0 && n <= sizeof(v))
+			add_binding(out, "tls-unique", v, n);
+	}
+	add_end_point(l->ssl, out);
+	buf_wipe(&b);
+}

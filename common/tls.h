@@ -114,5 +114,9 @@ bool tls_session(const struct stream *s, struct buf *der);
 bool tls_peer_chain(const struct stream *s, struct buf *pem);
 /* tls-exporter channel binding (RFC 9266) for SCRAM-PLUS. */
 bool tls_channel_binding(const struct stream *s, struct buf *b);
+/* At the server's end all channel bindings that are sound, "TYPE=BASE64":
+ * tls-exporter (with TLS 1.2 only under RFC 7627), tls-unique (TLS 1.2, the
+ * same), tls-server-end-point (RFC 5929). */
+void tls_bindings(const struct stream *s, struct strs *out);
 
 #endif

@@ -27,6 +27,7 @@ extern const struct mech *const __stop_mx_auth_mech[];
 
 enum {
 	LINE_BYTES = 16384,
+	BINDINGS = 8,
 	REQUESTS = 32,       /* at once on one connection */
 	REQUEST_MS = 150000, /* an exchange must end within */
 	TICK_MS = 60000
@@ -69,6 +70,7 @@ mech_state_free(struct mech_state *st)
 {
 	buf_wipe(&st->user);
 	buf_wipe(&st->password);
+	strs_free(&st->bindings);
 	if (st->data != NULL)
 		st->free(st->data);
 	if (st->has_entry)
@@ -127,10 +129,13 @@ say_hello(struct client *c)
 		const struct mech *m =
 		    mech_find(span_of(auth_params.mechanisms.v[i]));
 
-		if (m)
-			stream_printf(&c->st, "MECH\t%s%s%s\n", m->name,
-				      m->flags[0] != '\0' ? "\t" : "",
-				      m->flags);
+		/* Who can give bindings adds -PLUS; others never see it. */
+		if (m && !span_iends(span_of(m->name), SPAN("-PLUS")))
+			stream_printf(&c->st, "MECH\t%s%s%s%s\n", m->name,
+				      m->flags[0] != '\0' ? "\t" : "", m->flags,
+				      m->plus && mech_find(span_of(m->plus))
+					  ? "\tchannel-binding"
+					  : "");
 	}
 	stream_printf(&c->st, "SPID\t%ld\nCUID\t%lu\nCOOKIE\t%s\nDONE\n",
 		      (long)getpid(), (unsigned long)random_below(UINT32_MAX),
@@ -348,6 +353,9 @@ take_params(struct request *r, struct span rest, struct buf *resp, bool *have)
 		else if (span_starts(p, SPAN("rip=")))
 			take_text(r->remote_ip, sizeof(r->remote_ip),
 				  span_from(p, 4));
+		else if (span_starts(p, SPAN("cbind-")) &&
+			 r->st.bindings.n < BINDINGS)
+			strs_addspan(&r->st.bindings, span_from(p, 6));
 		else if (span_is(p, "nologin"))
 			r->nologin = true;
 		else if (span_is(p, "secured") ||

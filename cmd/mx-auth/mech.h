@@ -25,8 +25,9 @@ struct mech_state {
 	const char *service, *remote_ip; /* of the request */
 	struct db_entry entry;           /* mech_credentials fills it */
 	bool has_entry;
-	bool token; /* ->password is a bearer token */
-	void *data; /* the mechanism's own */
+	struct strs bindings; /* "TYPE=BASE64", of the client's TLS */
+	bool token;           /* ->password is a bearer token */
+	void *data;           /* the mechanism's own */
 	void (*free)(void *data);
 };
 
@@ -39,6 +40,7 @@ struct mech {
 	/* After MECH_PASSWORD and a no: a last challenge that says why, which
 	 * the client answers before it fails.  Optional. */
 	void (*refusal)(struct mech_state *st, struct buf *challenge);
+	const char *plus;  /* its -PLUS twin; named with it, not of itself */
 	bool secured_only; /* not without TLS */
 };
 #define MECH(ROW) REGISTER(mx_auth_mech, struct mech, ROW)

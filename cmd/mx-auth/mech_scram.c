@@ -19,6 +19,8 @@ enum { NONCE_BYTES = 18, MESSAGE_BYTES = 2048 };
 struct scram {
 	struct scram_keys keys;
 	struct buf gs2, bare, server_first, nonce;
+	struct buf binding; /* what stands behind gs2 in c= */
+	bool plus_offered;
 	bool known; /* the user has keys: the proof can be right */
 };
 
@@ -30,6 +32,7 @@ scram_free(void *v)
 	scram_keys_free(&s->keys);
 	buf_free(&s->gs2);
 	buf_free(&s->bare);
+	buf_wipe(&s->binding);
 	buf_free(&s->server_first);
 	buf_free(&s->nonce);
 	free(s);
@@ -98,17 +101,43 @@ keys_of(struct scram *s, const char *scheme, const char *md, struct span stored)
 	return scram_derive(&s->keys, md, data);
 }
 
+/*
+ * The gs2 flag (RFC 5802 6): "p=TYPE" with -PLUS only, where TYPE is one that
+ * the server of the client's TLS told; "y", the client believes that there is
+ * no -PLUS, is a downgrade if there was.
+ */
+static bool
+binding_ok(const struct mech_state *st, struct scram *s, struct span flag,
+	   bool plus)
+{
+	bool found = false;
+
+	if (!plus)
+		return span_is(flag, "n") ||
+		       (span_is(flag, "y") &&
+			(st->bindings.n == 0 || !s->plus_offered));
+	if (!span_starts(flag, SPAN("p=")))
+		return false;
+	for (size_t i = 0; !found && i < st->bindings.n; i++) {
+		struct span data = span_of(st->bindings.v[i]), type;
+
+		found = span_split(&data, '=', &type) &&
+			span_eq(type, span_from(flag, 2)) && data.n > 0 &&
+			base64_decode(&s->binding, data);
+	}
+	return found && s->binding.n > 0;
+}
+
 /* gs2-header client-first-message-bare: "n,,n=user,r=nonce". */
 static bool
-read_first(struct mech_state *st, struct scram *s, struct span in)
+read_first(struct mech_state *st, struct scram *s, struct span in, bool plus)
 {
 	struct span rest = in, flag, authzid, name, nonce;
 	struct buf zid = BUF_INIT;
 	bool ok;
 
-	/* 'p': channel binding, which is not offered here. */
 	if (in.n > MESSAGE_BYTES || !span_split(&rest, ',', &flag) ||
-	    !(span_is(flag, "n") || span_is(flag, "y")) ||
+	    !binding_ok(st, s, flag, plus) ||
 	    !span_split(&rest, ',', &authzid) || rest.p == NULL)
 		return false;
 	buf_addspan(&s->gs2, span_sub(in, 0, (size_t)(rest.p - in.p)));
@@ -128,14 +157,20 @@ read_first(struct mech_state *st, struct scram *s, struct span in)
 }
 
 static enum mech_result
-first(struct mech_state *st, struct scram *s, const char *scheme,
-      const char *md, struct span in, struct buf *challenge)
+first(struct mech_state *st, struct scram *s, const char *name,
+      const char *scheme, const char *md, struct span in, struct buf *challenge)
 {
 	unsigned char nonce[NONCE_BYTES];
 	struct buf stored = BUF_INIT;
 	enum db_result r;
 
-	if (!read_first(st, s, in))
+	bool plus = span_iends(span_of(name), SPAN("-PLUS"));
+	struct buf twin = BUF_INIT;
+
+	buf_addf(&twin, "%s-PLUS", scheme);
+	s->plus_offered = mech_find(buf_span(&twin)) != NULL;
+	buf_free(&twin);
+	if (!read_first(st, s, in, plus))
 		return MECH_FAIL;
 	r = mech_credentials(st, &stored);
 	if (r == DB_TEMP) {
@@ -201,7 +236,10 @@ final(struct scram *s, const char *md, struct span in, struct buf *challenge)
 		proof = piece;
 	ok = proof.p != NULL && span_starts(proof, SPAN("p=")) &&
 	     base64_decode(&c, span_from(binding, 2)) &&
-	     span_eq(buf_span(&c), buf_span(&s->gs2)) &&
+	     c.n == s->gs2.n + s->binding.n &&
+	     span_eq(span_sub(buf_span(&c), 0, s->gs2.n), buf_span(&s->gs2)) &&
+	     mem_equal_secret(buf_str(&c) + s->gs2.n, buf_str(&s->binding),
+			      s->binding.n) &&
 	     span_eq(span_from(nonce, 2), buf_span(&s->nonce));
 	buf_free(&c);
 	if (!ok)
@@ -223,7 +261,7 @@ final(struct scram *s, const char *md, struct span in, struct buf *challenge)
 
 static enum mech_result
 step(struct mech_state *st, struct span in, struct buf *challenge,
-     const char *scheme, const char *md)
+     const char *name, const char *scheme, const char *md)
 {
 	struct scram *s = st->data;
 
@@ -234,7 +272,7 @@ step(struct mech_state *st, struct span in, struct buf *challenge,
 		s = st->data = mem_alloc(1, sizeof(*s));
 		st->free = scram_free;
 		st->step = 1;
-		return first(st, s, scheme, md, in, challenge);
+		return first(st, s, name, scheme, md, in, challenge);
 	}
 	if (st->step == 1) {
 		st->step = 2;
@@ -244,27 +282,18 @@ step(struct mech_state *st, struct span in, struct buf *challenge,
 	return in.n == 0 ? MECH_DONE : MECH_FAIL;
 }
 
-static enum mech_result
-sha1_step(struct mech_state *st, struct span in, struct buf *challenge)
-{
-	return step(st, in, challenge, "SCRAM-SHA-1", "SHA1");
-}
-
-static enum mech_result
-sha256_step(struct mech_state *st, struct span in, struct buf *challenge)
-{
-	return step(st, in, challenge, "SCRAM-SHA-256", "SHA256");
-}
-
-static const struct mech mech_scram_sha1 = {
-	.name = "SCRAM-SHA-1",
-	.flags = "mutual-auth",
-	.step = sha1_step,
-};
-MECH(mech_scram_sha1);
-static const struct mech mech_scram_sha256 = {
-	.name = "SCRAM-SHA-256",
-	.flags = "mutual-auth",
-	.step = sha256_step,
-};
-MECH(mech_scram_sha256);
+#define SCRAM(ID, NAME, PLUS, SCHEME, MD)                                      \
+	static enum mech_result ID##_step(                                     \
+	    struct mech_state *st, struct span in, struct buf *challenge)      \
+	{                                                                      \
+		return step(st, in, challenge, NAME, SCHEME, MD);              \
+	}                                                                      \
+	static const struct mech mech_##ID = { .name = NAME,                   \
+					       .flags = "mutual-auth",         \
+					       .plus = PLUS,                   \
+					       .step = ID##_step };            \
+	MECH(mech_##ID)
+SCRAM(sha1, "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "SHA1");
+SCRAM(sha256, "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SHA256");
+SCRAM(sha1_plus, "SCRAM-SHA-1-PLUS", NULL, "SCRAM-SHA-1", "SHA1");
+SCRAM(sha256_plus, "SCRAM-SHA-256-PLUS", NULL, "SCRAM-SHA-256", "SHA256");

@@ -156,13 +156,17 @@ static void
 list_mechs(const struct session *s)
 {
 	buf_clear(&auth.mechs);
-	for (size_t i = 0; i < auth.a.mechs.n; i++)
-		if (mech_ok(s, auth.a.mechs.v[i],
-			    i < auth.a.mech_flags.n ? auth.a.mech_flags.v[i]
-						    : ""))
-			buf_addf(&auth.mechs, "%s%s",
-				 auth.mechs.n > 0 ? " " : "",
-				 auth.a.mechs.v[i]);
+	for (size_t i = 0; i < auth.a.mechs.n; i++) {
+		const char *m = auth.a.mechs.v[i];
+
+		if (!mech_ok(s, m,
+			     i < auth.a.mech_flags.n ? auth.a.mech_flags.v[i]
+						     : ""))
+			continue;
+		buf_addf(&auth.mechs, "%s%s", auth.mechs.n > 0 ? " " : "", m);
+		if (s->tls && authclient_plus(&auth.a, i))
+			buf_addf(&auth.mechs, " %s-PLUS", m);
+	}
 }
 
 const char *
@@ -287,8 +291,10 @@ allowed(struct session *s, struct reply *r)
 static enum auth_result
 start(struct session *s, struct span initial, struct buf *out, struct err *e)
 {
+	struct strs bindings = STRS_INIT;
 	struct tls_facts tls;
-	struct auth_facts f = { .cert_username = cert_name(s, &tls),
+	struct auth_facts f = { .bindings = &bindings,
+				.cert_username = cert_name(s, &tls),
 				.service = s->conf->p.sasl_service,
 				.local_ip = s->conn->local_addr,
 				.remote_ip = s->conn->addr,
@@ -297,18 +303,20 @@ start(struct session *s, struct span initial, struct buf *out, struct err *e)
 				.secured = s->tls || session_is_local(s) };
 	enum auth_result k;
 
+	tls_bindings(&s->s, &bindings);
 	k = authclient_start(&auth.a, auth.mech, &f, initial, out,
 			     clock_deadline(AUTH_MS), e);
-	if (k != AUTH_TEMP)
-		return k;
-	auth_close();
-	*e = ERR_INIT;
-	if (!auth_open(s)) {
-		err_set(e, 75, "no connection");
-		return AUTH_TEMP;
+	if (k == AUTH_TEMP) {
+		auth_close();
+		*e = ERR_INIT;
+		if (auth_open(s))
+			k = authclient_start(&auth.a, auth.mech, &f, initial,
+					     out, clock_deadline(AUTH_MS), e);
+		else
+			err_set(e, 75, "no connection");
 	}
-	return authclient_start(&auth.a, auth.mech, &f, initial, out,
-				clock_deadline(AUTH_MS), e);
+	strs_free(&bindings);
+	return k;
 }
 
 struct reply

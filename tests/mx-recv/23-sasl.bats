@@ -79,6 +79,37 @@ X
   [[ $output == *nonsense*noplaintext* ]]
 }
 
+@test "SCRAM-PLUS: tls-unique, tls-server-end-point, gsasl's tls-exporter; no downgrade" {
+  recv_start -o auth_mechanisms="plain scram-sha-1 scram-sha-256 scram-sha-1-plus scram-sha-256-plus"
+  # the mx-auth that exec: starts reads the file
+  sed -i 's/^auth_mechanisms.*/auth_mechanisms = plain scram-sha-1 scram-sha-256 scram-sha-1-plus scram-sha-256-plus/' "$T/mx.conf"
+  [ "$(offers)" = "PLAIN SCRAM-SHA-1 SCRAM-SHA-256" ]
+  scram SHA256 joe secret tls12 tls-unique | tee "$T/said"
+  grep -q "SCRAM-SHA-256 SCRAM-SHA-256-PLUS" "$T/said"
+  scram SHA1 joe secret tls12 tls-unique
+  scram SHA256 scram-sha-256 pässword tls tls-server-end-point
+  scram SHA1 joe secret tls12 tls-server-end-point
+  scram SHA256 joe secret tls
+  for how in wrong y n/plus tls-server-end-point/plain; do
+    echo "$how"
+    run scram SHA256 joe secret tls "$how"
+    [ "$status" -ne 0 ]
+    [[ $output == *"535 5.7.8"* ]]
+  done
+  run scram SHA256 joe wrong tls tls-server-end-point
+  [ "$status" -ne 0 ]
+  if command -v gsasl >/dev/null; then
+    gsasl --smtp --connect="127.0.0.1:$PORT" -m SCRAM-SHA-256-PLUS -a joe -p secret \
+      --x509-ca-file="$T/mx.test.crt" --hostname=localhost --no-client-first < /dev/null 2>&1 | tee "$T/gsasl"
+    grep -q '^235 2.7.0' "$T/gsasl"
+  fi
+  # without -PLUS in auth_mechanisms "y" is the truth
+  kill "$RECV"
+  sed -i 's/^auth_mechanisms.*/auth_mechanisms = plain scram-sha-256/' "$T/mx.conf"
+  recv_start
+  scram SHA256 joe secret tls y
+}
+
 @test "smtpd_sasl_authenticated_header" {
   recv_start -o smtpd_sasl_authenticated_header=yes
   swaks --server "127.0.0.1:$PORT" --from joe@mx.test --to a@mx.test --auth PLAIN --auth-user joe --auth-password secret
