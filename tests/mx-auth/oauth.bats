@@ -85,16 +85,16 @@ temp() { login "$@"; grep -q '< 454 4.7.0' <<<"$output"; }
     $'AUTH\t3\tOAUTHBEARER\tservice=smtp\tresp='"$r"$'\n' > "$T/in"
   python3 - "$T/run/auth" "$T/in" > "$T/said" <<'PY'
 import socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f = s.makefile("rw")
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f, g = s.makefile("r"), s.makefile("w")
 cont = {}
 for line in open(sys.argv[2]):
     if line.startswith("CONT"): cont[line.split("\t")[1]] = line
-    else: f.write(line)
-f.flush(); done = 0
+    else: g.write(line)
+g.flush(); done = 0
 while done < 3:
     l = f.readline(); print(l, end="")
     w = l.rstrip("\n").split("\t")
-    if w[0] == "CONT": f.write(cont[w[1]]); f.flush()
+    if w[0] == "CONT": g.write(cont[w[1]]); g.flush()
     if w[0] in ("FAIL", "OK"): done += 1
 PY
   cat "$T/said"
