@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #define VALUE_MAX 4000
+#define LINE_MAX_BYTES 850 /* and a field name */
 #define SPF_RECORD_MAX 900 /* one line of a mail */
 #define DNS_MS 20000
 
@@ -61,6 +62,22 @@ is_local(char c)
 	       strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL;
 }
 
+/* Words are longer than some local parts: lines of a mail stay under 998
+ * (RFC 5322 2.1.1). */
+static void
+cut_lines(struct buf *out, size_t from)
+{
+	size_t to = from, line = from;
+
+	for (size_t i = from; i < out->n; i++) {
+		if (out->p[i] == '\n')
+			line = to + 1;
+		if (out->p[i] == '\n' || to - line < LINE_MAX_BYTES)
+			out->p[to++] = out->p[i];
+	}
+	buf_cut(out, to);
+}
+
 void
 failure_redact(struct buf *out, struct span text, struct span key)
 {
@@ -95,6 +112,7 @@ failure_redact(struct buf *out, struct span text, struct span key)
 		}
 		buf_addc(out, '@');
 	}
+	cut_lines(out, from);
 }
 
 /* Addresses without names and comments. */
@@ -166,6 +184,9 @@ failure_redact_header(struct buf *out, struct span header, struct span key)
 		const struct msg_field *f = &m.v[i];
 		struct buf v = BUF_INIT;
 
+		/* no name is a boundary of the mail around it */
+		if (span_starts(f->name, SPAN("--")))
+			continue;
 		escape_line(out, f->name, 100);
 		buf_adds(out, ": ");
 		if (is_one_of(f->name, lists)) {
