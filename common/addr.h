@@ -14,9 +14,9 @@
  * an address literal keeps its brackets. */
 struct addr {
 	struct span local, domain; /* into `text` */
-	struct buf text;	   /* owns the unquoted bytes */
-	bool utf8;		   /* needs SMTPUTF8 */
-	bool null;		   /* <> */
+	struct buf text;           /* owns the unquoted bytes */
+	bool utf8;                 /* needs SMTPUTF8 */
+	bool null;                 /* <> */
 };
 
 /*
@@ -41,7 +41,7 @@ bool addr_split_ext(struct span local, const char *delims, struct span *user_r,
 
 /* Header address lists. */
 struct addr_item {
-	struct span name;    /* display name, decoded of quotes/comments */
+	struct span name; /* display name, decoded of quotes/comments */
 	struct span local, domain; /* unquoted; both empty for group marks */
 	struct span route;
 	enum { ADDR_MAILBOX, ADDR_GROUP_START, ADDR_GROUP_END } kind;

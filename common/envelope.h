@@ -9,7 +9,7 @@
 #include "strs.h"
 
 struct envelope {
-	char *sender;	   /* "" is the null sender; NULL: not known */
+	char *sender; /* "" is the null sender; NULL: not known */
 	struct strs recipients;
 	char *client_addr, *client_name, *helo, *auth_user, *tls, *queue_id;
 };
@@ -25,9 +25,12 @@ void envelope_free(struct envelope *env);
 /* Option rows that override it; STRUCT embeds struct envelope as MEMBER:
  * --sender --recipient (repeatable) --client-addr --client-name --helo
  * --auth-user --tls --queue-id. */
-#define ENVELOPE_OPT(STRUCT, MEMBER, FIELD, NAME, ARG, MEANING)               \
-	{ 0, NAME, ARG, OPT_STR,                                              \
-	  offsetof(STRUCT, MEMBER) + offsetof(struct envelope, FIELD),        \
-	  MEANING }
+#define ENVELOPE_OPT(STRUCT, MEMBER, FIELD, NAME, ARG, MEANING)                \
+	{                                                                      \
+		0, NAME, ARG, OPT_STR,                                         \
+		    offsetof(STRUCT, MEMBER) +                                 \
+			offsetof(struct envelope, FIELD),                      \
+		    MEANING                                                    \
+	}
 
 #endif

@@ -15,7 +15,7 @@ struct site {
 	char *net_user, *mail_owner, *filter_user, *sign_user, *auth_user;
 	char *syslog_name;
 	int log_format; /* enum log_format */
-	int sandbox;	/* enum sandbox_mode: try|require|off */
+	int sandbox;    /* enum sandbox_mode: try|require|off */
 	struct strs mynetworks;
 	char *recipient_delimiter;
 	char *resolver; /* HOST[:PORT], default: /etc/resolv.conf */

@@ -10,9 +10,9 @@
 
 /* Stored LF (or CRLF) bytes -> wire.  State lives over calls. */
 struct wire_out {
-	bool dots;     /* dot-stuff (DATA); false for BDAT */
-	bool bol;      /* at the beginning of a line */
-	bool cr;       /* a CR was seen and not written */
+	bool dots; /* dot-stuff (DATA); false for BDAT */
+	bool bol;  /* at the beginning of a line */
+	bool cr;   /* a CR was seen and not written */
 };
 void wire_out_init(struct wire_out *w, bool dots);
 /* Stray CR becomes a space; a bare LF becomes CRLF. */
@@ -26,7 +26,7 @@ struct wire_in {
 	int state;
 	bool dots;
 	enum wire_policy policy; /* smtpd_forbid_bare_newline */
-	bool bare_lf, bare_cr;	 /* seen (for reject and logs) */
+	bool bare_lf, bare_cr;   /* seen (for reject and logs) */
 	bool nul;
 	uint64_t bytes; /* stored so far */
 };

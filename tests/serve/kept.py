@@ -54,7 +54,9 @@ if __name__ == "__main__":
     if rounds >= 100:
         for _ in range(rounds):
             for m in messages: ask(f, env, m)
-        assert rss() - before < 2048, "grew from %d to %d KB" % (before, rss())
+        # a sanitizer keeps what was freed (256 MB of it)
+        most = 300000 if "asan" in os.environ.get("MX_BUILD", "") else 2048
+        assert rss() - before < most, "grew from %d to %d KB" % (before, rss())
     f.close(); s.close()
     assert p.wait() == 0
     print("%d messages, statuses %s" % (len(messages), sorted({w[0] for w in want})))
