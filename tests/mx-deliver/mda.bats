@@ -12,7 +12,7 @@ setup() {
 }
 teardown() {
   common_teardown
-  [ -z "${MXUSER:-}" ] || userdel -f "$MXUSER" 2>/dev/null || true
+  [ -z "${MXUSER:-}" ] || { userdel -f "$MXUSER" 2>/dev/null || true; rm -f "/var/mail/$MXUSER"; }
 }
 need() { command -v "$1" > /dev/null || [ -x "$1" ] || skip "$1 is not there"; }
 rc() { cat > "$T/home/$1"; chmod 600 "$T/home/$1"; chown -R "$MXUSER:" "$T/home"; }
