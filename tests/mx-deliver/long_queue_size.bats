@@ -2,6 +2,7 @@
 # The queue's size: ten times as many entries cost ten times as much, and no
 # more memory.  tests/bench/queue.py prints the figures.
 load ../lib/common
+bats_require_minimum_version 1.5.0
 setup() { common_setup; }
 teardown() { common_teardown; }
 
