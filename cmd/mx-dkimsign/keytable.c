@@ -298,7 +298,7 @@ is_pattern_of(struct span pattern, struct span path)
 	for (size_t i = 0; i < pattern.n; i++)
 		marks += pattern.p[i] == '%';
 	n = (ssize_t)path.n - (ssize_t)(pattern.n - marks);
-	if (n <= 0 || n % (ssize_t)marks != 0)
+	if (marks == 0 || n <= 0 || n % (ssize_t)marks != 0)
 		return false;
 	n /= (ssize_t)marks;
 	buf_addspan(&domain, span_sub(path, (size_t)at, (size_t)(at + n)));
