@@ -73,9 +73,10 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libmx.a
+.SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/test_*.c))
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libmx.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itests/unit -o $@ $< $(BUILD)/libmx.a $(LDFLAGS) $(LIBS)
+	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 $(BUILD)/lib/%.so: tests/lib/%.c
 	@mkdir -p $(@D)
