@@ -148,7 +148,7 @@ cmd_xverify(struct session *x, struct span arg)
 	static const int codes[] = { [VERIFY_OK] = 250,
 				     [VERIFY_DEFER] = 450,
 				     [VERIFY_BOUNCE] = 550,
-				     [VERIFY_TODO] = 252 };
+				     [VERIFY_ASKING] = 252 };
 	struct verify_answer a = { .text = BUF_INIT };
 	ssize_t blank = span_rchr(arg, ' ');
 	struct reply r;
@@ -167,7 +167,7 @@ cmd_xverify(struct session *x, struct span arg)
 	verify_address(addr, (int64_t)wait * 1000, &a);
 	r = reply_make(codes[a.state], a.dsn, "%s",
 		       a.text.n > 0 ? buf_str(&a.text) : "Ok");
-	if (a.state == VERIFY_TODO)
+	if (a.state == VERIFY_ASKING)
 		r.esc[0] = '2';
 	buf_free(&a.text);
 	free(addr);

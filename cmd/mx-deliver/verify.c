@@ -212,7 +212,7 @@ remote(const char *addr, const struct route *r, int64_t wait_ms,
 	lock = verify_lock(addr);
 	if (lock == -1) {
 		if (!known && !wait_for_other(addr, wait_ms, a))
-			set(a, VERIFY_TODO, "4.0.0",
+			set(a, VERIFY_ASKING, "4.0.0",
 			    "Address verification in progress");
 		return;
 	}
@@ -220,7 +220,7 @@ remote(const char *addr, const struct route *r, int64_t wait_ms,
 	if (lock >= 0)
 		close(lock); /* the child has it */
 	if (!known && (fd < 0 || !read_answer(fd, wait_ms, a)))
-		set(a, VERIFY_TODO, "4.0.0",
+		set(a, VERIFY_ASKING, "4.0.0",
 		    "Address verification in progress");
 	if (fd >= 0)
 		close(fd);

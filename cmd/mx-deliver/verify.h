@@ -14,7 +14,7 @@ enum verify_state {
 	VERIFY_OK,
 	VERIFY_DEFER,  /* nobody could say */
 	VERIFY_BOUNCE, /* it is not */
-	VERIFY_TODO    /* a probe is under way */
+	VERIFY_ASKING  /* a probe is under way */
 };
 struct verify_answer {
 	enum verify_state state;
