@@ -76,7 +76,7 @@ $(BUILD)/%.o: %.c
 .SECONDARY: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/test_*.c))
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libmx.a
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
+	$(CC) -o $@ $< $(BUILD)/libmx.a $(LDFLAGS) $(LIBS)
 
 $(BUILD)/lib/%.so: tests/lib/%.c
 	@mkdir -p $(@D)
