@@ -175,7 +175,9 @@ put_entries(struct session *s, const struct get *g, const struct metadata *m,
 			else
 				stream_puts(s->st, "\"\"");
 		}
-		stream_printf(s->st, "%s%s ", any ? " " : " (", m->v[i].name);
+		stream_puts(s->st, any ? " " : " (");
+		put_entry_name(s->st, m->v[i].name);
+		stream_puts(s->st, " ");
 		put_value(s, v);
 		any = true;
 	}

@@ -54,7 +54,7 @@ const struct command session_commands[] = {
 	{ "SETACL", ANY, 0, cmd_setacl },
 	{ "DELETEACL", ANY, 0, cmd_setacl },
 	{ "GETMETADATA", ANY, 0, cmd_getmetadata },
-	{ "SETMETADATA", ANY, 0, cmd_setmetadata },
+	{ "SETMETADATA", ANY, CMD_NAMES, cmd_setmetadata },
 	{ "CANCELUPDATE", STATE_SELECTED, 0, cmd_cancelupdate },
 	{ "IDLE", ANY, 0, cmd_idle },
 	{ "NOTIFY", ANY, CMD_NO_SYNC, cmd_notify },

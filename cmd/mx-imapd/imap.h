@@ -92,7 +92,7 @@ enum {
 	CMD_ONLY_UID = 8,
 	CMD_NO_SYNC = 16,   /* nothing is looked for behind it */
 	CMD_SET_FIRST = 32, /* of those that stream: a set stands first */
-	CMD_NAMES = 128,    /* changes names or subscriptions */
+	CMD_NAMES = 128,    /* changes names, subscriptions, annotations */
 	CMD_OWN = 256,      /* makes messages: they are no news */
 	CMD_NUMBERS = 64    /* without UID it takes or tells numbers */
 };
@@ -131,6 +131,8 @@ void put_string(struct stream *st, struct span s);
 /* NIL for p == NULL. */
 void put_nstring(struct stream *st, struct span s);
 void put_literal(struct stream *st, struct span s);
+/* The name of an annotation. */
+void put_entry_name(struct stream *st, const char *name);
 /* A mailbox name: atom-like ones too are quoted when in doubt. */
 void put_mailbox(struct session *s, struct span name);
 /* "* 7 FETCH (", or "* 123 UIDFETCH (" after ENABLE UIDONLY. */

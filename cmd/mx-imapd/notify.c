@@ -22,8 +22,11 @@ notify_free(struct notify *nf)
 	for (size_t i = 0; i < nf->n; i++)
 		strs_free(&nf->v[i].names);
 	free(nf->v);
-	for (size_t i = 0; i < nf->nboxes; i++)
+	for (size_t i = 0; i < nf->nboxes; i++) {
 		free(nf->boxes[i].name);
+		notify_notes_free(&nf->boxes[i].notes);
+	}
+	notify_notes_free(&nf->notes);
 	free(nf->boxes);
 	strs_free(&nf->subs);
 	fetch_free(&nf->att);

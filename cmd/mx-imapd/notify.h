@@ -14,7 +14,9 @@ enum {
 	NOTIFY_EXPUNGE = 2,
 	NOTIFY_FLAG = 4,
 	NOTIFY_NAME = 8,
-	NOTIFY_SUBSCRIPTION = 16
+	NOTIFY_SUBSCRIPTION = 16,
+	NOTIFY_NOTES = 32,       /* MailboxMetadataChange */
+	NOTIFY_SERVER_NOTES = 64 /* ServerMetadataChange */
 };
 #define NOTIFY_MESSAGE (NOTIFY_NEW | NOTIFY_EXPUNGE | NOTIFY_FLAG)
 
@@ -31,13 +33,24 @@ struct notify_group {
 	struct strs names; /* canonical */
 	unsigned events;
 };
+/* What the annotations of a mailbox were: a sum stands for a value. */
+struct notify_notes {
+	struct notify_note {
+		char *name;
+		uint64_t sum;
+	} * v;
+	size_t n, cap;
+	bool known; /* looked at before: what differs now is news */
+};
 /* A mailbox of the tree, and what it was when last looked at. */
 struct notify_box {
 	char *name;
 	uint64_t ino;
 	unsigned events; /* NOTIFY_... */
-	int wd[2];       /* new/ and cur/, or -1 */
+	int wd[3];       /* new/, cur/ and the folder itself, or -1 */
 	bool dirty;
+	bool dirty_notes;
+	struct notify_notes notes;
 	size_t messages, unseen;
 	uint32_t uidnext, uidvalidity;
 	uint64_t modseq;
@@ -55,6 +68,8 @@ struct notify {
 	struct notify_box *boxes;
 	size_t nboxes;
 	struct strs subs;
+	struct notify_notes notes; /* the server's */
+	bool dirty_notes;
 };
 
 /* Behind "NOTIFY SET": false with s->p.bad, or *refusal_r->text set. */
@@ -71,6 +86,13 @@ int notify_events(struct session *s, struct notify *nf,
 		  struct err *e) MX_MUST_CHECK;
 /* STATUS of all that is watched (NOTIFY SET STATUS). */
 void notify_status(struct session *s, struct notify *nf);
+
+/* notify_notes.c.  Annotations of a mailbox ("": the server) as they are now;
+ * tell: the names of those that differ from before are told (RFC 5465 5.6,
+ * 5.7).  What cannot be read is as it was. */
+void notify_notes_look(struct session *s, struct notify_notes *notes,
+		       const char *mailbox, bool tell);
+void notify_notes_free(struct notify_notes *notes);
 
 /* Without NOTIFY these do what a session does anyway. */
 /* Untagged news of the selected mailbox; own: the client's own doing. */

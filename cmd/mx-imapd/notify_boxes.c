@@ -8,6 +8,7 @@
 #include "log.h"
 #include "mailbox_name.h"
 #include "mem.h"
+#include "metadata.h"
 #include "notify.h"
 #include "status.h"
 #include "subscriptions.h"
@@ -46,7 +47,7 @@ add(struct notify_box **v, size_t *n, size_t *cap, struct span name,
 	*v = mem_grow(*v, cap, *n + 1, sizeof(**v));
 	(*v)[(*n)++] = (struct notify_box){ .name = mem_spandup(name),
 					    .ino = ino,
-					    .wd = { -1, -1 } };
+					    .wd = { -1, -1, -1 } };
 }
 
 /* The mailboxes there are, by name. */
@@ -152,14 +153,25 @@ look_at(struct session *s, struct notify_box *b)
 	return 0;
 }
 
+/* One of the three places of a mailbox that a watch may be on.  The folder of
+ * INBOX is the mail root, which has its own. */
+static bool
+wants(const struct notify_box *b, int place)
+{
+	return place < 2 ? (b->events & NOTIFY_MESSAGE) != 0
+			 : (b->events & NOTIFY_NOTES) != 0 && b->ino != 0;
+}
+
 static int
 watch(struct session *s, struct notify *nf, struct notify_box *b, struct err *e)
 {
-	static const char *const subs[2] = { "new", "cur" };
+	static const char *const subs[3] = { "new", "cur", "." };
 	struct buf path = BUF_INIT;
 	int r = 0;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
+		if (!wants(b, i) || b->wd[i] >= 0)
+			continue;
 		buf_clear(&path);
 		buf_addf(&path, "%s/", s->root_path);
 		mailbox_name_folder(&path, span_of(b->name));
@@ -171,44 +183,61 @@ watch(struct session *s, struct notify *nf, struct notify_box *b, struct err *e)
 	}
 	buf_free(&path);
 	/* a folder that is being made: its next sign brings us here again */
-	if (b->wd[0] < 0 || b->wd[1] < 0)
-		nf->look = true;
+	for (int i = 0; i < 3; i++)
+		if (wants(b, i) && b->wd[i] < 0)
+			nf->look = true;
 	return r;
 }
 
 static void
 unwatch(struct notify *nf, struct notify_box *b)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		if (b->wd[i] >= 0)
 			(void)inotify_rm_watch(nf->fd, b->wd[i]);
 		b->wd[i] = -1;
 	}
+	b->notes.known = false;
 }
 
-/* Each mailbox whose messages count has its watches and its numbers. */
+static bool
+watches_server(const struct notify *nf)
+{
+	for (size_t i = 0; i < nf->n; i++)
+		if (nf->v[i].events & NOTIFY_SERVER_NOTES)
+			return true;
+	return false;
+}
+
+/* Each mailbox whose messages or annotations count has its watches, and what
+ * they tell the difference to.  own: the client changed some itself. */
 static int
-watch_all(struct session *s, struct notify *nf, struct err *e)
+watch_all(struct session *s, struct notify *nf, bool own, struct err *e)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < nf->nboxes; i++) {
 		struct notify_box *b = &nf->boxes[i];
+		bool known;
 
 		b->events = events_of(nf, b->name);
-		if (!(b->events & NOTIFY_MESSAGE)) {
+		if (!(b->events & (NOTIFY_MESSAGE | NOTIFY_NOTES))) {
 			unwatch(nf, b);
 			continue;
 		}
 		if (++n > NOTIFY_BOXES)
 			return err_set(e, ST_TEMPFAIL, "more than %d mailboxes",
 				       NOTIFY_BOXES);
-		if (b->wd[0] >= 0 && b->wd[1] >= 0)
-			continue;
+		known = b->wd[0] >= 0 && b->wd[1] >= 0;
 		if (watch(s, nf, b, e) != 0)
 			return -1;
-		(void)look_at(s, b);
+		if ((b->events & NOTIFY_MESSAGE) && !known)
+			(void)look_at(s, b);
+		if ((b->events & NOTIFY_NOTES) && (!b->notes.known || own))
+			notify_notes_look(s, &b->notes, b->name, false);
 	}
+	if (watches_server(nf) && (!nf->notes.known || own))
+		notify_notes_look(s, &nf->notes, "", false);
 	return 0;
 }
 
@@ -358,6 +387,7 @@ take_over(struct notify *nf, struct tree *was)
 		name = b->name;
 		*b = was->v[i];
 		was->v[i].name = name;
+		was->v[i].notes = (struct notify_notes){ .n = 0 };
 	}
 }
 
@@ -396,9 +426,11 @@ notify_look(struct session *s, struct notify *nf, bool tell, struct err *e)
 		tell_names(s, nf, &was);
 		tell_subscriptions(s, nf, &old_subs);
 	}
-	r = watch_all(s, nf, e);
-	for (size_t i = 0; i < was.n; i++)
+	r = watch_all(s, nf, !tell, e);
+	for (size_t i = 0; i < was.n; i++) {
 		free(was.v[i].name);
+		notify_notes_free(&was.v[i].notes);
+	}
 	free(was.v);
 	strs_free(&old_subs);
 	return r;
@@ -436,20 +468,48 @@ one_event(struct notify *nf, const struct inotify_event *ev)
 
 	if (ev->mask & IN_Q_OVERFLOW) {
 		nf->look = true;
-		for (size_t i = 0; i < nf->nboxes; i++)
+		nf->dirty_notes = true;
+		for (size_t i = 0; i < nf->nboxes; i++) {
 			nf->boxes[i].dirty = true;
+			nf->boxes[i].dirty_notes = true;
+		}
 		return;
 	}
 	if (ev->wd == nf->root_wd) {
+		struct notify_box *inbox = find(nf->boxes, nf->nboxes, "INBOX");
+
+		if (strcmp(name, METADATA_SERVER_FILE) == 0)
+			nf->dirty_notes = true;
+		if (strcmp(name, METADATA_FILE) == 0 && inbox != NULL)
+			inbox->dirty_notes = true;
 		if (((ev->mask & IN_ISDIR) && name[0] == '.') ||
 		    strcmp(name, "subscriptions") == 0)
 			nf->look = true;
 		return;
 	}
-	for (size_t i = 0; i < nf->nboxes; i++)
-		if (nf->boxes[i].wd[0] == ev->wd ||
-		    nf->boxes[i].wd[1] == ev->wd)
-			nf->boxes[i].dirty = true;
+	for (size_t i = 0; i < nf->nboxes; i++) {
+		struct notify_box *b = &nf->boxes[i];
+
+		if (b->wd[0] == ev->wd || b->wd[1] == ev->wd)
+			b->dirty = true;
+		if (b->wd[2] == ev->wd && strcmp(name, METADATA_FILE) == 0)
+			b->dirty_notes = true;
+	}
+}
+
+static void
+tell_notes(struct session *s, struct notify *nf)
+{
+	if (nf->dirty_notes && watches_server(nf))
+		notify_notes_look(s, &nf->notes, "", true);
+	nf->dirty_notes = false;
+	for (size_t i = 0; i < nf->nboxes; i++) {
+		struct notify_box *b = &nf->boxes[i];
+
+		if (b->dirty_notes && (b->events & NOTIFY_NOTES))
+			notify_notes_look(s, &b->notes, b->name, true);
+		b->dirty_notes = false;
+	}
 }
 
 int
@@ -473,6 +533,7 @@ notify_events(struct session *s, struct notify *nf, struct err *e)
 		if (nf->boxes[i].dirty &&
 		    (nf->boxes[i].events & NOTIFY_MESSAGE))
 			tell_box(s, &nf->boxes[i]);
+	tell_notes(s, nf);
 	return 0;
 }
 

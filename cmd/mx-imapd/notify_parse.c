@@ -31,10 +31,12 @@ static const struct {
 	{ "FlagChange", NOTIFY_FLAG },
 	{ "MailboxName", NOTIFY_NAME },
 	{ "SubscriptionChange", NOTIFY_SUBSCRIPTION },
+	{ "MailboxMetadataChange", NOTIFY_NOTES },
+	{ "ServerMetadataChange", NOTIFY_SERVER_NOTES },
 };
 #define BADEVENT                                                               \
 	"BADEVENT (MessageNew MessageExpunge FlagChange MailboxName "          \
-	"SubscriptionChange)"
+	"SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
 
 static bool
 fail(struct session *s, const char *why)

@@ -101,6 +101,18 @@ put_mailbox(struct session *s, struct span name)
 }
 
 void
+put_entry_name(struct stream *st, const char *name)
+{
+	for (const char *p = name; *p != '\0'; p++) {
+		if (strchr("(){\"\\]", *p) == NULL)
+			continue;
+		put_string(st, span_of(name));
+		return;
+	}
+	stream_puts(st, name);
+}
+
+void
 put_fetch(struct session *s, size_t index)
 {
 	/* RFC 9586 3.3 */

@@ -145,3 +145,48 @@ assert e.line().startswith(b"* OK [NOTIFICATIONOVERFLOW]")
 e.cmd("NOOP").ok()
 PY
 }
+
+@test "NOTIFY: annotations of mailboxes and of the server, by name; one's own are not told" {
+  py <<'PY'
+c, d = preauth("m"), preauth("m")
+for b in "A", "A.B", "Z": d.cmd("CREATE " + b).ok()
+d.cmd('SETMETADATA A (/private/comment "before" /shared/comment "s")').ok()
+d.cmd('SETMETADATA "" (/shared/comment "before")').ok()
+c.cmd("NOTIFY SET (selected (MailboxMetadataChange))").bad()
+c.cmd("NOTIFY SET (selected (ServerMetadataChange))").bad()
+c.cmd("NOTIFY SET (subtree A (MailboxMetadataChange)) (mailboxes INBOX (MailboxMetadataChange ServerMetadataChange))").ok()
+c.select("A.B")
+def told(*want):
+    for w in want:
+        l = c.line(); assert l == w, (w, l)
+d.cmd('SETMETADATA A (/private/comment "after")').ok(); told(b"* METADATA A /private/comment")
+d.cmd('SETMETADATA A (/private/comment "AFTER" /shared/comment "s" /private/new "n")').ok(); told(b"* METADATA A /private/comment /private/new")
+# one that is deleted, RFC 5465 5.6; and one again
+d.cmd('SETMETADATA A (/private/comment NIL)').ok(); told(b"* METADATA A /private/comment")
+d.cmd('SETMETADATA A (/private/comment NIL)').ok()
+d.cmd('SETMETADATA A.B ("/shared/x\\"y(z" "v")').ok(); told(b'* METADATA A.B "/shared/x\\"y(z"')
+d.cmd('SETMETADATA INBOX (/shared/comment "i")').ok(); told(b"* METADATA INBOX /shared/comment")
+d.cmd('SETMETADATA "" (/shared/comment "after" /private/vendor/x "1")').ok(); told(b'* METADATA "" /shared/comment /private/vendor/x')
+d.cmd('SETMETADATA Z (/shared/comment "z")').ok(); assert c.silent(0.3)
+# one's own are no news, and others' stay so after them
+c.cmd('SETMETADATA A (/private/mine "1")').ok().hasnt(b"* METADATA"); c.cmd('SETMETADATA "" (/private/mine "1")').ok()
+assert c.silent(0.3)
+d.cmd('SETMETADATA A (/private/mine "2")').ok(); told(b"* METADATA A /private/mine")
+# in the middle of IDLE, and behind a command
+c.send("i IDLE\r\n"); assert c.line().startswith(b"+")
+d.cmd('SETMETADATA A (/private/mine "3")').ok(); told(b"* METADATA A /private/mine")
+c.send("DONE\r\n"); c.until(b"i", "IDLE").ok()
+# a mailbox made later, renamed, deleted
+d.cmd("CREATE A.late").ok(); time.sleep(0.3); c.cmd("NOOP").ok()
+d.cmd('SETMETADATA A.late (/shared/comment "l")').ok(); told(b"* METADATA A.late /shared/comment")
+d.cmd("RENAME A.late A.later").ok(); time.sleep(0.3); c.cmd("NOOP").ok()
+d.cmd('SETMETADATA A.later (/shared/comment "m")').ok(); told(b"* METADATA A.later /shared/comment")
+d.cmd("DELETE A.later").ok(); assert c.silent(0.3)
+# with messages at the same mailbox; none
+c.cmd("NOTIFY SET (mailboxes Z (MailboxMetadataChange MessageNew MessageExpunge))").ok()
+d.append("Z", b"Subject: s\r\n\r\nx\r\n").ok(); l = c.line(); assert b"STATUS Z (MESSAGES 1" in l, l
+d.cmd('SETMETADATA Z (/shared/comment NIL)').ok(); told(b"* METADATA Z /shared/comment")
+d.cmd('SETMETADATA "" (/shared/comment "q")').ok(); d.cmd('SETMETADATA A (/shared/comment "q")').ok(); assert c.silent(0.3)
+c.cmd("NOTIFY NONE").ok(); d.cmd('SETMETADATA Z (/shared/comment "r")').ok(); assert c.silent(0.3)
+PY
+}
