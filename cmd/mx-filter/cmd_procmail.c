@@ -340,14 +340,22 @@ cmd_procmail(int argc, char **argv)
 	struct msg_load load;
 	struct err e = ERR_INIT;
 	struct buf mail = BUF_INIT;
-	int status;
+	static bool lost; /* a kept filter that could not come back */
+	int status, here;
 
 	if (opts.to_sieve)
 		return to_sieve(argc, argv);
 	if (argc == 0 && opts.mailfilter)
 		return prog_usage("procmail -m needs an RCFILE");
-	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
+	if (lost) {
+		err_set(&e, ST_TEMPFAIL, "the folder where it began is gone");
 		return prog_fail(&e);
+	}
+	here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0) {
+		close(here);
+		return prog_fail(&e);
+	}
 	if (opts.from != NULL && msg_from_line(load.bytes) == 0)
 		add_from_line(&mail,
 			      opts.from[0] ? opts.from : "MAILER-DAEMON");
@@ -360,7 +368,13 @@ cmd_procmail(int argc, char **argv)
 	for (size_t i = 0; i < opts.args.n; i++)
 		strs_add(&p.args, opts.args.v[i]);
 	status = run(&p, buf_span(&mail), argc, argv);
+	/* a clone has no business with the stream of a kept filter */
+	if (p.clone)
+		_exit(status);
 	buf_free(&mail);
 	done(&p);
+	/* the next message of a kept filter begins where this one did */
+	lost = here < 0 || fchdir(here) != 0;
+	close(here);
 	return status;
 }

@@ -176,7 +176,7 @@ main(int argc, char **argv)
 		.meaning = "one message through a filter: Sieve, header checks",
 		.options = &opts,
 		.subs = subs,
-		.filters = "sieve headers spam virus",
+		.filters = "sieve headers spam virus procmail",
 		.nsubs = ARRAY_LEN(subs),
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),

@@ -51,8 +51,7 @@ struct pm {
 	char *lockfile; /* LOCKFILE that is held, or NULL */
 	size_t written; /* by the last delivery */
 	bool failed;    /* some delivery failed */
-	pid_t *children;
-	size_t nchildren, children_cap;
+	bool clone;     /* the child of a block with `c`: it ends by _exit */
 };
 
 /* A recipe's first line. */

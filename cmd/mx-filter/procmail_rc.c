@@ -277,6 +277,7 @@ clone(struct pm *p)
 	if (pid == 0) {
 		free(p->lockfile); /* locks are not inherited */
 		p->lockfile = NULL;
+		p->clone = true;
 		return true;
 	}
 	if (pid > 0)

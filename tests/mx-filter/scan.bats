@@ -220,3 +220,19 @@ P
     grep -q '^X-Spam-Status: No' "$T/inbox"
   done
 }
+
+@test "kept (mx-serve(5)): the same verdicts, headers and refusals, spamd and clamd" {
+  need_spamd; need_clamd
+  conf 'spam_kill_level = 100' 'virus_header = mx'
+  { printf 'Subject: v\n\n'; eicar; echo; } > "$T/v"
+  : > "$T/none"
+  K="python3 $ROOT/tests/serve/kept.py"
+  run -0 $K "$T/ham" "$T/gtube" "$T/none" "$T/v" -- mx-filter -c "$T/mx.conf" spam --server "inet:127.0.0.1:$SPAMD"
+  [ "$output" = "4 messages, statuses [0, 65, 69]" ]
+  run -0 $K -r 10 "$T/ham" "$T/gtube" "$T/none" "$T/v" -- mx-filter -c "$T/mx.conf" virus --server "unix:$D/clamd.ctl"
+  [ "$output" = "4 messages, statuses [0, 65, 69]" ]
+  conf 'final_spam_destiny = quarantine' 'spam_kill_level = 100' 'spam_default_action = accept'
+  run -0 $K "$T/ham" "$T/gtube" -- mx-filter -c "$T/mx.conf" spam --server "inet:127.0.0.1:$SPAMD"
+  run -0 $K "$T/ham" "$T/none" -- mx-filter -c "$T/mx.conf" spam --server inet:127.0.0.1:1
+  [ "$output" = "2 messages, statuses [0, 65]" ]
+}

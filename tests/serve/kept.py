@@ -3,9 +3,9 @@ kept and once a message, and compares bytes, actions, errors and statuses.
 kept.py [-r ROUNDS] [-e NAME=VALUE]... MESSAGE... -- PROGRAM ARGUMENTS..."""
 import os, socket, subprocess, sys
 
-def start(argv):
+def start(argv, cwd=None):
     a, b = socket.socketpair()
-    p = subprocess.Popen([argv[0], "--serve"] + argv[1:], stdin=b, stdout=b,
+    p = subprocess.Popen([argv[0], "--serve"] + argv[1:], stdin=b, stdout=b, cwd=cwd,
                          stderr=subprocess.PIPE)
     b.close()
     f = a.makefile("rwb")
