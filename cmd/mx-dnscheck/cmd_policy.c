@@ -8,6 +8,7 @@
 #include "log.h"
 #include "mem.h"
 #include "num.h"
+#include "policy_request.h"
 #include "rbl.h"
 #include "sandbox.h"
 #include "site.h"
@@ -16,12 +17,6 @@
 #include "word_conf.h"
 
 #include <stdlib.h>
-
-#define LINE_BYTES 4096
-#define LINES_MAX 200
-#define IDLE_MS                                                                \
-	(1000 * 1000) /* Postfix: smtpd_policy_service_max_idle is 300 s */
-#define WRITE_MS 60000
 
 /* Words of policyd-spf.conf that mean nothing to us. */
 static const char ignored_words[] =
@@ -40,16 +35,6 @@ static struct {
 } p_state;
 
 static void
-request_clear(struct request *r)
-{
-	struct buf *all[] = { &r->instance, &r->client, &r->client_name,
-			      &r->helo,     &r->sender, &r->login };
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		buf_clear(all[i]);
-}
-
-static void
 request_free(struct request *r)
 {
 	struct buf *all[] = { &r->instance, &r->client, &r->client_name,
@@ -57,48 +42,6 @@ request_free(struct request *r)
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		buf_free(all[i]);
-}
-
-static void
-request_line(struct request *r, struct span line)
-{
-	struct {
-		const char *name;
-		struct buf *at;
-	} rows[] = { { "instance", &r->instance },
-		     { "client_address", &r->client },
-		     { "client_name", &r->client_name },
-		     { "helo_name", &r->helo },
-		     { "sender", &r->sender },
-		     { "sasl_username", &r->login } };
-	ssize_t eq = span_chr(line, '=');
-
-	for (size_t i = 0; eq > 0 && i < ARRAY_LEN(rows); i++) {
-		if (!span_is(span_sub(line, 0, (size_t)eq), rows[i].name))
-			continue;
-		buf_clear(rows[i].at);
-		buf_addspan(rows[i].at, span_from(line, (size_t)eq + 1));
-	}
-}
-
-/* Lines up to an empty one; false: the client is through. */
-static bool
-request_read(struct stream *s, struct request *r)
-{
-	struct span line;
-
-	request_clear(r);
-	for (int i = 0; i < LINES_MAX; i++) {
-		if (stream_line(s, LINE_BYTES, &line,
-				clock_deadline(IDLE_MS)) != IO_OK)
-			return false;
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
-		if (line.n == 0)
-			return i > 0;
-		request_line(r, line);
-	}
-	return false;
 }
 
 /* policyd-spf's words: what result is refused? */
@@ -122,22 +65,6 @@ unchecked(const char *word)
 	return strcasecmp(word, "No_Check") == 0;
 }
 
-static void action(struct buf *out, const char *fmt, ...) MX_PRINTF(2, 3);
-
-/* One line, whatever the strangers' names hold. */
-static void
-action(struct buf *out, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vaddf(out, fmt, ap);
-	va_end(ap);
-	for (size_t i = 0; i < out->n; i++)
-		if ((unsigned char)out->p[i] < 0x20 || out->p[i] == 0x7f)
-			out->p[i] = ' ';
-}
-
 /* A verdict of one identity that refuses or defers; false: go on. */
 static bool
 refused(struct auth *a, const char *word, bool null_sender, struct buf *out)
@@ -148,23 +75,24 @@ refused(struct auth *a, const char *word, bool null_sender, struct buf *out)
 
 	if (refuses(word, c, null_sender)) {
 		if (a->spf.explanation.n > 0)
-			action(out, "550 5.7.23 SPF %s (%s): %s", spf_word(c),
-			       what, buf_str(&a->spf.explanation));
+			buf_addf(out, "550 5.7.23 SPF %s (%s): %s", spf_word(c),
+				 what, buf_str(&a->spf.explanation));
 		else
-			action(out,
-			       "550 5.7.23 SPF %s (%s): %s may not send for %s",
-			       spf_word(c), what, a->spf.ip, domain);
+			buf_addf(
+			    out,
+			    "550 5.7.23 SPF %s (%s): %s may not send for %s",
+			    spf_word(c), what, a->spf.ip, domain);
 		return true;
 	}
 	if (c == SPF_PERMERROR && params.spf_permerror_reject) {
-		action(out, "550 5.7.24 SPF record of %s: %s", domain,
-		       buf_str(&a->spf.reason));
+		buf_addf(out, "550 5.7.24 SPF record of %s: %s", domain,
+			 buf_str(&a->spf.reason));
 		return true;
 	}
 	if (c == SPF_TEMPERROR && params.spf_temperror_defer) {
-		action(out,
-		       "DEFER_IF_PERMIT 4.7.24 SPF of %s cannot be asked now",
-		       domain);
+		buf_addf(out,
+			 "DEFER_IF_PERMIT 4.7.24 SPF of %s cannot be asked now",
+			 domain);
 		return true;
 	}
 	return false;
@@ -176,16 +104,16 @@ header(struct auth *a, struct buf *out)
 	struct buf v = BUF_INIT;
 
 	if (strcasecmp(params.spf_header_type, "none") == 0) {
-		action(out, "DUNNO");
+		buf_addf(out, "DUNNO");
 		return;
 	}
 	if (strcasecmp(params.spf_header_type, "ar") == 0) {
 		auth_spf_result(a, &v);
-		action(out, "PREPEND Authentication-Results: %s%s", a->id,
-		       buf_str(&v));
+		buf_addf(out, "PREPEND Authentication-Results: %s%s", a->id,
+			 buf_str(&v));
 	} else {
 		auth_received_spf(a, &v);
-		action(out, "PREPEND Received-SPF: %s", buf_str(&v));
+		buf_addf(out, "PREPEND Received-SPF: %s", buf_str(&v));
 	}
 	buf_free(&v);
 }
@@ -211,7 +139,7 @@ judge_spf(struct request *r, struct buf *out)
 	     mail = !unchecked(params.spf_mail_from_reject) && r->sender.n > 0;
 
 	if (!helo && !mail) {
-		action(out, "DUNNO");
+		buf_addf(out, "DUNNO");
 		return;
 	}
 	if (helo) {
@@ -244,12 +172,12 @@ judge_rbl(struct request *r, struct buf *out)
 			  clock_deadline(CHECK_MS));
 		listed = x.code == RBL_LISTED;
 		if (listed)
-			action(out,
-			       "554 5.7.1 Service unavailable; Client "
-			       "host [%s] blocked using %s; %s",
-			       buf_str(&r->client),
-			       params.policy_rbl_domains.v[i],
-			       buf_str(&x.text));
+			buf_addf(out,
+				 "554 5.7.1 Service unavailable; Client "
+				 "host [%s] blocked using %s; %s",
+				 buf_str(&r->client),
+				 params.policy_rbl_domains.v[i],
+				 buf_str(&x.text));
 		rbl_done(&x);
 		if (listed)
 			return true;
@@ -286,7 +214,7 @@ answer(struct request *r, struct memory *m, struct buf *out)
 		return;
 	}
 	if (skipped(r))
-		action(out, "DUNNO");
+		buf_addf(out, "DUNNO");
 	else if (!judge_rbl(r, out))
 		judge_spf(r, out);
 	buf_clear(&m->instance);
@@ -303,17 +231,25 @@ session(struct server *s, struct server_conn *c)
 	struct stream st;
 	struct buf out = BUF_INIT;
 	bool alive = true;
+	struct policy_field f[] = {
+		{ "instance", &r.instance, NULL },
+		{ "client_address", &r.client, NULL },
+		{ "client_name", &r.client_name, NULL },
+		{ "helo_name", &r.helo, NULL },
+		{ "sender", &r.sender, NULL },
+		{ "sasl_username", &r.login, NULL },
+	};
 
 	dns_set_opener(p_state.dns, server_dns_socket, s);
 	stream_init(&st, c->fd_in, c->fd_out);
-	while (alive && !server_stopping(s) && request_read(&st, &r)) {
+	while (alive && !server_stopping(s) &&
+	       policy_request_read(&st, f, ARRAY_LEN(f))) {
 		buf_clear(&out);
 		answer(&r, &m, &out);
 		log_info("client=%s[%s], sender=%s, helo=%s: %s",
 			 buf_str(&r.client_name), buf_str(&r.client),
 			 buf_str(&r.sender), buf_str(&r.helo), buf_str(&out));
-		stream_printf(&st, "action=%s\n\n", buf_str(&out));
-		alive = stream_flush(&st, clock_deadline(WRITE_MS)) == IO_OK;
+		alive = policy_request_answer(&st, buf_span(&out));
 	}
 	st.fd_in = st.fd_out = -1; /* the skeleton's */
 	buf_free(&st.in);

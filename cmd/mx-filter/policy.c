@@ -10,6 +10,7 @@
 #include "log.h"
 #include "mem.h"
 #include "num.h"
+#include "policy_request.h"
 #include "sandbox.h"
 #include "site.h"
 #include "status.h"
@@ -19,9 +20,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_BYTES 8192
-#define LINES 200 /* of one request */
-#define IDLE_MS (1000 * 1000)
 #define SWEEP_S 3600
 
 struct policy_conf policy_conf;
@@ -162,42 +160,13 @@ before_drop(struct server *s, bool reload, struct err *e)
 	return policy_lists_load(&opts.policy.clients, &opts.policy.rcpts, e);
 }
 
-/* Reads one request; false: the client is done. */
-static bool
-read_request(struct stream *s, struct policy_request *q)
+/* The wanted attributes and where they go. */
+static void
+fields(struct policy_request *q, struct policy_field f[static ATTRS])
 {
-	struct span line;
-
-	for (int a = 0; a < ATTRS; a++) {
-		buf_clear(&q->v[a]);
-		q->has[a] = false;
-	}
-	for (int i = 0; i < LINES; i++) {
-		enum io_result r;
-		ssize_t eq;
-
-		io_stoppable = i == 0;
-		r = stream_line(s, LINE_BYTES, &line, clock_deadline(IDLE_MS));
-		io_stoppable = false;
-		if (r != IO_OK)
-			return false;
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
-		if (line.n == 0)
-			return true;
-		eq = span_chr(line, '=');
-		for (int a = 0; eq > 0 && a < ATTRS; a++) {
-			if (!span_is(span_sub(line, 0, (size_t)eq),
-				     attr_names[a]) ||
-			    memchr(line.p, '\0', line.n) != NULL)
-				continue;
-			buf_clear(&q->v[a]);
-			buf_addspan(&q->v[a], span_from(line, (size_t)eq + 1));
-			q->has[a] = true;
-		}
-	}
-	log_warn("a policy request of more than %d lines", LINES);
-	return false;
+	for (int a = 0; a < ATTRS; a++)
+		f[a] = (struct policy_field){ attr_names[a], &q->v[a],
+					      &q->has[a] };
 }
 
 static bool
@@ -229,11 +198,13 @@ static void
 session(struct server *server, struct server_conn *c)
 {
 	struct policy_request q = { 0 };
+	struct policy_field f[ATTRS];
 	struct buf action = BUF_INIT;
 	struct stream s;
 
+	fields(&q, f);
 	stream_init(&s, c->fd_in, c->fd_out);
-	while (!server_stopping(server) && read_request(&s, &q)) {
+	while (!server_stopping(server) && policy_request_read(&s, f, ATTRS)) {
 		int64_t now = now_of(&q);
 
 		buf_clear(&action);
@@ -241,8 +212,7 @@ session(struct server *server, struct server_conn *c)
 			buf_clear(&action);
 			buf_adds(&action, "DUNNO");
 		}
-		stream_printf(&s, "action=%s\n\n", buf_str(&action));
-		if (stream_flush(&s, clock_deadline(IDLE_MS)) != IO_OK)
+		if (!policy_request_answer(&s, buf_span(&action)))
 			break;
 		if (p_state.opened && now - p_state.swept >= SWEEP_S) {
 			p_state.swept = now;

@@ -6,11 +6,10 @@
 #include "explain.h"
 #include "log.h"
 #include "mem.h"
+#include "policy_request.h"
 #include "random.h"
 
 #include <stdlib.h>
-
-#define REPLY_MAX 8192
 
 struct policy_link {
 	int endpoint;
@@ -96,23 +95,9 @@ static bool
 talk(struct policy_link *l, const struct buf *q, struct buf *action,
      deadline_t d)
 {
-	struct span line;
-	bool found = false;
-
 	stream_write(&l->s, q->p, q->n);
-	if (stream_flush(&l->s, d) != IO_OK)
-		return false;
-	for (int i = 0; i < 100; i++) {
-		if (stream_line(&l->s, REPLY_MAX, &line, d) != IO_OK)
-			return false;
-		if (line.n == 0)
-			return found;
-		if (span_starts(line, SPAN("action=")) && !found) {
-			buf_addspan(action, span_from(line, 7));
-			found = true;
-		}
-	}
-	return false;
+	return stream_flush(&l->s, d) == IO_OK &&
+	       policy_answer_read(&l->s, action, d);
 }
 
 bool
