@@ -16,6 +16,10 @@ struct conf conf;
 static const struct param rows[] = {
 	ROW(LIST, alias_maps, "alias_maps", "hash:/etc/aliases", NULL,
 	    "aliases(5) of local names"),
+	ROW(LIST, allow_commands, "allow_mail_to_commands", "alias, forward",
+	    NULL, "where a |command may be named: alias, forward, include"),
+	ROW(LIST, allow_files, "allow_mail_to_files", "alias, forward", NULL,
+	    "where a /file may be named: alias, forward, include"),
 	ROW(LIST, alias_database, "alias_database", "hash:/etc/aliases", NULL,
 	    "what newaliases checks; nothing is compiled"),
 	ROW(STR, always_bcc, "always_bcc", "", NULL,

@@ -9,6 +9,7 @@
 
 struct conf {
 	struct strs alias_maps, alias_database;
+	struct strs allow_commands, allow_files;
 	struct strs virtual_alias_maps, virtual_alias_domains;
 	int64_t alias_expansion_limit, alias_recursion_limit;
 	struct strs virtual_mailbox_maps, virtual_mailbox_domains;

@@ -6,6 +6,7 @@
 #include "addr.h"
 #include "aliases.h"
 #include "conf.h"
+#include "hand.h"
 #include "io.h"
 #include "log.h"
 #include "mem.h"
@@ -52,6 +53,16 @@ targets_free(struct targets *t)
 	*t = (struct targets){ NULL, 0, 0 };
 }
 
+/* Equal texts of two users are two places: "|procmail" in two .forward files
+ * is run for each of them, with the rights of each. */
+static bool
+same_by(const struct dest *a, const struct dest *b)
+{
+	if (a->by == NULL || b->by == NULL)
+		return a->by == b->by;
+	return strcmp(a->by, b->by) == 0;
+}
+
 static bool
 same_place(const struct target *a, const struct target *b)
 {
@@ -62,17 +73,20 @@ same_place(const struct target *a, const struct target *b)
 		return false;
 	if (place)
 		return a->dest->kind == b->dest->kind &&
+		       same_by(a->dest, b->dest) &&
 		       strcmp(a->dest->path, b->dest->path) == 0;
 	return span_ieq(span_of(a->addr), span_of(b->addr));
 }
 
-/* Takes over dest. */
+/* Takes over dest.  Who is named twice gets one copy (THREATS 33).  owner:
+ * the sender of what goes there, NULL: the item's own. */
 static void
-add_target(struct work *w, const struct item *it, struct dest *d, bool final)
+add_target(struct work *w, const struct item *it, struct dest *d,
+	   const char *owner)
 {
+	const char *sender = owner != NULL ? owner : it->owner;
 	struct target t = { mem_strdup(it->addr),
-			    it->owner ? mem_strdup(it->owner) : NULL, d,
-			    final };
+			    sender != NULL ? mem_strdup(sender) : NULL, d };
 	struct targets *o = w->out;
 
 	for (size_t i = 0; i < o->n; i++) {
@@ -215,7 +229,7 @@ unknown(struct work *w, size_t i, const char *where)
 
 	for (; p >= 0; p = w->v[p].parent)
 		if (!span_ieq(span_of(w->v[p].addr), span_of(w->v[0].addr))) {
-			add_target(w, &w->v[i], NULL, true);
+			add_target(w, &w->v[i], NULL, NULL);
 			return 0;
 		}
 	return err_esc(w->e, ST_NOUSER, "5.1.1", "User unknown in %s", where);
@@ -230,7 +244,7 @@ unknown_local(struct work *w, size_t i)
 	case TABLE_TRY_AGAIN:
 		return -1;
 	case TABLE_FOUND:
-		add_target(w, &w->v[i], NULL, true);
+		add_target(w, &w->v[i], NULL, NULL);
 		return 0;
 	case TABLE_NONE:
 		break;
@@ -279,7 +293,7 @@ do_route(struct work *w, size_t i)
 	} else if (strcmp(h.transport, "virtual") == 0) {
 		t = virtual_dest(addr, &d, w->e);
 		if (t == TABLE_FOUND)
-			add_target(w, &w->v[i], d, true);
+			add_target(w, &w->v[i], d, NULL);
 		else if (t == TABLE_NONE)
 			r = unknown(w, i, "virtual mailbox table");
 		else
@@ -292,13 +306,13 @@ do_route(struct work *w, size_t i)
 					  site.recipient_delimiter, false, &v,
 					  NULL, w->e);
 		if (t == TABLE_FOUND)
-			add_target(w, &w->v[i], NULL, true);
+			add_target(w, &w->v[i], NULL, NULL);
 		else if (t == TABLE_NONE)
 			r = unknown(w, i, "relay recipient table");
 		else
 			r = -1;
 	} else {
-		add_target(w, &w->v[i], NULL, true);
+		add_target(w, &w->v[i], NULL, NULL);
 	}
 	buf_free(&v);
 	hop_free(&h);
@@ -376,7 +390,7 @@ do_mailbox(struct work *w, size_t i)
 	hop_free(&h);
 	buf_free(&low);
 	if (t == TABLE_FOUND)
-		add_target(w, &w->v[i], d, true);
+		add_target(w, &w->v[i], d, NULL);
 	else if (t == TABLE_NONE)
 		return conf.luser_relay[0] != '\0' ? push_luser(w, i)
 						   : unknown_local(w, i);
@@ -385,8 +399,67 @@ do_mailbox(struct work *w, size_t i)
 	return t == TABLE_TRY_AGAIN ? -1 : 0;
 }
 
+/* Where a list of destinations stands: allow_mail_to_commands, _files. */
+enum source { FROM_ALIAS, FROM_FORWARD, FROM_INCLUDE };
+
 static int push_list(struct work *w, size_t i, struct alias_list *l,
-		     const char *owner);
+		     const char *owner, enum source from);
+
+/* Commands and files are for those who may edit aliases(5) or .forward; an
+ * included list is often written by a list manager, from what strangers ask.
+ * Refused ones become a user that nobody has: the bounce tells the owner. */
+static bool
+allowed(const struct alias_item *it, enum source from)
+{
+	static const char *const words[] = { [FROM_ALIAS] = "alias",
+					     [FROM_FORWARD] = "forward",
+					     [FROM_INCLUDE] = "include" };
+	bool command = it->kind == ALIAS_COMMAND;
+
+	if (strs_ihas(command ? &conf.allow_commands : &conf.allow_files,
+		      span_of(words[from])))
+		return true;
+	log_warn("mail to %s \"%s\" is restricted: %s has no \"%s\"",
+		 command ? "command" : "file", it->text,
+		 command ? "allow_mail_to_commands" : "allow_mail_to_files",
+		 words[from]);
+	return false;
+}
+
+static void
+add_refused(struct work *w, size_t i, const struct alias_item *it,
+	    const char *owner)
+{
+	struct item nobody = w->v[i];
+
+	nobody.addr = mem_printf("%s@%s", it->text, site.myorigin);
+	add_target(w, &nobody, NULL, owner);
+	free(nobody.addr);
+}
+
+/* In a .forward file the user names a file that the user can read: what only
+ * the queue's owner can read would come back to its author as addresses. */
+static int
+read_include(const char *path, const char *by, struct buf *b, struct err *e)
+{
+	struct dest d = { .has_ids = true };
+	const struct user *u;
+	struct hand *h;
+	int r;
+
+	if (by == NULL)
+		return io_read_file(path, b, INCLUDE_MAX, e);
+	if (users_find(span_of(by), &u, e) != TABLE_FOUND || u->uid == 0)
+		return err_set(e, ST_TEMPFAIL, "%s: no such user", by);
+	d.uid = u->uid;
+	d.gid = u->gid;
+	h = hand_get(&d, e);
+	r = h == NULL ? -1 : hand_forward(h, path, false, b, e);
+	return r == 0  ? err_set(e, ST_TEMPFAIL,
+				 ":include:%s: %s cannot read it", path, by)
+	       : r > 0 ? 0
+		       : -1;
+}
 
 static int
 push_include(struct work *w, size_t i, const char *path, const char *owner)
@@ -399,7 +472,7 @@ push_include(struct work *w, size_t i, const char *path, const char *owner)
 		r = err_set(w->e, ST_TEMPFAIL,
 			    ":include:%s: expected an absolute path", path);
 	else
-		r = io_read_file(path, &b, INCLUDE_MAX, w->e);
+		r = read_include(path, w->v[i].by, &b, w->e);
 	if (r != 0 && w->e != NULL)
 		w->e->status = ST_TEMPFAIL;
 	if (r == 0)
@@ -412,7 +485,7 @@ push_include(struct work *w, size_t i, const char *path, const char *owner)
 				    "%s: :include: inside an included file",
 				    path);
 	if (r == 0)
-		r = push_list(w, i, &l, owner);
+		r = push_list(w, i, &l, owner, FROM_INCLUDE);
 	alias_list_free(&l);
 	buf_free(&b);
 	return r;
@@ -443,7 +516,8 @@ push_address(struct work *w, size_t i, const struct alias_item *it,
 }
 
 static int
-push_list(struct work *w, size_t i, struct alias_list *l, const char *owner)
+push_list(struct work *w, size_t i, struct alias_list *l, const char *owner,
+	  enum source from)
 {
 	int r = 0;
 
@@ -455,6 +529,8 @@ push_list(struct work *w, size_t i, struct alias_list *l, const char *owner)
 			r = push_address(w, i, it, owner);
 		} else if (it->kind == ALIAS_INCLUDE) {
 			r = push_include(w, i, it->text, owner);
+		} else if (!allowed(it, from)) {
+			add_refused(w, i, it, owner);
 		} else {
 			bool command = it->kind == ALIAS_COMMAND;
 
@@ -464,11 +540,7 @@ push_list(struct work *w, size_t i, struct alias_list *l, const char *owner)
 				: dest_of_alias(it->text, command, w->e);
 			if (d == NULL)
 				return -1;
-			add_target(w, &w->v[i], d, true);
-			if (owner != NULL && w->out->n > 0 &&
-			    w->out->v[w->out->n - 1].sender == NULL)
-				w->out->v[w->out->n - 1].sender =
-				    mem_strdup(owner);
+			add_target(w, &w->v[i], d, owner);
 		}
 	}
 	return r;
@@ -523,7 +595,7 @@ do_alias(struct work *w, size_t i)
 		r = alias_parse(&l, buf_span(&v), false,
 				(size_t)conf.alias_expansion_limit, w->e);
 	if (r == 0 && t == TABLE_FOUND)
-		r = push_list(w, i, &l, owner);
+		r = push_list(w, i, &l, owner, FROM_ALIAS);
 	alias_list_free(&l);
 	buf_free(&v);
 	free(owner);
@@ -557,7 +629,7 @@ do_forward(struct work *w, size_t i)
 		r = alias_parse(&l, buf_span(&b), true,
 				(size_t)conf.alias_expansion_limit, w->e);
 		if (r == 0 && l.n > 0)
-			r = push_list(w, i, &l, NULL);
+			r = push_list(w, i, &l, NULL, FROM_FORWARD);
 		else if (r == 0)
 			r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX,
 				 (ssize_t)i, NULL);

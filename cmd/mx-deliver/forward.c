@@ -75,8 +75,9 @@ forward_read(const struct user *u, struct span ext, struct buf *b,
 		    path.p[0] == '/') {
 			if (h == NULL)
 				h = hand_get(&d, e);
-			r = h == NULL ? -1
-				      : hand_forward(h, buf_str(&path), b, e);
+			r = h == NULL
+				? -1
+				: hand_forward(h, buf_str(&path), true, b, e);
 		}
 		buf_free(&path);
 	}

@@ -297,16 +297,18 @@ hand_run(struct hand *h, const struct command *c, int fd,
 }
 
 int
-hand_forward(struct hand *h, const char *path, struct buf *b, struct err *e)
+hand_forward(struct hand *h, const char *path, bool own, struct buf *b,
+	     struct err *e)
 {
 	struct buf q = BUF_INIT, a = BUF_INIT;
 	struct span rest, bytes;
 	uint64_t there;
 
 	if (h->sock < 0)
-		return handwork_forward(path, b, e);
+		return handwork_forward(path, own, b, e);
 	wire_put_u64(&q, HAND_FORWARD);
 	wire_put_str(&q, path);
+	wire_put_u64(&q, own);
 	if (ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
 		return -1;
 	rest = buf_span(&a);

@@ -27,7 +27,7 @@ int hand_mbox(struct hand *h, const char *path, const char *sender,
 	      uint64_t limit, struct err *e) MX_MUST_CHECK;
 int hand_run(struct hand *h, const struct command *c, int fd,
 	     struct command_result *r, struct err *e) MX_MUST_CHECK;
-int hand_forward(struct hand *h, const char *path, struct buf *b,
+int hand_forward(struct hand *h, const char *path, bool own, struct buf *b,
 		 struct err *e) MX_MUST_CHECK;
 int hand_pipe(struct hand *h, const struct pipeline *p, int fd,
 	      struct pipeline_result *r, struct err *e) MX_MUST_CHECK;

@@ -158,12 +158,13 @@ serve_forward(struct span q, struct buf *a, struct err *e)
 {
 	struct buf b = BUF_INIT;
 	char *path = NULL;
+	uint64_t own;
 	int r = -1;
 
-	if (!wire_get_str(&q, &path) || path == NULL)
+	if (!wire_get_str(&q, &path) || path == NULL || !wire_get_u64(&q, &own))
 		err_set(e, ST_PROTOCOL, "malformed request");
 	else
-		r = handwork_forward(path, &b, e);
+		r = handwork_forward(path, own != 0, &b, e);
 	if (r >= 0) {
 		wire_put_u64(a, (uint64_t)r);
 		wire_put_span(a, buf_span(&b));

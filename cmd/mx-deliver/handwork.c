@@ -265,7 +265,7 @@ handwork_abort(struct handwork *w)
 /* Postfix local(8), FORWARD FILES: a regular file, the user's or root's, that
  * nobody else may write; another one is as good as none. */
 int
-handwork_forward(const char *path, struct buf *b, struct err *e)
+handwork_forward(const char *path, bool own, struct buf *b, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	const char *why = NULL;
@@ -282,9 +282,9 @@ handwork_forward(const char *path, struct buf *b, struct err *e)
 		r = err_sys(e, "%s", path);
 	} else if (!S_ISREG(st.st_mode)) {
 		why = "no regular file";
-	} else if (st.st_uid != geteuid() && st.st_uid != 0) {
+	} else if (own && st.st_uid != geteuid() && st.st_uid != 0) {
 		why = "it belongs to somebody else";
-	} else if (st.st_mode & (S_IWOTH | S_IWGRP)) {
+	} else if (own && st.st_mode & (S_IWOTH | S_IWGRP)) {
 		why = "its group or others may write it";
 	} else {
 		switch (io_read_all(fd, b, FORWARD_MAX, DEADLINE_NEVER)) {

@@ -78,9 +78,10 @@ int handwork_mbox(const char *path, const char *sender, struct span head,
 int handwork_run(const struct command *c, int fd, struct command_result *r,
 		 struct err *e) MX_MUST_CHECK;
 /* A .forward file of ours, at most FORWARD_MAX bytes: 1 and its bytes, 0 when
- * there is none that counts (why is logged), -1 and a sentence. */
+ * there is none that counts (why is logged), -1 and a sentence.  own false: a
+ * file that it includes, which may be anybody's. */
 #define FORWARD_MAX 100000
-int handwork_forward(const char *path, struct buf *b,
+int handwork_forward(const char *path, bool own, struct buf *b,
 		     struct err *e) MX_MUST_CHECK;
 /* Would it fit?  Nothing is made; no Maildir yet: it is empty. */
 int handwork_room(const char *maildir, const struct quota *q, uint64_t size,

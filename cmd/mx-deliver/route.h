@@ -19,7 +19,6 @@ struct target {
 	char *addr;        /* where it goes: address of mailbox or other host */
 	char *sender;      /* owner- alias: instead of the message's; or NULL */
 	struct dest *dest; /* it ends here (only then); or NULL: to the queue */
-	bool final;        /* "local: final" in the queue: no more aliases */
 };
 struct targets {
 	struct target *v;

@@ -88,3 +88,31 @@ home() { find "$T/home/Maildir/new" -type f 2>/dev/null | wc -l; }
   run_queue
   [ "$(( $(home) + $(queued) + $(count vm/ann/new) ))" -ge 1 ]
 }
+
+@test "two users with the same command: each of them has it run" {
+  local other=mxg$$
+  useradd -M -d "$T/home2" -s /bin/sh "$other"
+  mkdir -m 700 "$T/home2"; chown "$other:" "$T/home2"
+  dot '"|cat >> $HOME/got"\n'
+  cp "$T/home/.forward" "$T/home2/.forward"; chown "$other:" "$T/home2/.forward"
+  echo "team: $MXUSER, $other" > "$T/aliases"
+  conf "alias_maps = hash:$T/aliases"
+  go team@local.example
+  userdel -f "$other" 2>/dev/null || true
+  [ "$(queued)" -eq 0 ]
+  [ "$(grep -c '^Subject: hi' "$T/home/got")" -eq 1 ]
+  [ "$(grep -c '^Subject: hi' "$T/home2/got")" -eq 1 ]
+}
+
+@test ":include: in it is read with the user's rights, not with ours" {
+  echo 'joe@virt.example' > "$T/mine"; chown "$MXUSER:" "$T/mine"; chmod 600 "$T/mine"
+  dot ':include:%s/mine\n' "$T"
+  go
+  [ "$(count vm/joe/new)" -eq 1 ]
+  # the owner of the queue may read it, the user may not
+  echo 'joe@virt.example' > "$T/secret"; chown nobody "$T/secret"; chmod 600 "$T/secret"
+  dot ':include:%s/secret\n' "$T"
+  run submit ann@virt.example "$A"
+  [ "$status" -eq 75 ]
+  [ "$(count vm/joe/new)" -eq 1 ] && [ "$(queued)" -eq 0 ]
+}

@@ -114,6 +114,24 @@ EOF
   entry | grep -qx ' place: |/bin/cat > /dev/null'
 }
 
+@test "no programs and files from :include:, which others may write (allow_mail_to_commands, _files)" {
+  printf '"|/bin/cat > %s/ran"\n%s/out.mbox\njoe@virt.example\n' "$T" "$T" > "$T/list"
+  printf 'list: :include:%s/list\nown: "|/bin/true", %s/out.mbox\n' "$T" "$T" > "$T/aliases"
+  conf "alias_maps = hash:$T/aliases"
+  [[ $(send list@mail.example.org) == *queued* ]]
+  entry | grep -qx 'Q recipient: joe@virt.example'
+  [ "$(entry | grep -c '^ place: [|/]')" -eq 0 ]
+  # neither is lost without a word: they are unknown users
+  [ "$(entry | grep -c '^Q recipient: ')" -eq 3 ]
+  rm -rf "$T"/spool/queue
+  conf 'allow_mail_to_commands = include' 'allow_mail_to_files = alias include'
+  [[ $(send list@mail.example.org) == *queued* ]]
+  [ "$(entry | grep -c '^ place: [|/]')" -eq 2 ]
+  rm -rf "$T"/spool/queue
+  [[ $(send own@mail.example.org) == *queued* ]]
+  [ "$(entry | grep -c '^ place: [|/]')" -eq 1 ]
+}
+
 @test "aliases are read again when the file changes; a missing file is 451" {
   echo 'one: joe@virt.example' > "$T/aliases"
   conf "alias_maps = hash:$T/aliases"
