@@ -66,8 +66,11 @@ err_sys(struct err *e, const char *fmt, ...)
 	err_text(e, fmt, ap);
 	va_end(ap);
 	n = strlen(e->text);
-	snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(code));
-	e->status = status_from_errno(code);
+	/* No errno and yet a failure: a short write, a limit of ours.  Its
+	 * status must not be ST_OK, which callers exit with. */
+	snprintf(e->text + n, sizeof(e->text) - n, ": %s",
+		 code != 0 ? strerror(code) : "not done in full");
+	e->status = code != 0 ? status_from_errno(code) : ST_TEMPFAIL;
 	e->esc[0] = '\0';
 	errno = code;
 	return -1;

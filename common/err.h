@@ -22,7 +22,8 @@ int err_set(struct err *e, int status, const char *fmt, ...) MX_PRINTF(3, 4);
 /* The same with an enhanced code. */
 int err_esc(struct err *e, int status, const char *esc, const char *fmt, ...)
     MX_PRINTF(4, 5);
-/* The same from errno: "FMT: strerror"; status by status_from_errno. */
+/* The same from errno: "FMT: strerror"; status by status_from_errno, never
+ * ST_OK: without an errno (a write that was short) it is ST_TEMPFAIL. */
 int err_sys(struct err *e, const char *fmt, ...) MX_PRINTF(2, 3);
 /* Puts "FMT: " before the text that is there. */
 int err_prefix(struct err *e, const char *fmt, ...) MX_PRINTF(2, 3);

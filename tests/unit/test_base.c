@@ -225,6 +225,9 @@ test_misc(void)
 	err_sys(&e, "file %s", "x\ny");
 	CHECK(e.status == ST_TEMPFAIL && strstr(e.text, "x?y: No space"),
 	      "a full disk is temporary and the text is one line");
+	errno = 0;
+	err_sys(&e, "file %s", "x");
+	CHECK(e.status == ST_TEMPFAIL, "a failure without errno is no success");
 	err_prefix(&e, "main.cf:%d", 3);
 	CHECK(strncmp(e.text, "main.cf:3: file", 15) == 0, "prefix");
 	CHECK(status_is_temp(99) && status_is_temp(ST_TEMPFAIL) &&
