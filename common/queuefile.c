@@ -493,10 +493,18 @@ queuefile_create(struct queuefile_writer *w, int dirfd,
 		now.arrival_us = clock_now_us();
 	*w = (struct queuefile_writer){ .size = 0 };
 	snprintf(w->id, sizeof(w->id), "%s", env->id);
-	if (deposit_open(&w->d, dirfd, DEPOSIT_AUTO, e) != 0)
-		return -1;
 	queuefile_dump(&text, &now, 0, true, &size_at);
+	/* What the reader refuses would be put aside after our 250. */
+	if (text.n > QUEUEFILE_ENVELOPE_MAX) {
+		buf_free(&text);
+		return err_esc(e, ST_TEMPFAIL, "4.5.3",
+			       "too many recipients for one queue entry");
+	}
 	w->crc = crc32_add(0, text.p, text.n);
+	if (deposit_open(&w->d, dirfd, DEPOSIT_AUTO, e) != 0) {
+		buf_free(&text);
+		return -1;
+	}
 	buf_clear(&text);
 	queuefile_dump(&text, &now, 0, false, &size_at);
 	w->size_at = size_at;

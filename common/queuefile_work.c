@@ -21,8 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* An envelope is read whole: some 200,000 recipients fit. */
-#define ENVELOPE_MAX (32u << 20)
 /* A damaged entry this young may still be on its way in (cp, scp). */
 #define YOUNG 600
 #define NOTE_TEXT_MAX 500
@@ -88,7 +86,7 @@ load_envelope(struct queuefile *q, struct buf *b, struct err *e)
 		if (span_find(span_from(buf_span(b), from), SPAN("\n\n")) >= 0)
 			return 0;
 		seen = b->n;
-		if (b->n >= ENVELOPE_MAX)
+		if (b->n >= QUEUEFILE_ENVELOPE_MAX)
 			return err_set(e, ST_DATA, "the envelope is too long");
 		char *room = buf_room(b, 65536);
 		ssize_t n = pread(q->fd, room, 65536, (off_t)b->n);

@@ -5,6 +5,7 @@
 #include "queuefile.h"
 #include "log.h"
 #include "mem.h"
+#include "status.h"
 #include "unit.h"
 
 #include <fcntl.h>
@@ -153,6 +154,25 @@ test_refused(void)
 	static const char *const ids[] = { "", ".x", "../x", "a/b", "a b" };
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
 		CHECK(!queuefile_id_ok(span_of(ids[i])), "ID %zu", i);
+}
+
+/* What would be too long for the reader is not accepted. */
+static void
+test_too_long(void)
+{
+	struct queuefile_env env = { .id = mem_strdup("HUGE") };
+	struct err e = ERR_INIT;
+	struct queuefile_writer w;
+	char *addr = mem_alloc(1, (1 << 20) + 1);
+
+	memset(addr, 'a', 1 << 20);
+	for (int i = 0; i < 33; i++)
+		(void)queuefile_env_add(&env, addr);
+	CHECK(queuefile_create(&w, dirfd_queue, &env, &e) != 0 &&
+		  e.status == ST_TEMPFAIL,
+	      "an envelope of 33 MB: %s", e.text);
+	queuefile_env_free(&env);
+	free(addr);
 }
 
 /* Every cut and every changed byte is noticed. */
@@ -337,6 +357,7 @@ main(int argc, char **argv)
 	test_round("LONG", 20000);
 	test_same_id();
 	test_refused();
+	test_too_long();
 	test_parse();
 	test_damage();
 	test_scan_from();
