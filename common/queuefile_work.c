@@ -25,23 +25,36 @@
 #define YOUNG 600
 #define NOTE_TEXT_MAX 500
 
-/* Finds ID: in its own folder, else wherever somebody has copied it to. */
-static bool
+/* 0: it is there; else the errno, of which ENOENT alone says that it is not. */
+static int
+look_for(const struct queuefile *q)
+{
+	if (faccessat(q->dirfd, q->place, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return errno;
+}
+
+/* Finds ID: in its own folder, else wherever somebody has copied it to.  0, or
+ * the errno; ENOENT only when every folder has been looked into. */
+static int
 find_place(struct queuefile *q)
 {
 	char folder[3];
+	int trouble = 0;
 
 	queuefile_folder(q->id, folder);
 	snprintf(q->place, sizeof(q->place), "queue/%s/%s", folder, q->id);
-	if (faccessat(q->dirfd, q->place, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return true;
+	if (look_for(q) == 0)
+		return 0;
 	for (unsigned i = 0; i < 256; i++) {
 		snprintf(q->place, sizeof(q->place), "queue/%02X/%s", i, q->id);
-		if (faccessat(q->dirfd, q->place, F_OK, AT_SYMLINK_NOFOLLOW) ==
-		    0)
-			return true;
+		int r = look_for(q);
+		if (r == 0)
+			return 0;
+		if (r != ENOENT)
+			trouble = r;
 	}
-	return false;
+	return trouble != 0 ? trouble : ENOENT;
 }
 
 static enum queuefile_result
@@ -72,7 +85,11 @@ lock_entry(struct queuefile *q, struct stat *st, struct err *e)
 	    named.st_ino != st->st_ino || named.st_dev != st->st_dev)
 		return fail(QUEUEFILE_GONE, e, q->place, "it is done");
 	q->locked = true;
-	return fstat(q->fd, st) == 0 ? QUEUEFILE_OK : QUEUEFILE_ERROR;
+	/* its time and length may have changed while somebody else had it */
+	if (fstat(q->fd, st) == 0)
+		return QUEUEFILE_OK;
+	(void)err_sys(e, "%s", q->place);
+	return QUEUEFILE_ERROR;
 }
 
 /* Reads until the empty line that ends the envelope is there. */
@@ -226,9 +243,16 @@ queuefile_open(struct queuefile *q, int dirfd, const char *id, unsigned how,
 	if (strlen(id) >= sizeof(q->id))
 		return fail(QUEUEFILE_GONE, e, id, "not a queue ID");
 	snprintf(q->id, sizeof(q->id), "%s", id);
-	if (strchr(id, '/') != NULL || id[0] == '.' || id[0] == '\0' ||
-	    !find_place(q))
+	if (strchr(id, '/') != NULL || id[0] == '.' || id[0] == '\0')
 		return fail(QUEUEFILE_GONE, e, id, "no such queue entry");
+	int missing = find_place(q);
+	if (missing == ENOENT)
+		return fail(QUEUEFILE_GONE, e, id, "no such queue entry");
+	if (missing != 0) {
+		errno = missing;
+		(void)err_sys(e, "%s: looking for it", id);
+		return QUEUEFILE_ERROR;
+	}
 	enum queuefile_result r = open_entry(q, how, e);
 	if (r != QUEUEFILE_OK)
 		queuefile_close(q);
@@ -483,7 +507,8 @@ scan_folder(int dirfd, unsigned number,
 		close(fd);
 		return err_sys(e, "%s: reading", name);
 	}
-	while (r == 0 && (de = readdir(dir)) != NULL) {
+	/* errno tells the end of the folder from a failure to read on */
+	for (errno = 0; r == 0 && (de = readdir(dir)) != NULL; errno = 0) {
 		struct stat st;
 		if (de->d_name[0] == '.' ||
 		    strlen(de->d_name) >= sizeof(((struct queuefile *)0)->id) ||
@@ -494,6 +519,8 @@ scan_folder(int dirfd, unsigned number,
 					     .bytes = st.st_size };
 		r = fn(ctx, &f) ? 0 : 1;
 	}
+	if (r == 0 && errno != 0)
+		r = err_sys(e, "%s: reading", name);
 	closedir(dir);
 	return r;
 }

@@ -175,6 +175,29 @@ test_too_long(void)
 	free(addr);
 }
 
+/* A folder that cannot be looked into is no proof that an entry is gone. */
+static void
+test_trouble(void)
+{
+	struct queuefile q;
+	struct err e = ERR_INIT;
+
+	CHECK(renameat(dirfd_queue, "queue/7F", dirfd_queue, "queue/away") ==
+		      0 &&
+		  symlinkat("7F", dirfd_queue, "queue/7F") == 0,
+	      "a folder that is a loop");
+	CHECK(queuefile_open(&q, dirfd_queue, "NOSUCH", 0, &e) ==
+		  QUEUEFILE_ERROR,
+	      "trouble: %s", e.text);
+	CHECK(unlinkat(dirfd_queue, "queue/7F", 0) == 0 &&
+		  renameat(dirfd_queue, "queue/away", dirfd_queue,
+			   "queue/7F") == 0,
+	      "put back");
+	CHECK(queuefile_open(&q, dirfd_queue, "NOSUCH", 0, &e) ==
+		  QUEUEFILE_GONE,
+	      "none: %s", e.text);
+}
+
 /* Every cut and every changed byte is noticed. */
 static void
 test_damage(void)
@@ -358,6 +381,7 @@ main(int argc, char **argv)
 	test_same_id();
 	test_refused();
 	test_too_long();
+	test_trouble();
 	test_parse();
 	test_damage();
 	test_scan_from();
