@@ -50,7 +50,21 @@ deposit_sync_of(int dirfd, enum deposit_sync wish)
 	return DEPOSIT_BOTH;
 }
 
-/* mkdir -p for the parents of path; the names made are made durable. */
+/* One directory, 0700; its name is durable in the directory above before
+ * anything is put into it: what lies in a directory that a power cut takes
+ * away is lost, however well it was synced itself. */
+static int
+make_parent(const char *path)
+{
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? 0 : -1;
+	char *above = mem_printf("%s/..", path);
+	int r = sync_dir(AT_FDCWD, above);
+	free(above);
+	return r;
+}
+
+/* mkdir -p for the parents of path. */
 static int
 make_parents(const char *path, struct err *e)
 {
@@ -61,7 +75,7 @@ make_parents(const char *path, struct err *e)
 		if (*p != '/' || p[1] == '\0')
 			continue;
 		*p = '\0';
-		if (mkdir(part, 0700) != 0 && errno != EEXIST)
+		if (make_parent(part) != 0)
 			r = err_sys(e, "%s: making the directory", part);
 		*p = '/';
 	}
@@ -392,10 +406,13 @@ deposit_commit_many(struct deposit *d, const struct deposit_place *at, size_t n,
 		    sync_dir(at[i].dirfd,
 			     at[i].flags != NULL ? "cur" : "new") != 0)
 			r = err_sys(e, "syncing the directory");
-	if (r == 0 && close(d->fd) != 0)
-		r = err_sys(e, "closing the file");
-	else if (r == 0)
+	/* close(2) gives the number back even when it fails: not once more in
+	 * deposit_abort, where it may be another's file by then */
+	if (r == 0) {
+		if (close(d->fd) != 0)
+			r = err_sys(e, "closing the file");
 		d->fd = -1;
+	}
 	for (size_t i = 0; r != 0 && i < done; i++) {
 		place_name(d, at[i].flags, name, sizeof(name));
 		(void)unlinkat(at[i].dirfd, name, 0);

@@ -9,10 +9,33 @@
 #include <sys/resource.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char root[] = "/tmp/test_deposit.XXXXXX";
 static char path[300], name[600];
+
+/* The library's own calls come through here: counted, or made to fail. */
+static int fsyncs, close_fails, bad_closes;
+
+int
+fsync(int fd)
+{
+	fsyncs++;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int
+close(int fd)
+{
+	int r = (int)syscall(SYS_close, fd);
+
+	bad_closes += r != 0;
+	if (close_fails == 0 || --close_fails > 0)
+		return r;
+	errno = EIO;
+	return -1;
+}
 
 static int
 count(const char *sub)
@@ -128,6 +151,15 @@ many(int dirfd)
 	      "fails");
 	CHECK(count("new") == 0 && count("tmp") == 0 && count(".Sub/cur") == 0,
 	      "all taken back");
+	/* close(2) tells of a failure: told on, and not closed twice */
+	at[1].dirfd = dirfd;
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_FILE, &e) == 0, "open");
+	close_fails = 1;
+	bad_closes = 0;
+	CHECK(deposit_commit_many(&d, at, 2, &e) == -1, "close fails");
+	CHECK(bad_closes == 0, "closed once");
+	CHECK(count("new") == 0 && count("tmp") == 0 && count(".Sub/cur") == 0,
+	      "taken back");
 	close(sub);
 }
 
@@ -139,8 +171,12 @@ folders(void)
 	int fd;
 
 	snprintf(p, sizeof(p), "%s/deep/er/Maildir/.Sub/", root);
+	fsyncs = 0;
 	fd = deposit_maildir_open(p, &e);
 	CHECK(fd >= 0, "parents made: %s", e.text);
+	/* deep, er, Maildir in the directories above them, .Sub in Maildir,
+	 * and .Sub itself */
+	CHECK(fsyncs == 5, "each name made is synced: %d", fsyncs);
 	CHECK(faccessat(fd, "maildirfolder", F_OK, 0) == 0, "marked");
 	close(fd);
 	snprintf(q, sizeof(q), "%s/link", root);
