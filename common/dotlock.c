@@ -16,9 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Dovecot's limit: a lock that was not touched for so long is nobody's. */
 #define STALE_S 120
 #define NAMELESS_S 3
+/* Lists of keywords and subscriptions are some KB. */
+#define READ_MAX (4 << 20)
 
+/* "PID:HOST", what Dovecot writes into its locks too. */
 static void
 own_word(char *out, size_t size)
 {
@@ -36,6 +40,7 @@ static struct {
 	ino_t ino;
 } held[8];
 
+/* Is that file one of our locks?  forget: it is none from now on. */
 static bool
 held_find(const struct stat *st, bool forget)
 {
@@ -147,6 +152,7 @@ dotlock_take(struct dotlock *l, int dirfd, const char *file, deadline_t d,
 		(void)poll(NULL, 0, 10);
 	}
 	own_word(own, sizeof(own));
+	/* A lock without its name is stale to others after NAMELESS_S. */
 	if (write(l->fd, own, strlen(own)) != (ssize_t)strlen(own) ||
 	    fstat(l->fd, &st) != 0 || !held_add(&st)) {
 		int r = err_sys(e, "%s: locking", l->name);
@@ -157,19 +163,29 @@ dotlock_take(struct dotlock *l, int dirfd, const char *file, deadline_t d,
 	return 0;
 }
 
-void
-dotlock_drop(struct dotlock *l)
+/* Is the name still that of our file?  Whoever was stopped for longer than
+ * STALE_S (a suspended host, a hung disk) may have lost it to another. */
+bool
+dotlock_held(const struct dotlock *l)
 {
 	struct stat st, now;
 
+	return l->name[0] != '\0' && fstat(l->fd, &st) == 0 &&
+	       fstatat(l->dirfd, l->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == now.st_ino && st.st_dev == now.st_dev;
+}
+
+void
+dotlock_drop(struct dotlock *l)
+{
+	struct stat st;
+
 	if (l->name[0] == '\0')
 		return;
-	/* Not another's, who took ours for stale. */
 	if (fstat(l->fd, &st) == 0)
 		(void)held_find(&st, true);
-	if (fstat(l->fd, &st) == 0 &&
-	    fstatat(l->dirfd, l->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    st.st_ino == now.st_ino && st.st_dev == now.st_dev)
+	/* Not another's, who took ours for stale. */
+	if (dotlock_held(l))
 		(void)unlinkat(l->dirfd, l->name, 0);
 	close(l->fd);
 	l->fd = -1;
@@ -181,11 +197,19 @@ dotlock_replace(struct dotlock *l, const char *file, struct span content,
 		struct err *e)
 {
 	struct stat st;
+	bool written =
+	    ftruncate(l->fd, 0) == 0 && lseek(l->fd, 0, SEEK_SET) == 0 &&
+	    io_write(l->fd, content.p, content.n, DEADLINE_NEVER) == IO_OK &&
+	    fsync(l->fd) == 0;
 
-	if (ftruncate(l->fd, 0) != 0 || lseek(l->fd, 0, SEEK_SET) != 0 ||
-	    io_write(l->fd, content.p, content.n, DEADLINE_NEVER) != IO_OK ||
-	    fsync(l->fd) != 0 ||
-	    renameat(l->dirfd, l->name, l->dirfd, file) != 0 ||
+	/* else the rename would put the new owner's lock over the file */
+	if (written && !dotlock_held(l)) {
+		dotlock_drop(l);
+		return err_set(e, ST_TEMPFAIL,
+			       "%s: another program took this lock meanwhile",
+			       file);
+	}
+	if (!written || renameat(l->dirfd, l->name, l->dirfd, file) != 0 ||
 	    fsync(l->dirfd) != 0) {
 		int r = err_sys(e, "%s: writing", file);
 
@@ -211,7 +235,11 @@ dotlock_read(int dirfd, const char *name, struct buf *b, struct err *e)
 		return 0;
 	if (fd < 0)
 		return err_sys(e, "%s: opening", name);
-	if (io_read_all(fd, b, 4 << 20, DEADLINE_NEVER) != IO_OK)
+	enum io_result got = io_read_all(fd, b, READ_MAX, DEADLINE_NEVER);
+	if (got == IO_TOOLONG)
+		r = err_set(e, ST_TEMPFAIL, "%s: larger than %d bytes", name,
+			    READ_MAX);
+	else if (got != IO_OK)
 		r = err_sys(e, "%s: reading", name);
 	close(fd);
 	return r;

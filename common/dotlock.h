@@ -19,10 +19,13 @@ struct dotlock {
 };
 int dotlock_take(struct dotlock *l, int dirfd, const char *file, deadline_t d,
 		 struct err *e) MX_MUST_CHECK;
+/* Is it still ours?  To be asked before what was read under the lock is
+ * written back: another may have taken it for stale. */
+bool dotlock_held(const struct dotlock *l);
 /* Takes the lock file away. */
 void dotlock_drop(struct dotlock *l);
 /* Writes `content` into the lock file and renames that over the file, durably:
- * the lock is gone then. */
+ * the lock is gone then, also on failure; 75 when it was lost meanwhile. */
 int dotlock_replace(struct dotlock *l, const char *file, struct span content,
 		    struct err *e) MX_MUST_CHECK;
 

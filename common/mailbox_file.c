@@ -257,7 +257,7 @@ mailbox_assign(int root, int fd, const struct strs *bases, uint32_t since,
 	if (r == 0)
 		r = number_all(&u, bases, uids_r, e);
 	if (r == 0)
-		r = uidlist_write(&u, fd, e);
+		r = uidlist_write(&u, fd, &lock, e);
 	if (r == 0)
 		*uidvalidity_r = u.uidvalidity;
 	uidlist_done(&u);

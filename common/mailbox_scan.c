@@ -340,7 +340,7 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 
 		uidlist_filter(&mb->ul, in_map, there);
 		if (with != before || mb->ul.n != with || before == 0)
-			r = uidlist_write(&mb->ul, mb->fd, e);
+			r = uidlist_write(&mb->ul, mb->fd, &lock, e);
 	}
 	map_free(there, NULL);
 	dotlock_drop(&lock);

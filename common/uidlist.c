@@ -486,12 +486,17 @@ put_line(struct buf *b, uint32_t uid, struct span ext, struct span base)
 }
 
 int
-uidlist_write(struct uidlist *u, int dirfd, struct err *e)
+uidlist_write(struct uidlist *u, int dirfd, const struct dotlock *l,
+	      struct err *e)
 {
 	struct buf b = BUF_INIT;
 	struct stat st;
 	int r = 0;
 
+	if (!dotlock_held(l))
+		return err_set(e, ST_TEMPFAIL,
+			       "%s: another program took its lock meanwhile",
+			       FILE_NAME);
 	buf_addf(&b, "3 V%lu N%lu%s\n", (unsigned long)u->uidvalidity,
 		 (unsigned long)u->uidnext, buf_str(&u->guid));
 	for (size_t i = 0; i < u->n; i++) {

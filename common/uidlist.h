@@ -79,8 +79,10 @@ void uidlist_filter(struct uidlist *u,
  * this mail root). */
 int uidlist_renew(struct uidlist *u, int root, struct err *e) MX_MUST_CHECK;
 /* Writes dovecot-uidlist: a new file, fsync, rename, fsync of the directory.
- * The caller holds the lock. */
-int uidlist_write(struct uidlist *u, int dirfd, struct err *e) MX_MUST_CHECK;
+ * 75, and nothing is written, when the lock was lost since it was taken: the
+ * list may have grown, and a UID would be given twice. */
+int uidlist_write(struct uidlist *u, int dirfd, const struct dotlock *l,
+		  struct err *e) MX_MUST_CHECK;
 /* Writes the entries from number `from` on behind the file that was read, as
  * Dovecot does; 1 (nothing is done) where it is not that file any more.  The
  * caller holds the lock. */

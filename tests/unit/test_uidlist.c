@@ -4,6 +4,7 @@
  */
 #include "dotlock.h"
 #include "keywords.h"
+#include "status.h"
 #include "subscriptions.h"
 #include "uidlist.h"
 #include "unit.h"
@@ -97,6 +98,7 @@ static void
 test_write(void)
 {
 	struct uidlist u;
+	struct dotlock l;
 	struct err e = ERR_INIT;
 
 	uidlist_init(&u);
@@ -114,19 +116,41 @@ test_write(void)
 		  uidlist_find(&u, SPAN("b,S=1")) == 4 &&
 		  uidlist_find(&u, SPAN("c")) == 5,
 	      "filtered");
-	CHECK(uidlist_write(&u, root, &e) == 0, "write");
+	CHECK(uidlist_lock(&l, root, DEADLINE_NEVER, &e) == 0 &&
+		  uidlist_write(&u, root, &l, &e) == 0,
+	      "write");
+	/* one who slept so long that another took the lock */
+	unlinkat(root, "dovecot-uidlist.lock", 0);
+	put("dovecot-uidlist.lock", "1:elsewhere.example");
+	CHECK(uidlist_add(&u, SPAN("late")) == 6 &&
+		  uidlist_write(&u, root, &l, &e) != 0,
+	      "not without the lock: %s", e.text);
+	dotlock_drop(&l);
+	CHECK(faccessat(root, "dovecot-uidlist.lock", F_OK, 0) == 0,
+	      "the other's lock stays");
+	unlinkat(root, "dovecot-uidlist.lock", 0);
 	CHECK(holds("dovecot-uidlist",
 		    "3 V7 N6 Gabc X1\n4 W12 P7 :b,S=1\n5 :c\n"),
 	      "what was unknown is kept");
 	/* the next UID never goes down while the validity stays */
 	put("dovecot-uidlist", "3 V7 N2\n");
-	CHECK(uidlist_read(&u, root, &e) == 0 && u.n == 0 && u.uidnext == 6,
+	CHECK(uidlist_read(&u, root, &e) == 0 && u.n == 0 && u.uidnext == 7,
 	      "next %u", u.uidnext);
 	put("dovecot-uidlist", "garbage\n\n\n");
 	CHECK(uidlist_read(&u, root, &e) == 0 && u.uidvalidity == 0, "garbage");
 	u.uidnext = UINT32_MAX;
 	CHECK(uidlist_add(&u, SPAN("z")) == 0, "no UID left");
 	uidlist_done(&u);
+}
+
+static int
+make_big(void)
+{
+	int fd = openat(root, "x.big", O_WRONLY | O_CLOEXEC);
+	int r = ftruncate(fd, 5 << 20);
+
+	close(fd);
+	return r;
 }
 
 static void
@@ -142,6 +166,25 @@ test_locks(void)
 		  holds("x", "new"),
 	      "replaced");
 	CHECK(faccessat(root, "x.lock", F_OK, 0) != 0, "and free");
+	/* taken away from one who slept: the new owner's lock stays a lock */
+	CHECK(dotlock_take(&a, root, "x", DEADLINE_NEVER, &e) == 0, "again");
+	unlinkat(root, "x.lock", 0);
+	put("x.lock", "1:elsewhere.example");
+	CHECK(dotlock_replace(&a, "x", SPAN("newer"), &e) != 0 &&
+		  e.status == ST_TEMPFAIL,
+	      "lost meanwhile: %s", e.text);
+	CHECK(holds("x", "new") && holds("x.lock", "1:elsewhere.example"),
+	      "nothing was touched");
+	unlinkat(root, "x.lock", 0);
+	/* more of it than of any list */
+	put("x.big", "x");
+	CHECK(make_big() == 0, "big");
+	struct buf big = BUF_INIT;
+	CHECK(dotlock_read(root, "x.big", &big, &e) != 0 &&
+		  strstr(e.text, "larger than") != NULL,
+	      "too large: %s", e.text);
+	buf_free(&big);
+	unlinkat(root, "x.big", 0);
 	/* the lock of a process that is no more, of this host */
 	char host[65] = "", text[100];
 
