@@ -15,9 +15,21 @@
 #include <unistd.h>
 
 #define FILE_NAME "maildirsize"
+/* Read up to here: of a file that nobody sums up anew the rest is guesswork. */
 #define FILE_MAX ((size_t)64 << 10)
+/* The Maildir++ page: recalculate when the file is larger than 5,120 bytes. */
 #define REWRITE_AT 5120
+/* No number in the file counts for more. */
 #define COUNT_MAX ((uint64_t)INT64_MAX / 2)
+
+/* Sums of what anybody may have written into the file: never past the ends,
+ * so that a quota cannot be wrapped round to "nothing used". */
+static void
+add_clipped(int64_t *sum, int64_t n)
+{
+	if (__builtin_add_overflow(*sum, n, sum))
+		*sum = n < 0 ? INT64_MIN : INT64_MAX;
+}
 
 /* "1000000S,1000C" */
 static void
@@ -54,8 +66,8 @@ maildirsize_parse(struct maildirsize *m, struct span bytes)
 			       &n[i]))
 			i++;
 		if (i == 2) {
-			m->bytes += n[0];
-			m->count += n[1];
+			add_clipped(&m->bytes, n[0]);
+			add_clipped(&m->count, n[1]);
 		}
 	}
 	if (m->bytes < 0)
@@ -64,8 +76,9 @@ maildirsize_parse(struct maildirsize *m, struct span bytes)
 		m->count = 0;
 }
 
+/* What the walk over the folders has found so far. */
 struct sum {
-	int fd;
+	int fd; /* of the folder it is in */
 	const char *sub;
 	int64_t bytes, count;
 };
@@ -88,64 +101,100 @@ add_file(void *ctx, const char *file, size_t n)
 		name.size = (uint64_t)st.st_size;
 	}
 	if (name.size < COUNT_MAX) {
-		s->bytes += (int64_t)name.size;
+		add_clipped(&s->bytes, (int64_t)name.size);
 		s->count++;
 	}
 	return 0;
 }
 
-static void
+/* -1: part of it could not be read; one that is gone by now holds nothing. */
+static int
 add_folder(int root, const char *folder, struct sum *s)
 {
 	static const char *const subs[] = { "new", "cur" };
 	struct err e = ERR_INIT;
+	int r = 0;
 
 	s->fd = openat(root, folder,
 		       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->fd < 0)
-		return;
-	for (size_t i = 0; i < 2; i++) {
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			   ? 0
+			   : -1;
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(subs); i++) {
 		s->sub = subs[i];
-		(void)!maildir_each(s->fd, subs[i], add_file, s, &e);
+		/* a ".name" without cur and new is no folder */
+		if (faccessat(s->fd, subs[i], F_OK, 0) == 0)
+			r = maildir_each(s->fd, subs[i], add_file, s, &e);
 	}
 	close(s->fd);
+	return r;
 }
 
-/* Sums up all folders and puts a short file in the place of the long one. */
-void
-maildirsize_sum(int root, const struct maildirsize *m)
+static int
+add_folders(int root, struct sum *s)
 {
-	static const char tmp[] = "tmp/" FILE_NAME ".mx";
-	int dir = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+	int dir = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = dir >= 0 ? fdopendir(dir) : NULL;
-	struct sum s = { .fd = -1 };
 	struct dirent *x;
-	char text[160];
-	int n;
+	int r;
 
 	if (d == NULL) {
 		if (dir >= 0)
 			close(dir);
-		return;
+		return -1;
 	}
-	add_folder(root, ".", &s);
-	while ((x = readdir(d)) != NULL)
+	r = add_folder(root, ".", s);
+	for (errno = 0; r == 0 && (x = readdir(d)) != NULL; errno = 0)
 		if (x->d_name[0] == '.' && x->d_name[1] != '.' &&
 		    x->d_name[1] != '\0')
-			add_folder(root, x->d_name, &s);
+			r = add_folder(root, x->d_name, s);
+	if (r == 0 && errno != 0)
+		r = -1;
 	closedir(d);
+	return r;
+}
+
+/* A new file in the place of the old one, under a name of its own: two that
+ * sum up at once do not write into one file.  Not synced: a quota that a power
+ * cut took back is counted again. */
+static void
+replace_file(int root, const char *text, size_t n)
+{
+	struct buf tmp = BUF_INIT;
+	bool ok;
+	int fd;
+
+	buf_adds(&tmp, "tmp/");
+	maildir_name_new(&tmp, MAILDIR_NO_SIZE, MAILDIR_NO_SIZE);
+	fd = openat(root, buf_str(&tmp),
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		ok = io_write(fd, text, n, DEADLINE_NEVER) == IO_OK;
+		if (close(fd) != 0 || !ok ||
+		    renameat(root, buf_str(&tmp), root, FILE_NAME) != 0)
+			(void)unlinkat(root, buf_str(&tmp), 0);
+	}
+	buf_free(&tmp);
+}
+
+/* What others note between the count and the rename is lost until the next
+ * count: Maildir++ lives with that, and so does DESIGN (THREATS 89). */
+void
+maildirsize_sum(int root, const struct maildirsize *m)
+{
+	struct sum s = { .fd = -1 };
+	char text[160];
+	int n;
+
+	/* too little counted would open the quota: the old file is better */
+	if (add_folders(root, &s) != 0)
+		return;
 	n = snprintf(text, sizeof(text), "%lluS,%lluC\n%lld %lld\n",
 		     (unsigned long long)m->max_bytes,
 		     (unsigned long long)m->max_count, (long long)s.bytes,
 		     (long long)s.count);
-	fd =
-	    openat(root, tmp,
-		   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	if (io_write(fd, text, (size_t)n, DEADLINE_NEVER) != IO_OK ||
-	    close(fd) != 0 || renameat(root, tmp, root, FILE_NAME) != 0)
-		(void)unlinkat(root, tmp, 0);
+	replace_file(root, text, (size_t)n);
 }
 
 int

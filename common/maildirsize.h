@@ -18,11 +18,14 @@ struct maildirsize {
 	size_t file_n;                 /* bytes of the file */
 };
 
+/* The first line's limits, the sum of all others; lines that are none count
+ * nothing, sums below 0 are 0. */
 void maildirsize_parse(struct maildirsize *m, struct span bytes);
-/* A missing file is no quota. */
+/* A missing file is no quota; -1 and e when it is there and cannot be read. */
 int maildirsize_read(struct maildirsize *m, int root,
 		     struct err *e) MX_MUST_CHECK;
-/* Counts all folders and writes the file with m's limits. */
+/* Counts all folders and writes the file with m's limits.  Where something
+ * cannot be read the file stays as it is. */
 void maildirsize_sum(int root, const struct maildirsize *m);
 /* May so much come in? */
 bool maildirsize_fits(const struct maildirsize *m, uint64_t bytes,
