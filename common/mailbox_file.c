@@ -16,10 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* So often may another program rename a file while we work on it. */
 #define TRIES 5
 #define LOCK_MS 30000
 #define AHEAD_BYTES 65536
 
+/* Looking through a folder for the message of a base name. */
 struct search {
 	struct mailbox *mb;
 	struct span base;
@@ -43,8 +45,9 @@ match(void *ctx, const char *file, size_t n)
 	return 1;
 }
 
-/* Finds the file under its present name; false when it is gone. */
-static bool
+/* Finds the file under its present name: 1; 0 when it is gone; -1 and errno
+ * when the folder could not be read, which says nothing about the message. */
+static int
 relocate(struct mailbox *mb, struct message *m)
 {
 	char *base = mem_spandup(span_make(m->file, m->base_n));
@@ -65,7 +68,7 @@ relocate(struct mailbox *mb, struct message *m)
 		m->gone = true;
 		mailbox_mark(mb, m);
 	}
-	return r == 1;
+	return r;
 }
 
 void
@@ -101,7 +104,7 @@ mailbox_open_message(struct mailbox *mb, struct message *m)
 {
 	struct buf path = BUF_INIT;
 	size_t ahead = m->uid % MAILBOX_AHEAD;
-	int fd = -1, saved = ENOENT;
+	int fd = -1;
 
 	if (mb->ahead[ahead].uid == m->uid && !m->gone) {
 		mb->ahead[ahead].uid = 0;
@@ -113,10 +116,17 @@ mailbox_open_message(struct mailbox *mb, struct message *m)
 		mailbox_path(&path, m);
 		fd = openat(mb->fd, buf_str(&path),
 			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		saved = errno;
-		if (fd >= 0 || saved != ENOENT || !relocate(mb, m))
+		if (fd >= 0 || errno != ENOENT)
+			break;
+		int found = relocate(mb, m);
+		if (found == 0)
+			errno = ENOENT;
+		if (found <= 0)
 			break;
 	}
+	if (fd < 0 && m->gone)
+		errno = ENOENT;
+	int saved = errno;
 	buf_free(&path);
 	errno = saved;
 	return fd;
@@ -136,7 +146,7 @@ mailbox_stat_message(struct mailbox *mb, struct message *m, struct err *e)
 		buf_clear(&path);
 		mailbox_path(&path, m);
 		r = fstatat(mb->fd, buf_str(&path), &st, AT_SYMLINK_NOFOLLOW);
-		if (r == 0 || errno != ENOENT || !relocate(mb, m))
+		if (r == 0 || errno != ENOENT || relocate(mb, m) <= 0)
 			break;
 	}
 	buf_free(&path);
@@ -179,7 +189,7 @@ mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 			mailbox_mark(mb, m);
 			break;
 		}
-		if (errno != ENOENT || !relocate(mb, m))
+		if (errno != ENOENT || relocate(mb, m) <= 0)
 			break;
 	}
 	buf_free(&from);
@@ -194,28 +204,25 @@ int
 mailbox_unlink(struct mailbox *mb, struct message *m, struct err *e)
 {
 	struct buf path = BUF_INIT;
-	int r = 0;
 
 	for (int i = 0; !m->gone && i < TRIES; i++) {
 		buf_clear(&path);
 		mailbox_path(&path, m);
-		r = unlinkat(mb->fd, buf_str(&path), 0);
-		if (r == 0) {
+		if (unlinkat(mb->fd, buf_str(&path), 0) == 0) {
 			mailbox_own(mb, buf_str(&path), false);
 			m->gone = true;
 			mailbox_mark(mb, m);
+		} else if (errno != ENOENT || relocate(mb, m) < 0) {
 			break;
 		}
-		if (errno != ENOENT)
-			break;
-		r = 0;
-		(void)relocate(mb, m);
 	}
+	/* "removed" is said only of what is: one that was renamed before each
+	 * of our tries is still there */
+	int r = m->gone ? 0
+			: err_sys(e, "message %lu: removing it",
+				  (unsigned long)m->uid);
 	buf_free(&path);
-	if (r != 0)
-		return err_sys(e, "message %lu: removing it",
-			       (unsigned long)m->uid);
-	return 0;
+	return r;
 }
 
 static int

@@ -467,9 +467,12 @@ append_log(struct mailbox *mb, const struct buf *b)
 		x->end += b->n;
 		return;
 	}
-	/* full disk: the next one finds out by itself what changed */
-	if (ftruncate(x->fd, (off_t)x->end) != 0)
-		close_index(mb);
+	/* Full disk.  This session takes what it could not write for written,
+	 * and would end by saying that the index is the state of the folder:
+	 * so there is none any more, and the next one reads the folder. */
+	(void)!ftruncate(x->fd, (off_t)x->end);
+	(void)unlinkat(mb->fd, FILE_NAME, 0);
+	close_index(mb);
 }
 
 void
