@@ -94,10 +94,11 @@ log_end(const struct front *f)
 	if (f->user != NULL)
 		return;
 	if (f->attempts > 0)
+		/* Dovecot's words: fail2ban reads them */
 		log_info("Aborted login (auth failed, %d attempts): "
-			 "user=<>, rip=%s, lip=%s%s",
-			 f->attempts, f->conn->addr, f->conn->local_addr,
-			 f->tls ? ", TLS" : "");
+			 "user=<>, method=%s, rip=%s, lip=%s%s",
+			 f->attempts, f->mech, f->conn->addr,
+			 f->conn->local_addr, f->tls ? ", TLS" : "");
 	else
 		log_info("Aborted login (no auth attempts): user=<>, rip=%s, "
 			 "lip=%s%s",

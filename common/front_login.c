@@ -123,9 +123,11 @@ front_login_text(enum front_login_kind k)
 static enum front_login_kind
 failed(struct front *f, const char *why)
 {
-	log_info("auth failed: method=%s, rip=%s, lip=%s%s%s%s", f->mech,
-		 f->conn->addr, f->conn->local_addr, f->tls ? ", TLS" : "",
-		 why[0] != '\0' ? ": " : "", why);
+	/* mx-auth tells each one and why; here they are told at the end, once
+	 * for the connection, as by Dovecot */
+	log_debug("auth failed: method=%s, rip=%s, lip=%s%s%s%s", f->mech,
+		  f->conn->addr, f->conn->local_addr, f->tls ? ", TLS" : "",
+		  why[0] != '\0' ? ": " : "", why);
 	return ++f->attempts >= FRONT_LOGINS ? FRONT_LOGIN_TOO_MANY
 					     : FRONT_LOGIN_FAILED;
 }

@@ -31,6 +31,7 @@ static struct {
 	int fd;   /* -1: stderr */
 	int sock; /* syslog, -1: none */
 	uint64_t lost;
+	bool dovecot;
 } log_state = { .program = "mx", .fd = -1, .sock = -1 };
 
 void
@@ -43,6 +44,12 @@ void
 log_role(const char *role)
 {
 	snprintf(log_state.role, sizeof(log_state.role), "%s", role);
+}
+
+void
+log_dovecot(void)
+{
+	log_state.dovecot = true;
 }
 
 void
@@ -139,6 +146,20 @@ log_own_pid(void)
 	return (long)log_pid;
 }
 
+/* "mx/smtpd[12]: "; see log_dovecot. */
+static void
+log_tag(struct buf *b)
+{
+	const char *role = log_state.role;
+
+	if (log_state.dovecot && strcmp(log_state.name, "postfix") == 0)
+		buf_addf(b, "dovecot[%ld]: %s%s: ", log_own_pid(),
+			 strncmp(role, "sieve", 5) == 0 ? "manage" : "", role);
+	else
+		buf_addf(b, "%s/%s[%ld]: ", log_state.name, role,
+			 log_own_pid());
+}
+
 /* One datagram to syslog; a full queue (max_dgram_qlen) counts as lost. */
 static void
 log_syslog(int severity, struct span line)
@@ -161,8 +182,8 @@ log_syslog(int severity, struct span line)
 			 MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 			log_state.lost = 0;
 	}
-	buf_addf(&b, "<%d>%s %s/%s[%ld]: ", LOG_MAIL | severity, when,
-		 log_state.name, log_state.role, log_own_pid());
+	buf_addf(&b, "<%d>%s ", LOG_MAIL | severity, when);
+	log_tag(&b);
 	buf_addspan(&b, line);
 	if (send(log_state.sock, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_state.lost++;
@@ -190,8 +211,7 @@ log_file(struct span line)
 			strftime(when, sizeof(when), "%b %e %H:%M:%S ", &tm);
 			buf_addf(&b, "%s%s ", when, host);
 		}
-		buf_addf(&b, "%s/%s[%ld]: ", log_state.name, log_state.role,
-			 log_own_pid());
+		log_tag(&b);
 	}
 	buf_addspan(&b, line);
 	buf_addc(&b, '\n');

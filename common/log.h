@@ -22,6 +22,10 @@ void log_reopen(void);
 void log_program(const char *name);
 /* Another role for the lines that follow (Postfix's word: smtpd, qmgr ...). */
 void log_role(const char *role);
+/* This program stands where Dovecot stands: beside `syslog_name = postfix` its
+ * tag is Dovecot's, "dovecot[pid]: imap-login: ", so that what reads Dovecot's
+ * log (fail2ban's filter) reads ours; "sieve" is "managesieve" there. */
+void log_dovecot(void);
 /* Send lines to fd instead (tests, --log-file); -1: as log_open chose. */
 void log_to_fd(int fd);
 /* Verbosity: log_debug lines appear from level 1 on (-v, -v -v). */

@@ -5,6 +5,7 @@
  */
 #include "chain.h"
 #include "log.h"
+#include "log_failed.h"
 #include "mem.h"
 #include "oauth.h"
 #include "num.h"
@@ -309,10 +310,6 @@ ask_source(const struct source *s, const struct db_query *q, struct db_entry *r,
 	else if (res == DB_TEMP)
 		log_error("%s(%s,%s): %s", s->driver->name, q->user,
 			  q->remote_ip, e->text);
-	else if (res != DB_OK)
-		log_info("%s(%s,%s): %s", s->driver->name, q->user,
-			 q->remote_ip,
-			 e->text[0] ? e->text : result_words(res));
 	return res;
 }
 
@@ -322,6 +319,8 @@ chain_verify(const struct db_query *q, struct db_entry *r, struct strs *trail,
 {
 	enum db_result end = DB_NONE;
 	bool hashed = false, asked = false;
+	const struct source *blamed = NULL;
+	struct err said = ERR_INIT;
 
 	for (size_t i = 0; i < passdbs.n; i++) {
 		struct err why = ERR_INIT;
@@ -338,9 +337,19 @@ chain_verify(const struct db_query *q, struct db_entry *r, struct strs *trail,
 		db_entry_free(r);
 		if (res == DB_TEMP && end != DB_TEMP)
 			*e = why;
-		if (res > end)
+		if (blamed == NULL || res > end) {
+			blamed = &passdbs.v[i];
+			said = why;
 			end = res;
+		}
 	}
+	/* One line a failure, that of the database which knows most: a user of
+	 * the second one has not failed at the first. */
+	if (blamed && trail == NULL && end != DB_TEMP)
+		log_failed(blamed->driver->name, q->user, q->remote_ip,
+			   end == DB_NONE ? "unknown user"
+					  : "Password mismatch",
+			   said.text);
 	if (!hashed && !q->token)
 		scheme_dummy(SPAN(""), q->password);
 	if (!asked)

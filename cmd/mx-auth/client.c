@@ -9,6 +9,7 @@
 #include "chain.h"
 #include "escape.h"
 #include "log.h"
+#include "log_failed.h"
 #include "mech.h"
 #include "mem.h"
 #include "num.h"
@@ -99,8 +100,9 @@ mech_credentials(struct mech_state *st, struct buf *stored)
 		buf_clear(&st->user);
 		buf_addspan(&st->user, buf_span(&user));
 	} else {
-		log_info("%s(%s): %s", buf_str(&st->user), st->remote_ip,
-			 e.text[0] != '\0' ? e.text : "unknown user");
+		/* the exchange goes on, and fails at its end */
+		st->unfit = e;
+		st->unknown = r == DB_NONE;
 	}
 	buf_free(&user);
 	return r;
@@ -232,8 +234,8 @@ verify(struct client *c, struct request *r)
 		q.user = buf_str(&user);
 		res = chain_verify(&q, &entry, NULL, &e);
 	} else {
-		log_info("%s(%s,%s): %s", r->mech->name, buf_str(&r->st.user),
-			 r->remote_ip, e.text);
+		log_failed("auth", buf_str(&r->st.user), r->remote_ip,
+			   "invalid credentials", e.text);
 		scheme_dummy(SPAN(""), q.password);
 	}
 	if (res == DB_OK) {
@@ -273,8 +275,8 @@ step(struct client *c, struct request *r, struct span in)
 		    (trusted(r->remote_ip) ? 0 : shared_penalty(r->remote_ip));
 		break;
 	case MECH_FAIL:
-		log_info("%s(?,%s): malformed or refused exchange",
-			 r->mech->name, r->remote_ip);
+		log_failed("auth", "?", r->remote_ip, "invalid credentials",
+			   r->mech->name);
 		refuse(r, "");
 		break;
 	case MECH_REFUSED:
@@ -284,8 +286,9 @@ step(struct client *c, struct request *r, struct span in)
 		refuse(r, "\ttemp");
 		break;
 	case MECH_MISMATCH:
-		log_info("%s(%s,%s): proof mismatch", r->mech->name,
-			 buf_str(&r->st.user), r->remote_ip);
+		log_failed("scram", buf_str(&r->st.user), r->remote_ip,
+			   r->st.unknown ? "unknown user" : "Password mismatch",
+			   r->st.unfit.text);
 		if (!trusted(r->remote_ip))
 			shared_penalty_add(r->remote_ip, buf_str(&r->st.user),
 					   in);

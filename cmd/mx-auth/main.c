@@ -193,7 +193,8 @@ main(int argc, char **argv)
 		return sub->run(argc - at, argv + at);
 	if (at < argc)
 		return prog_usage("\"%s\" is no subcommand", argv[at]);
-	log_role("auth");
+	log_open(site.syslog_name, "auth", (enum log_format)site.log_format);
+	log_dovecot();
 	options.server.max_workers = auth_params.process_limit;
 	spec = (struct server_spec){ .program = &program,
 				     .modes = modes,

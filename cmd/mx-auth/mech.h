@@ -27,6 +27,8 @@ struct mech_state {
 	bool has_entry;
 	struct strs bindings; /* "TYPE=BASE64", of the client's TLS */
 	bool token;           /* ->password is a bearer token */
+	bool unknown;         /* mech_credentials found no such user */
+	struct err unfit;     /* why it found nothing that serves */
 	void *data;           /* the mechanism's own */
 	void (*free)(void *data);
 };

@@ -5,7 +5,7 @@
  */
 #include "chain.h"
 #include "escape.h"
-#include "log.h"
+#include "status.h"
 #include "mech.h"
 #include "mem.h"
 #include "random.h"
@@ -179,9 +179,9 @@ first(struct mech_state *st, struct scram *s, const char *name,
 	}
 	s->known = r == DB_OK && keys_of(s, scheme, md, buf_span(&stored));
 	if (r == DB_OK && !s->known)
-		log_info("%s(%s): the stored password is no {%s} or {PLAIN} "
-			 "one",
-			 scheme, buf_str(&st->user), scheme);
+		err_set(&st->unfit, ST_NOPERM,
+			"the stored password is no {%s} or {PLAIN} one",
+			scheme);
 	buf_wipe(&stored);
 	if (!s->known) {
 		buf_clear(&s->keys.salt);

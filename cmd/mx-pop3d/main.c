@@ -52,6 +52,7 @@ main(int argc, char **argv)
 		return prog_usage("%s: no operand is expected", argv[at]);
 	if (options.maildir != NULL)
 		return prog_usage("--maildir goes with --preauth");
+	log_dovecot();
 	log_open(site.syslog_name, "pop3-login",
 		 (enum log_format)site.log_format);
 	return before_serve(&program);

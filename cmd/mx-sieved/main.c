@@ -47,6 +47,7 @@ main(int argc, char **argv)
 	}
 	if (at < argc)
 		return prog_usage("%s: no operand is expected", argv[at]);
+	log_dovecot();
 	log_open(site.syslog_name, "sieve-login",
 		 (enum log_format)site.log_format);
 	return before_serve(&program);

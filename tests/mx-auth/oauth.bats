@@ -70,7 +70,7 @@ temp() { login "$@"; grep -q '< 454 4.7.0' <<<"$output"; }
   yes joe@x.test 'good+/~='
   # no token, whole or escaped, is in a log
   ! grep -E 'good|active\.1|gone\.1|wrong|s3cr' "$MX_LOG"
-  grep -q 'oauth2(joe@x.test,127.0.0.1): the token has expired' "$T"/out.*
+  grep -q 'oauth(joe@x.test,127.0.0.1): Password mismatch (the token has expired)' "$MX_LOG"
   ! grep -E 'good|active\.1|gone\.1|s3cr' "$T"/out.*
 }
 

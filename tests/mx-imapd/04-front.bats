@@ -47,7 +47,8 @@ while not l.startswith(b"c OK"): l = c.line()
 PY
   # the log: who came, never a password
   grep -q "imap-login\[[0-9]*\]: Login: user=<joe@x.test>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, TLS" "$MX_LOG"
-  grep -q "auth failed: method=PLAIN, rip=127.0.0.1" "$MX_LOG"
+  grep -q "auth\[[0-9]*\]: passwd-file(joe@x.test,127.0.0.1): Password mismatch" "$MX_LOG"
+  grep -q "auth\[[0-9]*\]: passwd-file(nobody@x.test,127.0.0.1): unknown user" "$MX_LOG"
   ! grep -q "secret\|wrong" "$MX_LOG"
 }
 
