@@ -14,6 +14,7 @@
 #define LINES_KEPT 100
 #define LINES_MAX 1000 /* beyond it nobody means a reply */
 #define QUIT_MS 2000
+#define XFORWARD_MAX 255 /* encoded; Postfix XFORWARD_README */
 
 void
 smtp_reply_free(struct smtp_reply *r)
@@ -371,15 +372,25 @@ smtp_client_xforward(struct smtp_client *c, struct buf *line, const char *name,
 		     struct span value)
 {
 	struct span rest = buf_span(&c->xforward), word;
+	struct buf text = BUF_INIT;
 
 	while (span_word(&rest, " ", &word)) {
 		if (!span_iis(word, name))
 			continue;
-		buf_addf(line, " %s=", name);
-		if (value.n == 0)
-			buf_adds(line, "[UNAVAILABLE]");
-		else
-			escape_xtext(line, value);
-		return;
+		/* Who gets more than XFORWARD_MAX refuses the command, and
+		 * with it the attributes behind this one. */
+		for (size_t i = 0; i < value.n; i++) {
+			size_t before = text.n;
+
+			escape_xtext(&text, span_sub(value, i, i + 1));
+			if (text.n <= XFORWARD_MAX)
+				continue;
+			buf_cut(&text, before);
+			break;
+		}
+		buf_addf(line, " %s=%s", name,
+			 text.n > 0 ? buf_str(&text) : "[UNAVAILABLE]");
+		break;
 	}
+	buf_free(&text);
 }

@@ -78,7 +78,7 @@ int smtp_client_cmd(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 /* QUIT without waiting long, then close. */
 void smtp_client_close(struct smtp_client *c, bool quit);
 /* Appends ` NAME=xtext` to an XFORWARD line when the server offers NAME; an
- * empty value is [UNAVAILABLE]. */
+ * empty value is [UNAVAILABLE], one that is longer than servers take is cut. */
 void smtp_client_xforward(struct smtp_client *c, struct buf *line,
 			  const char *name, struct span value);
 

@@ -79,15 +79,24 @@ session_say(struct session *x, const struct reply *r)
 		x->errors++;
 }
 
+/* What XFORWARD said is one transaction's (XFORWARD_README): the link is kept
+ * for clients who have nothing to do with each other, and a LOGIN that stays
+ * would make the next one a user of ours. */
+static void
+forget_forwarded(struct session *x)
+{
+	if (!x->client.forwarded)
+		return;
+	client_free(&x->client);
+	if (x->helo != NULL)
+		x->client.helo = mem_strdup(x->helo);
+}
+
 void
 session_reset(struct session *x)
 {
-	/* a queue ID is one message's */
-	if (x->t.id[0] != '\0') {
-		free(x->client.ident);
-		x->client.ident = NULL;
-	}
 	trans_reset(&x->t);
+	forget_forwarded(x);
 	x->bdat = false;
 	free(x->wire);
 	x->wire = NULL;

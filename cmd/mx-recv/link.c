@@ -257,10 +257,12 @@ begin(struct session *s, struct span parms, struct smtp_reply *r, bool *any_r,
 	for (; n > 0; n--) {
 		if (take(r, any_r, e) != 0)
 			return -1;
+		/* Without its client the message would be judged as
+		 * somebody else's: the one's before on this link. */
 		if (r->code / 100 != 2)
-			log_warn("delivery = %s: XFORWARD is refused: %d %s",
-				 s->conf->p.delivery, r->code,
-				 buf_str(&r->text));
+			return err_set(e, ST_TEMPFAIL,
+				       "XFORWARD is refused: %d %s", r->code,
+				       buf_str(&r->text));
 	}
 	if (!pipe && send_mail(s, e) != 0)
 		return -1;

@@ -81,3 +81,43 @@ eof'
   cat "$T/calls"
   [ "$n" -gt 0 ] && [ "$n" -le 450 ]
 }
+
+@test "a stranger is never taken for the user who was logged in before, whatever the HELO is" {
+  make_cert mx.test
+  echo 'joe:{PLAIN}secret' > "$T/users"; chmod 644 "$T/users"
+  # what strangers send is refused, what users send is not
+  printf '#!/bin/sh\ncat >/dev/null\necho stranger >&2\nexit 69\n' > "$T/no"; chmod 755 "$T/no"
+  printf '%s\n' "delivery = exec:mx-deliver --lmtp" "inbound_filter = $T/no" "smtpd_sasl_auth_enable = yes" \
+    "smtpd_tls_auth_only = no" "auth_socket = exec:mx-auth" "passdb = passwd-file:$T/users" \
+    "auth_user = $owner" "mynetworks =" >> "$T/mx.conf"
+  recv_start -o default_process_limit=1
+  mail="> MAIL FROM:<a@x.test>
+< 250
+> RCPT TO:<joe@virt.test>
+< 250
+> DATA
+< 354
+= 'Subject: s\\r\\n\\r\\nx\\r\\n.\\r\\n'"
+  # each byte of these names is three in XFORWARD
+  for n in 1 85 86 100 110 255; do
+    talk <<<"< 220
+> EHLO me.test
+<- 250
+> AUTH PLAIN $(printf '\0joe\0secret' | base64 -w0)
+< 235
+$mail
+< 250
+> QUIT
+< 221"
+    talk <<<"< 220
+> EHLO $(printf '+%.0s' $(seq "$n"))
+<- 250
+$mail
+< 550 5.7.1 stranger
+> QUIT
+< 221"
+  done
+  [ "$(ls "$T/vm/joe/new" | wc -l)" -eq 6 ]
+  # and what is said of it is not lost
+  [ "$(grep -c "XFORWARD is refused" "$RECV_LOG")" -eq 0 ]
+}
