@@ -25,6 +25,7 @@ struct mtasts { /* start with zeroes */
 	struct buf record, id;
 	struct buf text; /* of the policy */
 	char reason[MTASTS_REASON];
+	bool untrusted; /* UNHAD: the server's certificate is the reason */
 };
 struct mtasts_conf {
 	struct dns *dns;

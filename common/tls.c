@@ -256,6 +256,8 @@ tls_layer_handshake(struct tls_layer *l, struct stream *s, int (*step)(SSL *),
 				io_words(w));
 		long bad = SSL_get_verify_result(l->ssl);
 
+		if (l->bad_r != NULL)
+			*l->bad_r = bad;
 		if (bad != X509_V_OK)
 			err_prefix(e, "certificate: %s",
 				   X509_verify_cert_error_string(bad));

@@ -74,6 +74,8 @@ struct tls_want {
 	 * resumed one shows no certificate: whoever keeps it sees to it that
 	 * it was made under the same wants. */
 	struct span session;
+	long *bad_r; /* OpenSSL's X509_V_ERR_* of a handshake that failed, 0:
+			it was not the certificate; may be NULL */
 };
 /* host: SNI and name to verify.  With TLS_VERIFY_NONE any certificate will
  * do.  `dane` (may be NULL): ldns-free TLSA rows as DER bytes. */

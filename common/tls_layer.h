@@ -15,6 +15,7 @@ struct tls_layer {
 	bool broken; /* after a failure no close_notify may be sent */
 	struct tls_facts facts;
 	bool has_facts;
+	long *bad_r; /* where a failed handshake leaves its X509_V_ERR_* */
 };
 
 /* Options of every context. */

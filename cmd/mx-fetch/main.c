@@ -95,6 +95,7 @@ status_of(CURLcode r)
 {
 	switch (r) {
 	case CURLE_PEER_FAILED_VERIFICATION:
+		return ST_NOPERM;
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:

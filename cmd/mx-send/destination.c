@@ -82,7 +82,8 @@ prepare_group(struct group *g, const struct mx_conf *conf,
 	/* Levels that check certificates say themselves what they want. */
 	if (params.mta_sts && g->hosts.by_mx && !options.lmtp &&
 	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE))
-		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns);
+		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns,
+				      g->sts_failure);
 	g->tls = policy_client(
 	    &g->policy, level >= TLS_VERIFY || options.requiretls || g->has_sts,
 	    e);
@@ -214,6 +215,7 @@ group_run(struct group *g, const struct message *m)
 	bool no_tls = false;
 	size_t i = 0;
 
+	send_tls_report = m->tls_report;
 	if (g->hosts.n == 0) {
 		report_all(g, "none", &g->no_hosts);
 		report_rest(g);
@@ -236,6 +238,8 @@ group_run(struct group *g, const struct message *m)
 		i += a != ATTEMPT_PLAIN && a != ATTEMPT_FRESH;
 	}
 	report_rest(g);
-	if (!g->keep || !g->open || session_rest(&g->session) != 0)
+	/* What a report may do, the next message may not. */
+	if (!g->keep || !g->open || send_tls_report ||
+	    session_rest(&g->session) != 0)
 		group_close(g);
 }

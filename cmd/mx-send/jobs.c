@@ -22,6 +22,7 @@
 #define WORD_MAX 20000
 #define KEPT_MAX 1000
 #define DEST_MAX 4096
+#define TOLD_MAX 50 /* lines for TLS reports a message */
 
 /* A destination that mail went to of late. */
 struct dest {
@@ -35,6 +36,7 @@ struct kept {
 	char *key;
 	struct dest *dest;
 	bool idle, follows; /* its message came close behind another one */
+	int told;           /* lines for TLS reports */
 	deadline_t until;
 };
 
@@ -217,6 +219,7 @@ give_kept(struct dest *d, bool follows, int job)
 			return false;
 		if (io_send_fd(k->channel, "j", 1, job) == 0) {
 			k->idle = false;
+			k->told = 0;
 			k->dest = d;
 			k->follows = follows;
 			return true;
@@ -254,8 +257,9 @@ take_job(void)
 	close(job);
 }
 
-/* A child's word: 'k', a connection is left; 's', a TLS session.  Its end, and
- * what makes no sense, are its end.  False: there is no more. */
+/* A child's word: 'k', a connection is left; 's', a TLS session; 't', a line
+ * for TLS reports.  Its end, and what makes no sense, are its end.  False:
+ * there is no more. */
 static bool
 take_word(size_t i)
 {
@@ -269,6 +273,11 @@ take_word(size_t i)
 	if (n > (ssize_t)head && b[0] == 's' && !k->idle) {
 		tls_sessions_put(k->key, (const unsigned char *)b + 1,
 				 span_make(b + head, (size_t)n - head));
+		return true;
+	}
+	if (n > 1 && b[0] == 't' && !k->idle && k->told++ < TOLD_MAX) {
+		tlsrpt_take(strrchr(k->key, '\n') + 1,
+			    span_make(b + 1, (size_t)n - 1));
 		return true;
 	}
 	if (n != 1 || b[0] != 'k' || k->idle) {

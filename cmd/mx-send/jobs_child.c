@@ -244,6 +244,8 @@ jobs_child(const struct job_key *k, int channel, int job)
 		_exit(ST_TEMPFAIL);
 	}
 	gs.v[0].keep = true;
+	if (params.tlsrpt_history_file[0] != '\0')
+		tlsrpt_tell(channel);
 	while (job >= 0 && do_job(&gs.v[0], job, channel))
 		job = next_job(&gs.v[0], channel);
 	group_close(&gs.v[0]);

@@ -87,6 +87,7 @@ run(struct rcpt *rcpts, size_t n)
 		return prog_fail(&e);
 	for (size_t i = 0; i < n; i++)
 		group_add(&gs, destination_of(rcpts[i].addr), &rcpts[i]);
+	tlsrpt_open();
 	if (groups_prepare(&gs, &e) != 0 || send_give_up_rights(&e) != 0)
 		return prog_fail(&e);
 	for (size_t i = 0; i < gs.n; i++)

@@ -47,6 +47,18 @@ message_read(const struct message *m, int64_t at, void *p, size_t n)
 	return (ssize_t)n;
 }
 
+/* RFC 8460 5.3: a field that every TLS report has. */
+static bool
+is_tls_report(struct span text)
+{
+	struct span line;
+
+	while (span_split(&text, '\n', &line) && span_rtrim(line).n > 0)
+		if (span_istarts(line, SPAN("TLS-Report-Domain:")))
+			return true;
+	return false;
+}
+
 /* One pass: line ends that are a byte longer on the wire, 8-bit bytes. */
 int
 message_look(struct message *m, struct err *e)
@@ -62,6 +74,9 @@ message_look(struct message *m, struct err *e)
 				       "bytes",
 				       (long long)at, (long long)m->size);
 		m->wire += (uint64_t)n;
+		if (at == 0)
+			m->tls_report =
+			    is_tls_report(span_make(chunk, (size_t)n));
 		for (ssize_t i = 0; i < n; i++) {
 			char c = chunk[i];
 			if (c == '\n') {

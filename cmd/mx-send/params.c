@@ -116,6 +116,8 @@ static const struct param rows[] = {
 	    "only these mechanisms; empty: all we know"),
 	ROW(STR, token_command, "smtp_sasl_token_command", "", 0, 0, NULL,
 	    "command that prints USER's OAuth 2 token: COMMAND... USER"),
+	ROW(STR, tlsrpt_history_file, "tlsrpt_history_file", "", 0, 0, NULL,
+	    "append here what TLS reports tell of sessions; empty: nothing"),
 	ROW(LIST, sasl_options, "smtp_sasl_security_options",
 	    "noplaintext, noanonymous", 0, 0, NULL,
 	    "without TLS: noplaintext forbids PLAIN and LOGIN"),

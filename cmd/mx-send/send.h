@@ -58,7 +58,7 @@ struct send_params {
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
 	bool no_conversion, chunking;
 	bool sasl_enable, sasl_enforce, sender_auth;
-	char *token_command;
+	char *token_command, *tlsrpt_history_file;
 	struct strs mechanisms;
 	struct strs sasl_maps, sasl_options, sasl_tls_options;
 };
@@ -70,6 +70,7 @@ struct message {
 	int64_t at, size; /* where in fd */
 	uint64_t wire;    /* bytes on the wire, without dots */
 	bool eight_bit, header_eight_bit;
+	bool tls_report;      /* RFC 8460 5.3: it is one */
 	struct buf converted; /* fd -1: the bytes are here */
 };
 /* Bytes from `at` on; 0 at its end. */
@@ -139,6 +140,10 @@ struct session {
 	bool fresh_tls;   /* an old TLS session may have failed it */
 	unsigned char tls_key[32];
 	bool in_mail; /* MAIL was taken, the message was not */
+	/* For TLS reports: what failed, a word of RFC 8460 4.3; NULL: nothing.
+	 */
+	const char *tls_failure;
+	char tls_why[300];
 };
 
 /* Recipients with one destination. */
@@ -151,7 +156,8 @@ struct group {
 	struct tls_policy policy;
 	struct dane *dane; /* hosts.n, or NULL: not looked for */
 	struct mtasts sts;
-	bool has_sts; /* a policy is in force */
+	bool has_sts;         /* a policy is in force */
+	char sts_failure[40]; /* RFC 8460 4.3.2.2: why none could be had */
 	struct tls_client *tls;
 	struct err no_hosts; /* hosts.n is 0 */
 	bool keep;           /* leave the session open for the next message */
@@ -254,8 +260,25 @@ void dane_find(struct dane *a, const struct group *g, const struct mx_target *t,
 void dane_names(const struct dane *a, const struct group *g,
 		const struct mx_target *t, struct strs *out);
 
-/* sts.c: is a policy in force for this domain? */
-bool sts_find(struct mtasts *p, const char *domain, struct dns *dns);
+/* sts.c: is a policy in force for this domain?  failure: a word of RFC 8460
+ * 4.3.2.2 where one is announced and cannot be had, else "". */
+bool sts_find(struct mtasts *p, const char *domain, struct dns *dns,
+	      char failure[40]);
+
+/* tlsrpt.c: lines for TLS reports.  The message at hand is such a report:
+ * nothing of it counts, and it goes whatever DANE and MTA-STS say (RFC 8460 3,
+ * 5.3.1). */
+extern bool send_tls_report;
+/* Before the sandbox: the file; or the one who keeps it. */
+void tlsrpt_open(void);
+void tlsrpt_tell(int channel);
+/* What a child told of this destination. */
+void tlsrpt_take(const char *destination, struct span rest);
+/* Something failed: a word of 4.3, and a sentence; or OpenSSL's code. */
+void tlsrpt_failed(struct session *s, const char *result, const char *why);
+void tlsrpt_certificate(struct session *s, long bad, const char *words);
+/* What became of TLS in this session is known: it is told. */
+void tlsrpt_session(struct session *s);
 
 /* sasl.c */
 void sasl_find(struct secret *s, const struct tables *maps, const char *host,

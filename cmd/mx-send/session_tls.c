@@ -17,10 +17,15 @@ apply_sts(struct session *s, struct err *e)
 	const struct group *g = s->group;
 
 	s->sts = g->has_sts && !s->no_tls;
-	if (!g->has_sts || g->sts.mode != MTASTS_ENFORCE)
+	if (!g->has_sts)
+		return 0;
+	if (!mtasts_match(&g->sts, s->target->host))
+		tlsrpt_failed(s, "validation-failure",
+			      "the policy does not name this host");
+	if (g->sts.mode != MTASTS_ENFORCE || send_tls_report)
 		return 0;
 	s->level = TLS_VERIFY;
-	if (!mtasts_match(&g->sts, s->target->host))
+	if (s->tls_failure != NULL)
 		return err_esc(e, ST_TEMPFAIL, "4.7.5",
 			       "the MTA-STS policy of %s does not name host %s",
 			       g->hosts.domain, s->name);
@@ -36,12 +41,22 @@ find_dane(struct session *s, struct err *e)
 
 	if (p->level != TLS_DANE && p->level != TLS_DANE_ONLY)
 		return 0;
-	if (a != NULL && a->state == DANE_TROUBLE)
+	if (p->level == TLS_DANE && send_tls_report) {
+		s->level = TLS_MAY;
+		return 0;
+	}
+	if (a != NULL && a->state == DANE_TROUBLE) {
+		tlsrpt_failed(s, "dnssec-invalid", a->why.text);
 		return err_esc(e, ST_TEMPFAIL, "4.7.5",
 			       "TLSA lookup error for %s:%d: %.300s",
 			       s->target->host, s->target->port, a->why.text);
+	}
 	if (a != NULL && a->state == DANE_USABLE)
 		return 0;
+	if (a != NULL && a->state == DANE_UNUSABLE)
+		tlsrpt_failed(s, "tlsa-invalid", "no record is usable");
+	else if (p->level == TLS_DANE_ONLY)
+		tlsrpt_failed(s, "dane-required", "no TLSA records");
 	if (p->level == TLS_DANE_ONLY)
 		return err_esc(
 		    e, ST_TEMPFAIL, "4.7.5", "%s TLSA records for %s",
@@ -102,7 +117,10 @@ handshake(struct session *s, struct err *e)
 {
 	const struct tls_policy *p = &s->group->policy;
 	struct strs names = STRS_INIT;
-	struct tls_want w = { .sni = s->target->host, .names = &names };
+	long bad = 0;
+	struct tls_want w = { .sni = s->target->host,
+			      .names = &names,
+			      .bad_r = &bad };
 	deadline_t d = clock_deadline(params.t_tls);
 
 	if (p->servername != NULL && strcmp(p->servername, "nexthop") == 0)
@@ -134,6 +152,7 @@ handshake(struct session *s, struct err *e)
 	if (r == 0)
 		return 0;
 	/* It may have been the old session: once more without. */
+	tlsrpt_certificate(s, bad, e->text);
 	s->fresh_tls = w.session.n > 0;
 	if (s->fresh_tls)
 		tls_sessions_put(tls_sessions_owner, s->tls_key, SPAN(""));
@@ -176,6 +195,10 @@ secured(struct session *s, struct err *e)
 	if (!tls_facts(&s->c.s, &f))
 		return err_esc(e, ST_TEMPFAIL, "4.7.5", "TLS without facts");
 	show_facts(s, &f);
+	/* A policy that is only tested: what would have failed. */
+	if (s->sts && s->level < TLS_VERIFY && f.bad != 0 &&
+	    s->tls_failure == NULL)
+		tlsrpt_certificate(s, f.bad, f.bad_words);
 	return s->level == TLS_FINGERPRINT ? check_fingerprint(s, &f, e) : 0;
 }
 
@@ -228,11 +251,9 @@ session_wrap(struct session *s, struct err *e)
 	return s->fresh_tls ? ATTEMPT_FRESH : ATTEMPT_NEXT;
 }
 
-enum attempt
-session_secure(struct session *s, struct err *e)
+static enum attempt
+secure(struct session *s, struct err *e)
 {
-	if (s->tls)
-		return ATTEMPT_DONE;
 	if (find_level(s, e) != 0)
 		return ATTEMPT_NEXT;
 	if (s->level == TLS_NONE || s->no_tls || s->target->port == 0)
@@ -243,11 +264,26 @@ session_secure(struct session *s, struct err *e)
 	if (r < 0)
 		return s->level == TLS_MAY ? ATTEMPT_PLAIN : ATTEMPT_NEXT;
 	if (r > 0)
-		return session_hello(s, e) == 0 ? ATTEMPT_DONE : ATTEMPT_NEXT;
+		return ATTEMPT_DONE;
+	if (!s->c.broken)
+		tlsrpt_failed(s, "starttls-not-supported", "");
 	if (s->level == TLS_MAY)
 		return s->c.broken ? ATTEMPT_PLAIN : ATTEMPT_DONE;
 	(void)err_esc(e, ST_TEMPFAIL, "4.7.4",
 		      "TLS is required, but was not offered by host %s",
 		      s->name);
 	return ATTEMPT_NEXT;
+}
+
+enum attempt
+session_secure(struct session *s, struct err *e)
+{
+	if (s->tls)
+		return ATTEMPT_DONE;
+	enum attempt a = secure(s, e);
+	if (a != ATTEMPT_FRESH)
+		tlsrpt_session(s);
+	if (a == ATTEMPT_DONE && s->tls && session_hello(s, e) != 0)
+		return ATTEMPT_NEXT;
+	return a;
 }

@@ -2,8 +2,8 @@
  * sts.c - the MTA-STS policy of a destination: from the cache, or fetched.
  * RFC 8461 3.3, 5.1.  A policy that cannot be had anew stays in force until
  * max_age; a cache that cannot be written is only slower.
- * The cache: $data_directory/mta-sts/DOMAIN, a line "mta-sts FETCHED TRIED ID"
- * and the policy's text, which is empty when it could not be had.
+ * The cache: $data_directory/mta-sts/DOMAIN, a line "mta-sts FETCHED TRIED ID
+ * [FAILURE]" and the policy's text, which is empty when it could not be had.
  */
 #include "send.h"
 #include "io.h"
@@ -26,6 +26,7 @@
 struct cached {
 	int64_t fetched, tried;
 	struct buf id, text;
+	char failure[40]; /* of the last try, a word of RFC 8460 4.3.2.2 */
 };
 
 static char *
@@ -63,6 +64,9 @@ cache_read(struct cached *c, const char *domain)
 		if (ok) {
 			buf_addspan(&c->id, word);
 			buf_addspan(&c->text, rest);
+			if (span_word(&line, " ", &word) && word.n < 40)
+				snprintf(c->failure, sizeof(c->failure), "%.*s",
+					 SPAN_ARG(word));
 		}
 	}
 	free(path);
@@ -89,8 +93,10 @@ cache_write(const struct cached *c, const char *domain)
 		random_word(&b, 12);
 		tmp = mem_strdup(buf_str(&b));
 		buf_clear(&b);
-		buf_addf(&b, "mta-sts %lld %lld %.*s\n", (long long)c->fetched,
-			 (long long)c->tried, SPAN_ARG(buf_span(&c->id)));
+		buf_addf(&b, "mta-sts %lld %lld %.*s%s%s\n",
+			 (long long)c->fetched, (long long)c->tried,
+			 SPAN_ARG(buf_span(&c->id)), c->failure[0] ? " " : "",
+			 c->failure);
 		buf_addspan(&b, buf_span(&c->text));
 		fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	}
@@ -126,12 +132,18 @@ fetch(struct cached *c, const struct mtasts *record, const char *domain,
 					  .ca_file = params.tls_ca,
 					  .https_port = (int)params.sts_port };
 	struct mtasts got = { .max_age = 0 };
+	enum mtasts_result r;
 
 	c->tried = clock_now();
 	buf_clear(&c->id);
 	buf_addspan(&c->id, buf_span(&record->id));
-	if (mtasts_policy(&got, &conf, domain, clock_deadline(FETCH_MS)) ==
-	    MTASTS_FOUND) {
+	r = mtasts_policy(&got, &conf, domain, clock_deadline(FETCH_MS));
+	snprintf(c->failure, sizeof(c->failure), "%s",
+		 r == MTASTS_FOUND    ? ""
+		 : r == MTASTS_BROKEN ? "sts-policy-invalid"
+		 : got.untrusted      ? "sts-webpki-invalid"
+				      : "sts-policy-fetch-error");
+	if (r == MTASTS_FOUND) {
 		c->fetched = c->tried;
 		buf_clear(&c->text);
 		buf_addspan(&c->text, buf_span(&got.text));
@@ -156,7 +168,8 @@ want_fetch(const struct cached *c, const struct mtasts *record, bool valid)
 }
 
 bool
-sts_find(struct mtasts *p, const char *domain, struct dns *dns)
+sts_find(struct mtasts *p, const char *domain, struct dns *dns,
+	 char failure[40])
 {
 	struct mtasts record = { .max_age = 0 };
 	struct cached c = { .fetched = 0 };
@@ -173,6 +186,7 @@ sts_find(struct mtasts *p, const char *domain, struct dns *dns)
 	}
 	if (!valid)
 		mtasts_free(p);
+	snprintf(failure, 40, "%s", valid ? "" : c.failure);
 	mtasts_free(&record);
 	buf_free(&c.id);
 	buf_free(&c.text);
