@@ -289,11 +289,10 @@ policy_get(struct mtasts *s, const struct mtasts_conf *c, const char *name,
 		say(s->reason, "%.*s", (int)(why.n > 290 ? 290 : why.n), why.p);
 	}
 	buf_free(&errs);
-	s->untrusted = st == ST_NOPERM;
-	return st == ST_OK ? MTASTS_FOUND
-	       : st == ST_DATA || st == ST_UNAVAILABLE || s->untrusted
-		   ? MTASTS_UNHAD
-		   : MTASTS_TEMP;
+	s->untrusted = strstr(s->reason, ": " MTASTS_UNTRUSTED) != NULL;
+	return st == ST_OK                             ? MTASTS_FOUND
+	       : st == ST_DATA || st == ST_UNAVAILABLE ? MTASTS_UNHAD
+						       : MTASTS_TEMP;
 }
 
 enum mtasts_result

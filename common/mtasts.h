@@ -9,6 +9,8 @@
 #include "dns.h"
 
 #define MTASTS_REASON 300
+/* How mx-fetch begins its sentence about a certificate. */
+#define MTASTS_UNTRUSTED "certificate: "
 
 enum mtasts_mode { MTASTS_MODE_NONE, MTASTS_TESTING, MTASTS_ENFORCE };
 enum mtasts_result {

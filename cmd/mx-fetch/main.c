@@ -6,6 +6,7 @@
 #include "err.h"
 #include "escape.h"
 #include "io.h"
+#include "mtasts.h"
 #include "num.h"
 #include "opt.h"
 #include "site.h"
@@ -14,8 +15,10 @@
 #include <curl/curl.h>
 #include <unistd.h>
 
+#define POST_MAX (1u << 26)
+
 static struct {
-	const char *ca_file, *connect_to, *type;
+	const char *ca_file, *connect_to, *type, *post;
 	int64_t max_bytes, timeout;
 } opts = { .max_bytes = 65536, .timeout = 60 };
 
@@ -33,8 +36,12 @@ static const struct opt rows[] = {
 	O("max-bytes", "N", OPT_INT, max_bytes,
 	  "longer documents are refused (65536)"),
 	O("timeout", "SECONDS", OPT_INT, timeout, "for everything (60)"),
+	O("post", "TYPE", OPT_STR, post,
+	  "standard input is posted, a document of this media type"),
 	O("type", "TYPE", OPT_STR, type, "the media type that is expected"),
 };
+
+static struct buf posted;
 
 struct body {
 	struct buf b;
@@ -80,6 +87,21 @@ set_up(CURL *c, struct curl_slist **to, struct body *body, const char *url)
 	buf_free(&b);
 }
 
+/* RFC 8460 5.4: what is posted stands in memory, its size is told. */
+static void
+set_post(CURL *c, struct curl_slist **head)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "Content-Type: %s", opts.post);
+	*head = curl_slist_append(NULL, buf_str(&b));
+	*head = curl_slist_append(*head, "Expect:");
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, *head);
+	curl_easy_setopt(c, CURLOPT_POSTFIELDS, posted.n ? posted.p : "");
+	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)posted.n);
+	buf_free(&b);
+}
+
 /* "text/plain; charset=utf-8" is text/plain. */
 static bool
 type_ok(const char *have)
@@ -95,7 +117,6 @@ status_of(CURLcode r)
 {
 	switch (r) {
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return ST_NOPERM;
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
@@ -120,11 +141,13 @@ judge(CURL *c, CURLcode r, const struct body *body, const char *text,
 			       "bytes",
 			       (long long)opts.max_bytes);
 	if (r != CURLE_OK)
-		return err_set(e, status_of(r), "%s",
-			       *text ? text : curl_easy_strerror(r));
+		return err_set(
+		    e, status_of(r), "%s%s",
+		    r == CURLE_PEER_FAILED_VERIFICATION ? MTASTS_UNTRUSTED : "",
+		    *text ? text : curl_easy_strerror(r));
 	if (code >= 500)
 		return err_set(e, ST_TEMPFAIL, "HTTP status %ld", code);
-	if (code != 200)
+	if (code != 200 && !(opts.post != NULL && code / 100 == 2))
 		return err_set(e, ST_UNAVAILABLE, "HTTP status %ld", code);
 	if (!type_ok(type))
 		return err_set(e, ST_DATA, "media type %s, expected %s",
@@ -136,7 +159,7 @@ static int
 fetch(const char *url, struct buf *out, struct err *e)
 {
 	CURL *c = curl_easy_init();
-	struct curl_slist *to = NULL;
+	struct curl_slist *to = NULL, *head = NULL;
 	struct body body = { 0 };
 	char text[CURL_ERROR_SIZE] = "";
 	CURLcode r;
@@ -146,9 +169,12 @@ fetch(const char *url, struct buf *out, struct err *e)
 		return err_set(e, ST_TEMPFAIL, "libcurl does not start");
 	set_up(c, &to, &body, url);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, text);
+	if (opts.post != NULL)
+		set_post(c, &head);
 	r = curl_easy_perform(c);
 	st = judge(c, r, &body, text, e);
 	curl_slist_free_all(to);
+	curl_slist_free_all(head);
 	curl_easy_cleanup(c);
 	if (st == 0)
 		buf_addspan(out, buf_span(&body.b));
@@ -180,6 +206,10 @@ main(int argc, char **argv)
 		return prog_usage("expected one https:// URL");
 	if (opts.max_bytes > 1 << 26)
 		return prog_usage("--max-bytes: expected at most 67108864");
+	if (opts.post != NULL && io_read_all(STDIN_FILENO, &posted, POST_MAX,
+					     DEADLINE_NEVER) != IO_OK)
+		return prog_usage("--post: standard input: cannot be read, or "
+				  "more than 64 MB");
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	if (fetch(argv[at], &out, &e) != 0) {
 		err_prefix(&e, "%s", argv[at]);

@@ -24,9 +24,8 @@ below(const char *name, const char *domain)
 	       (n.n > d.n && span_iends(n, d) && n.p[n.n - d.n - 1] == '.');
 }
 
-/* "mailto:a@b!10m": the address, %XX undone; false for what we cannot use. */
-static bool
-mail_address(struct span uri, struct buf *addr)
+bool
+destination_mail(struct span uri, struct buf *addr)
 {
 	uint64_t byte;
 
@@ -74,7 +73,7 @@ consent(struct span txt, const char *tag, const char *host,
 
 	rest = yes ? aggregate_tag(record, tag) : SPAN("");
 	while (span_split(&rest, ',', &uri)) {
-		if (!mail_address(uri, &addr))
+		if (!destination_mail(uri, &addr))
 			continue;
 		if (strcasecmp(host_of(&addr), host) == 0)
 			strs_add(instead, buf_str(&addr));
@@ -134,7 +133,7 @@ destinations(struct dns *dns, const char *tag, const char *domain,
 		struct strs instead = STRS_INIT;
 		int yes = 1;
 
-		if (!mail_address(uri, &addr))
+		if (!destination_mail(uri, &addr))
 			continue;
 		asked++;
 		if (!below(host_of(&addr), org))

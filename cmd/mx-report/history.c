@@ -10,9 +10,8 @@
 
 #include <stdlib.h>
 
-/* KEY=VALUE or KEY="VALUE"; false at the end. */
-static bool
-next_pair(struct span *s, struct span *key, struct buf *value)
+bool
+history_pair(struct span *s, struct span *key, struct buf *value)
 {
 	ssize_t eq;
 	uint64_t byte;
@@ -108,7 +107,7 @@ our_line(struct span line, struct seen *s)
 
 	*s = (struct seen){ .text = line };
 	line = span_from(line, (size_t)span_chr(line, ' '));
-	while (next_pair(&line, &key, &v))
+	while (history_pair(&line, &key, &v))
 		our_value(s, key, buf_str(&v), &dkim);
 	buf_free(&v);
 	buf_free(&dkim);

@@ -28,11 +28,14 @@ static const struct opt rows[] = {
 	  "make the reports that the history asks for, and send them"),
 	O(0, "send-failures", NULL, FLAG, send_failures,
 	  "make and send the failure reports that wait"),
+	O(0, "send-tls", NULL, FLAG, send_tls,
+	  "make the TLS reports of our sessions with other hosts, and send "
+	  "them"),
 	O(0, "print", NULL, FLAG, print,
-	  "with --send, --send-failures: show the mails, send and change "
-	  "nothing"),
+	  "with --send, --send-failures, --send-tls: show the mails, send "
+	  "and change nothing"),
 	O(0, "until", "EPOCH", STR, until,
-	  "with --send: report what is older (today, 0:00 UTC)"),
+	  "with --send, --send-tls: report what is older (today, 0:00 UTC)"),
 };
 
 #define ROW(TYPE, MEMBER, DEF, MEANING)                                        \
@@ -54,6 +57,11 @@ static const struct param param_rows[] = {
 	PARAM_ROW(struct report_params, INT, failure_report_limit,
 		  "failure_report_limit", "20", 0, 100000, NULL,
 		  "failure reports a domain and day"),
+	ROW(STR, tlsrpt_history_file, "", "what --send-tls reads"),
+	ROW(TIME, tlsrpt_expire, "3d",
+	    "sessions that could not be reported are kept so long"),
+	ROW(STR, report_CAfile, "",
+	    "authorities of servers that take reports; empty: the system's"),
 	ROW(BOOL, failure_report_subject, "no",
 	    "Subject is shown in failure reports"),
 };
@@ -101,8 +109,9 @@ main(int argc, char **argv)
 	};
 	const struct program p = {
 		.name = "mx-report",
-		.synopsis = "mx-report [--json|--csv] [FILE|MAILDIR...]\n"
-			    "       mx-report --send|--send-failures",
+		.synopsis =
+		    "mx-report [--json|--csv] [FILE|MAILDIR...]\n"
+		    "       mx-report --send|--send-failures|--send-tls",
 		.meaning = "DMARC and TLS reports: theirs read, ours sent",
 		.opts = rows,
 		.nopts = ARRAY_LEN(rows),
@@ -112,11 +121,13 @@ main(int argc, char **argv)
 	};
 	int at = prog_start(&p, argc, argv, NULL);
 
-	if ((opts.send || opts.send_failures) && argc > at)
+	if ((opts.send || opts.send_failures || opts.send_tls) && argc > at)
 		return prog_usage("--send takes no files");
 	if (opts.send)
 		return send_reports();
 	if (opts.send_failures)
 		return send_failures();
+	if (opts.send_tls)
+		return send_tls();
 	return read_all(argc - at, argv + at);
 }

@@ -112,8 +112,8 @@ take_message(struct sending *s, const struct seen *x)
 	}
 }
 
-static bool
-pack(struct span xml, struct buf *out)
+bool
+report_gzip(struct span bytes, struct buf *out)
 {
 	z_stream z = { 0 };
 	int r;
@@ -121,9 +121,9 @@ pack(struct span xml, struct buf *out)
 	if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 9,
 			 Z_DEFAULT_STRATEGY) != Z_OK)
 		return false;
-	z.next_in = (Bytef *)(uintptr_t)xml.p;
-	z.avail_in = (uInt)xml.n;
-	z.avail_out = (uInt)deflateBound(&z, xml.n);
+	z.next_in = (Bytef *)(uintptr_t)bytes.p;
+	z.avail_in = (uInt)bytes.n;
+	z.avail_out = (uInt)deflateBound(&z, bytes.n);
 	z.next_out = (Bytef *)buf_room(out, z.avail_out);
 	r = deflate(&z, Z_FINISH);
 	buf_grew(out, z.total_out);
@@ -131,8 +131,8 @@ pack(struct span xml, struct buf *out)
 	return r == Z_STREAM_END;
 }
 
-static void
-base64_lines(struct buf *out, struct span bytes)
+void
+report_base64(struct buf *out, struct span bytes)
 {
 	while (bytes.n > 0) {
 		struct span part = span_sub(bytes, 0, 57);
@@ -156,7 +156,7 @@ make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 	buf_addf(&id, "%lld.%lld.%s@%s", (long long)o->begin, (long long)o->end,
 		 o->domain, site.myhostname);
 	aggregate_xml(o, buf_str(&id), &xml);
-	ok = pack(buf_span(&xml), &gz);
+	ok = report_gzip(buf_span(&xml), &gz);
 	date_from_unix(&d, s->now, 0);
 	date_print(&date, &d);
 	buf_addf(out, "From: DMARC reports <%s>\nTo: ", params.report_sender);
@@ -177,7 +177,7 @@ make_mail(const struct sending *s, const struct outgoing *o, struct buf *out)
 		 o->domain, site.myhostname, buf_str(&id), buf_str(&date),
 		 buf_str(&id), o->domain, site.myhostname, o->domain,
 		 (long long)o->begin, (long long)o->end);
-	base64_lines(out, buf_span(&gz));
+	report_base64(out, buf_span(&gz));
 	buf_adds(out, "--=report--\n");
 	buf_free(&xml);
 	buf_free(&gz);

@@ -9,7 +9,7 @@
 #include "strs.h"
 
 struct report_options {
-	bool csv, no_names, send, send_failures, print;
+	bool csv, no_names, send, send_failures, send_tls, print;
 	const char *until;
 };
 struct report_params {
@@ -19,6 +19,8 @@ struct report_params {
 	char *dmarc_failure_file;
 	int64_t failure_report_limit;
 	bool failure_report_subject;
+	char *tlsrpt_history_file, *report_CAfile;
+	int64_t tlsrpt_expire;
 };
 extern struct report_options opts;
 extern struct report_params params;
@@ -27,6 +29,12 @@ extern struct report_params params;
 int send_reports(void);
 /* failure.c: --send-failures. */
 int send_failures(void);
+/* tls_send.c: --send-tls. */
+int send_tls(void);
+/* send.c: gzip (RFC 1952); false: no memory. */
+bool report_gzip(struct span bytes, struct buf *out);
+/* Lines of base64. */
+void report_base64(struct buf *out, struct span bytes);
 
 /* spool.c: the lines of path as text, taken away from it (look: left there).
  * -1 and a sentence; spool_close is needed either way. */
@@ -43,6 +51,10 @@ int spool_open(struct spool *s, const char *path, bool look, struct buf *text,
 int spool_close(struct spool *s, int st, struct err *e);
 /* Hands a mail to report_command; -1 and a sentence. */
 int report_submit(const struct buf *mail, struct err *e);
+/* Runs argv with bytes on its standard input; -1 and a sentence, which calls
+ * it by name, when it fails. */
+int report_feed(const struct strs *argv, struct span bytes, const char *name,
+		struct err *e);
 
 /* history.c: one message of the history. */
 struct seen {
@@ -60,6 +72,8 @@ struct seen {
  * What is neither is passed over. */
 bool history_next(struct span *rest, struct seen *s);
 void history_free(struct seen *s);
+/* The next KEY=VALUE or KEY="VALUE" of a line; false at its end. */
+bool history_pair(struct span *s, struct span *key, struct buf *value);
 
 /* One domain's report. */
 struct outgoing {
@@ -84,5 +98,7 @@ struct span aggregate_tag(const char *record, const char *name);
 void destinations(struct dns *dns, const char *tag, const char *domain,
 		  const char *org, const char *record, struct strs *out,
 		  bool *trouble);
+/* "mailto:a@b!10m": the address, %XX undone; false for what we cannot use. */
+bool destination_mail(struct span uri, struct buf *addr);
 
 #endif

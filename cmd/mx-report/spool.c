@@ -7,6 +7,7 @@
  * next one: its file is still there.
  */
 #include "clock.h"
+#include "history.h"
 #include "io.h"
 #include "mem.h"
 #include "proc.h"
@@ -22,14 +23,38 @@
 
 #define SPOOL_MAX (1u << 30)
 #define SEND_MS 300000
+#define WRITERS_MS 60000
+#define WRITERS_LOOK_US 50000
+
+int
+report_feed(const struct strs *argv, struct span bytes, const char *name,
+	    struct err *e)
+{
+	struct proc_spec ps = { .argv = argv->v, .fd = { -1, -1, 2, -1 } };
+	int p[2], st;
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) != 0)
+		return err_sys(e, "pipe");
+	ps.fd[0] = p[0];
+	pid = proc_spawn(&ps, e);
+	close(p[0]);
+	if (pid >= 0)
+		(void)!io_write(p[1], bytes.p, bytes.n,
+				clock_deadline(SEND_MS));
+	close(p[1]);
+	if (pid < 0)
+		return -1;
+	if ((st = proc_wait(pid, clock_deadline(SEND_MS), NULL)) != 0)
+		return err_set(e, ST_TEMPFAIL, "%s ended with %d", name, st);
+	return 0;
+}
 
 int
 report_submit(const struct buf *mail, struct err *e)
 {
 	struct strs argv = STRS_INIT;
-	struct proc_spec ps = { .fd = { -1, -1, 2, -1 } };
-	int p[2], st;
-	pid_t pid;
+	int st;
 
 	if (proc_words(&argv, span_of(params.report_command), e) != 0)
 		return -1;
@@ -37,22 +62,26 @@ report_submit(const struct buf *mail, struct err *e)
 		free(argv.v[0]);
 		argv.v[0] = proc_sibling("mx-submit");
 	}
-	if (pipe2(p, O_CLOEXEC) != 0)
-		return err_sys(e, "pipe");
-	ps.argv = argv.v;
-	ps.fd[0] = p[0];
-	pid = proc_spawn(&ps, e);
-	close(p[0]);
-	st = pid < 0 ? -1 : 0;
-	if (st == 0)
-		(void)!io_write(p[1], mail->p, mail->n,
-				clock_deadline(SEND_MS));
-	close(p[1]);
+	st = report_feed(&argv, buf_span(mail), "report_command", e);
 	strs_free(&argv);
-	if (pid >= 0 &&
-	    (st = proc_wait(pid, clock_deadline(SEND_MS), NULL)) != 0)
-		return err_set(e, ST_TEMPFAIL, "report_command ended with %d",
-			       st);
+	return st;
+}
+
+/* Who has it open still adds a line: history.h. */
+static int
+writers_gone(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), st = 0;
+	deadline_t end = clock_deadline(WRITERS_MS);
+
+	if (fd < 0)
+		return err_sys(e, "%s", path);
+	while ((st = flock(fd, LOCK_EX | LOCK_NB)) != 0 &&
+	       errno == EWOULDBLOCK && clock_left(end) > 0)
+		(void)usleep(WRITERS_LOOK_US);
+	if (st != 0)
+		(void)err_sys(e, "%s: still being written", path);
+	close(fd);
 	return st;
 }
 
@@ -74,6 +103,8 @@ spool_open(struct spool *s, const char *path, bool look, struct buf *text,
 		 rename(path, s->work) != 0 && errno != ENOENT)
 		st = err_sys(e, "%s", path);
 	s->taken = st == 0 && access(from, F_OK) == 0;
+	if (s->taken && !look)
+		st = writers_gone(from, e);
 	if (s->taken)
 		st = io_read_file(from, text, SPOOL_MAX, e);
 	free(lock);
@@ -87,12 +118,13 @@ append_back(const struct spool *s, struct err *e)
 
 	if (s->back.n == 0)
 		return 0;
-	fd = open(s->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 ||
-	    io_write(fd, s->back.p, s->back.n, DEADLINE_NEVER) != IO_OK ||
+	fd = history_open(s->path, e);
+	if (fd < 0)
+		return -1;
+	if (io_write(fd, s->back.p, s->back.n, DEADLINE_NEVER) != IO_OK ||
 	    fsync(fd) != 0)
 		st = err_sys(e, "%s", s->path);
-	if (fd >= 0 && close(fd) != 0 && st == 0)
+	if (close(fd) != 0 && st == 0)
 		st = err_sys(e, "%s", s->path);
 	return st;
 }

@@ -186,6 +186,8 @@ sts_find(struct mtasts *p, const char *domain, struct dns *dns,
 	}
 	if (!valid)
 		mtasts_free(p);
+	else if (p->text.n == 0) /* reports show it */
+		buf_addspan(&p->text, buf_span(&c.text));
 	snprintf(failure, 40, "%s", valid ? "" : c.failure);
 	mtasts_free(&record);
 	buf_free(&c.id);
