@@ -113,6 +113,9 @@ dns_addresses(struct mx_hosts *h, const struct mx_conf *c, const char *name,
 	 * timeout before every message. */
 	int first = random_below(2) ? DNS_A : DNS_AAAA;
 
+	if (c->prefer != MX_ALL)
+		first = c->prefer == MX_IPV4 ? DNS_A : DNS_AAAA;
+
 	for (int i = 0; i < 2; i++) {
 		int type = i == 0 ? first : (first == DNS_A ? DNS_AAAA : DNS_A);
 		struct dns_answer ans = { .n = 0 };
@@ -186,6 +189,27 @@ no_host(struct err *e, enum answer why, const char *name, const char *type)
 		       "Host or domain name not found. Name service error for "
 		       "name=%s type=%s: Host not found",
 		       name, type);
+}
+
+/* Among hosts of one MX preference the wanted family comes first; else the
+ * order stays (postconf(5), smtp_address_preference).  Some tens of rows. */
+static void
+put_family_first(struct mx_hosts *h, enum mx_family want, size_t from)
+{
+	sa_family_t family = want == MX_IPV4 ? AF_INET : AF_INET6;
+
+	if (want == MX_ALL)
+		return;
+	for (size_t i = from + 1; i < h->n; i++)
+		for (size_t k = i; k > from && h->v[k].ss.ss_family == family &&
+				   h->v[k - 1].ss.ss_family != family &&
+				   h->v[k - 1].preference == h->v[k].preference;
+		     k--) {
+			struct mx_target t = h->v[k];
+
+			h->v[k] = h->v[k - 1];
+			h->v[k - 1] = t;
+		}
 }
 
 /* We are among the targets: only those that are nearer to the destination
@@ -363,6 +387,7 @@ find_one(struct mx_hosts *h, const struct mx_conf *c, struct span dest,
 			       "[HOST], with :PORT)",
 			       SPAN_ARG(dest));
 	char *name = mem_spandup(host);
+	size_t from = h->n;
 	if (h->domain == NULL)
 		h->domain = mem_strdup(name);
 	if (literal || is_host || is_address(name)) {
@@ -371,6 +396,7 @@ find_one(struct mx_hosts *h, const struct mx_conf *c, struct span dest,
 	} else {
 		r = find_domain(h, c, name, port, d, e);
 	}
+	put_family_first(h, c->prefer, from);
 	free(name);
 	return r;
 }

@@ -37,6 +37,7 @@ struct mx_conf {
 	bool native;            /* smtp_host_lookup has "native" */
 	bool no_mx;             /* LMTP, --host: the name is a host */
 	enum mx_family family;  /* inet_protocols */
+	enum mx_family prefer;  /* smtp_address_preference; MX_ALL: "any" */
 	int port;               /* where the destination names none */
 	int limit;              /* smtp_mx_address_limit; 0: none */
 	const struct strs *own; /* our addresses: a loop ends here; only for

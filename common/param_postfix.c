@@ -437,6 +437,12 @@ static const struct {
 				       "it" },
 	{ "smtp_tls_session_cache_*", "mx-send keeps sessions in memory: "
 				      "remove it" },
+	{ "smtp_dns_support_level", "smtp_tls_security_level = dane asks for "
+				    "signed answers by itself: remove it" },
+	{ "smtp_tls_note_starttls_offer", "mx-send --probe tells what a host "
+					  "offers: remove it" },
+	{ "mynetworks_style", "name the networks in mynetworks" },
+	{ "smtpd_sasl_local_domain", "use auth_default_realm" },
 	{ "smtpd_sasl_type", "passwords are checked at auth_socket, a Dovecot "
 			     "auth socket: remove it" },
 	{ "smtpd_sasl_path", "name Dovecot's auth socket in auth_socket = "

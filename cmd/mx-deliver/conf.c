@@ -192,7 +192,7 @@ static const struct param rows[] = {
 	    "scripts, or folders of *.sieve, that run before the user's"),
 	ROW_MIN(INT, sieve_max_redirects, "sieve_max_redirects", "4", 0, 1000,
 		NULL, "redirects a script may make"),
-	ROW_MIN(INT, recipient_limit, "smtpd_recipient_limit", "1000", 100,
+	ROW_MIN(INT, recipient_limit, "smtpd_recipient_limit", "1000", 1,
 		1000000, NULL, "recipients of a message"),
 	ROW_MIN(TIME, session_timeout, "smtpd_timeout", "300s", 1, INT64_MAX,
 		"s", "how long a client may take for a command"),

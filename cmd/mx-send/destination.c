@@ -116,6 +116,7 @@ groups_prepare(struct groups *gs, struct err *e)
 		.native = strs_has(&params.host_lookup, SPAN("native")),
 		.no_mx = options.lmtp || options.host != NULL,
 		.family = (enum mx_family)params.inet_protocols,
+		.prefer = (enum mx_family)params.address_preference,
 		.limit = (int)params.address_limit,
 		.own = &own,
 	};

@@ -9,6 +9,7 @@
 #include "send.h"
 #include "log.h"
 #include "mem.h"
+#include "site.h"
 #include "status.h"
 
 #include <errno.h>
@@ -342,6 +343,7 @@ jobs_serve(void)
 			  "runner");
 		return ST_USAGE;
 	}
+	log_open(site.syslog_name, "smtp", (enum log_format)site.log_format);
 	sigemptyset(&block);
 	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
 		(void)sigaction(stops[i], &sa, NULL);

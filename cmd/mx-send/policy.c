@@ -159,27 +159,32 @@ policy_names(const struct group *g, const struct mx_target *t, struct strs *out)
 	}
 }
 
-/* Most destinations ask for no ciphers of their own. */
-static struct tls_client *shared;
+/* Most destinations ask for no ciphers of their own: one where TLS is a
+ * choice, one where it is a must. */
+static struct tls_client *shared[2];
 
 struct tls_client *
 policy_client(struct tls_policy *p, bool roots, struct err *e)
 {
-	struct tls_client_conf conf = {
-		.ca_file = params.tls_ca,
-		.protocols =
-		    p->protocols != NULL ? p->protocols : params.tls_protocols,
-		.ciphers = p->ciphers != NULL ? p->ciphers : params.tls_ciphers,
-		.cert_file = params.tls_cert,
-		.key_file = params.tls_key
-	};
+	bool must = p->level > TLS_MAY;
+	struct tls_client_conf conf = { .ca_file = params.tls_ca,
+					.protocols =
+					    p->protocols != NULL ? p->protocols
+					    : must ? params.tls_must_protocols
+						   : params.tls_protocols,
+					.ciphers =
+					    p->ciphers != NULL ? p->ciphers
+					    : must ? params.tls_must_ciphers
+						   : params.tls_ciphers,
+					.cert_file = params.tls_cert,
+					.key_file = params.tls_key };
 	bool own = p->protocols != NULL || p->ciphers != NULL;
-	struct tls_client *t = own ? NULL : shared;
+	struct tls_client *t = own ? NULL : shared[must];
 
 	if (t == NULL)
 		t = tls_client_new(&conf, e);
 	if (t != NULL && !own)
-		shared = t;
+		shared[must] = t;
 	if (t != NULL && roots && tls_client_load(t, e) != 0)
 		t = NULL;
 	return t;

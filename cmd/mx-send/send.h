@@ -45,7 +45,7 @@ struct send_params {
 	int64_t cache_time, reuse_time, reuse_count; /* ms, ms, number */
 	int64_t tls_session_time;                    /* ms */
 	char *relayhost, *helo_name, *bind4, *bind6, *tcp_port, *lmtp_port;
-	int inet_protocols; /* enum mx_family */
+	int inet_protocols, address_preference; /* enum mx_family */
 	struct strs inet_interfaces, proxy_interfaces, host_lookup;
 	int64_t address_limit, session_limit, rcpt_batch;
 	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
@@ -56,6 +56,8 @@ struct send_params {
 	int64_t sts_port;
 	struct strs policy_maps, verify_match, secure_match, fingerprint_match;
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
+	char *tls_must_protocols, *tls_must_ciphers;
+	int64_t tls_loglevel;
 	bool no_conversion, chunking;
 	bool sasl_enable, sasl_enforce, sender_auth;
 	char *token_command, *tlsrpt_history_file;

@@ -4,6 +4,7 @@
  * RFC 3207, 7672, 8689; sentences as Postfix smtp(8) writes them.
  */
 #include "send.h"
+#include "log.h"
 #include "opt.h"
 #include "status.h"
 
@@ -181,6 +182,12 @@ show_facts(const struct session *s, const struct tls_facts *f)
 			f->peer_fingerprint, f->peer_key_fingerprint,
 			policy_level_word(s->level), s->sts ? ", MTA-STS" : "",
 			f->resumed ? ", session taken up again" : "");
+	/* As Postfix's smtp(8) has it.  At a terminal --trace is the way. */
+	if (options.jobs && params.tls_loglevel > 0)
+		log_info("%s TLS connection established to %s: %s with cipher "
+			 "%s (%d/%d bits)",
+			 how[i], s->relay, f->protocol, f->cipher, f->bits,
+			 f->alg_bits);
 }
 
 /* The handshake, and what its facts say. */

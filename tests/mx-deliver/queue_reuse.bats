@@ -114,6 +114,10 @@ submits() { local i; for i in $(seq "$1"); do submit "joe@virt.example" "b$i@${2
   cat "$MX_LOG"
   [ "$(taken)" -eq 4 ]; [ "$(sessions)" -eq 1 ]
   [ "$(grep -c '"tls": true' "$PEER_LOG")" -eq 4 ]
+  grep -q "Untrusted TLS connection established to 127.0.0.1\[127.0.0.1\]:$PEER: TLSv1.3 with cipher TLS_AES_[0-9A-Z_]* ([0-9]*/[0-9]* bits)" "$MX_LOG"
+  : > "$MX_LOG"; conf 'smtp_tls_loglevel = 0'
+  submits 1; run_queue; grep -q 'status=sent' "$MX_LOG"
+  run ! grep -q 'TLS connection' "$MX_LOG"
 }
 
 @test "mx-send dies, or is told to read its configuration anew: nothing is lost" {

@@ -31,6 +31,15 @@ m1 A 127.0.0.12
 m1 A 127.0.0.13
 m2 A 127.0.0.1
 txt TXT "no address here"
+dual MX 5 d1.example.
+dual MX 5 d2.example.
+dual MX 9 d3.example.
+d1 A 127.0.0.31
+d1 AAAA ::1
+d2 A 127.0.0.32
+d2 AAAA ::1
+d3 A 127.0.0.33
+d3 AAAA ::1
 Z
   dns_serve "$DNS" example "$T/zone"
 }
@@ -146,4 +155,22 @@ by_dns() {
   run by_dns --nexthop "[127.0.0.1]:$PEER" b@nothere.example
   [ "$status" -eq 0 ]
   [ "$(taken)" -eq 4 ]
+}
+
+# the families of the hosts tried, in their order: nobody is there
+families() {
+  by_dns -o smtp_mx_address_limit=0 -o "smtp_address_preference=$1" --trace b@dual.example 2>&1 |
+    sed -nE 's/.*(d[123])\.example\[([0-9a-f.:]*)\].*[Rr]efused.*/\1 \2/p' | uniq | sed 's/127.*/4/; s/::1/6/' | tr '\n' ' '
+}
+
+@test "smtp_address_preference: the family that is tried first, within one preference" {
+  PEER=$(free_port)
+  for i in 1 2 3; do
+    run families ipv4
+    echo "$output"
+    grep -qE '^(d[12] 4 ){2}(d[12] 6 ){2}d3 4 d3 6 ?$' <<<"$output"
+    run families ipv6
+    echo "$output"
+    grep -qE '^(d[12] 6 ){2}(d[12] 4 ){2}d3 6 d3 4 ?$' <<<"$output"
+  done
 }

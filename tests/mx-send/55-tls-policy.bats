@@ -33,6 +33,12 @@ key_print() { openssl x509 -in "$T/peer.example.crt" -noout -pubkey | openssl pk
   to "$TLS" encrypt; level Untrusted encrypt
   to "$PLAIN" encrypt; waits 4.7.4
 }
+@test "smtp_tls_mandatory_protocols and _ciphers: where TLS is a must" {
+  local old=(-o 'smtp_tls_mandatory_protocols=>=TLSv1.2, !TLSv1.3' -o smtp_tls_mandatory_ciphers=ECDHE-ECDSA-AES128-GCM-SHA256)
+  to "$TLS" may "${old[@]}"; level Untrusted may; grep -q '^\* .*TLSv1.3' <<<"$output"
+  to "$TLS" encrypt "${old[@]}"; level Untrusted encrypt; grep -q '^\* .*TLSv1.2.*ECDHE-[A-Z]*-AES128-GCM-SHA256' <<<"$output"
+  to "$TLS" 'encrypt protocols=TLSv1.3' "${old[@]}"; grep -q '^\* .*TLSv1.3' <<<"$output"
+}
 @test "verify: the host's name; match= other names" {
   to "$TLS" verify; level Verified verify
   to "$PLAIN" verify; waits 4.7.4
