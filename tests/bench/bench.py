@@ -9,14 +9,16 @@
   exec   each program, exec to exit, on one 10 KB message
   dkim   signatures and verifications of a 4 KB message in one process, beside
          what the RSA key alone allows
+  milter messages/s, CPU and memory of our milters beside opendkim and
+         opendmarc, alone and in a Postfix
 """
 import argparse, os, re, shutil, statistics, subprocess, sys, tempfile, time
-import exectime, imap
+import exectime, imap, milter
 from servers import BUILD, SERVERS, USERS
 
 ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "relay", "calls", "imap", "exec", "dkim", []], help="all of them by default")
+ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "relay", "calls", "imap", "exec", "dkim", "milter", []], help="all of them by default")
 ap.add_argument("--sessions", default="1,10,50")
 ap.add_argument("--msgs", type=int, default=1000, help="messages a run")
 ap.add_argument("--size", type=int, default=4096)
@@ -171,7 +173,7 @@ def dkim():
 
 
 def main():
-    if os.geteuid() != 0 and {"smtp", "many", "large"} & set(what):
+    if os.geteuid() != 0 and {"smtp", "many", "large", "milter"} & set(what):
         sys.exit("tests/bench/run: Postfix takes root to start; as another user: tests/bench/run exec")
     print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {time.strftime('%F %T')}")
     if "smtp" in what:
@@ -190,6 +192,8 @@ def main():
         exectime.run(a.runs)
     if "dkim" in what:
         dkim()
+    if "milter" in what:
+        milter.run(a, smtp, with_servers, SERVERS)
 
 
 main()

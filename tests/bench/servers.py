@@ -209,6 +209,7 @@ delivery = unix:{self.dir}/run/deliver
 class Postfix(Server):
     name = "postfix"
     peername = "no"
+    chroot = "y"
 
     def start(self):
         conf = self.dir + "/conf"
@@ -242,7 +243,7 @@ virtual_uid_maps = static:{MAIL_UID}
 virtual_gid_maps = static:{MAIL_UID}
 """ + self.own())
         with open(conf + "/master.cf", "w") as f:
-            f.write(f"""127.0.0.1:{self.port} inet n - y - - smtpd
+            f.write(f"""127.0.0.1:{self.port} inet n - {self.chroot} - - smtpd
 pickup unix n - y 60 1 pickup
 cleanup unix n - y - 0 cleanup
 qmgr unix n - n 300 1 qmgr
