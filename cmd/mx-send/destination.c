@@ -223,15 +223,18 @@ group_run(struct group *g, const struct message *m)
 		return;
 	}
 	enum attempt a = over_kept(g, m);
+	failing_order(g);
 	if (a != ATTEMPT_FRESH) {
-		i = (size_t)(g->session.target - g->hosts.v) + 1;
+		while (&g->hosts.v[g->order[i]] != g->session.target)
+			i++;
+		i++;
 		sessions++;
 	}
 	while (a != ATTEMPT_STOP && i < g->hosts.n && any_pending(g)) {
 		if (params.session_limit > 0 &&
 		    sessions >= params.session_limit)
 			break;
-		a = over_new(g, i, no_tls, m);
+		a = over_new(g, g->order[i], no_tls, m);
 		/* Anew at the same host: for a TLS session that was too old,
 		 * or LIMITS; each time somebody was answered. */
 		sessions += g->open && a != ATTEMPT_FRESH;

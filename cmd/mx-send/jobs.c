@@ -23,7 +23,7 @@
 #define WORD_MAX 20000
 #define KEPT_MAX 1000
 #define DEST_MAX 4096
-#define TOLD_MAX 50 /* lines for TLS reports a message */
+#define TOLD_MAX 50 /* words of other kinds a message */
 
 /* A destination that mail went to of late. */
 struct dest {
@@ -37,7 +37,7 @@ struct kept {
 	char *key;
 	struct dest *dest;
 	bool idle, follows; /* its message came close behind another one */
-	int told;           /* lines for TLS reports */
+	int told;           /* words of other kinds */
 	deadline_t until;
 };
 
@@ -259,8 +259,8 @@ take_job(void)
 }
 
 /* A child's word: 'k', a connection is left; 's', a TLS session; 't', a line
- * for TLS reports.  Its end, and what makes no sense, are its end.  False:
- * there is no more. */
+ * for TLS reports; 'f' and 'g', a host that failed, or did not.  Its end, and
+ * what makes no sense, are its end.  False: there is no more. */
 static bool
 take_word(size_t i)
 {
@@ -279,6 +279,11 @@ take_word(size_t i)
 	if (n > 1 && b[0] == 't' && !k->idle && k->told++ < TOLD_MAX) {
 		tlsrpt_take(strrchr(k->key, '\n') + 1,
 			    span_make(b + 1, (size_t)n - 1));
+		return true;
+	}
+	if (n > 1 && (b[0] == 'f' || b[0] == 'g') && !k->idle &&
+	    k->told++ < TOLD_MAX) {
+		failing_take(span_make(b + 1, (size_t)n - 1), b[0] == 'f');
 		return true;
 	}
 	if (n != 1 || b[0] != 'k' || k->idle) {

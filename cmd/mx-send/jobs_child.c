@@ -244,6 +244,7 @@ jobs_child(const struct job_key *k, int channel, int job)
 		_exit(ST_TEMPFAIL);
 	}
 	gs.v[0].keep = true;
+	failing_tell(channel);
 	if (params.tlsrpt_history_file[0] != '\0')
 		tlsrpt_tell(channel);
 	while (job >= 0 && do_job(&gs.v[0], job, channel))

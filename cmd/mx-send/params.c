@@ -37,6 +37,8 @@ static const struct param rows[] = {
 	    "addresses to try a destination, 0: all"),
 	ROW(INT, session_limit, "smtp_mx_session_limit", "2", 0, 1000, NULL,
 	    "sessions to try a destination, 0: no limit"),
+	ROW(TIME, failed_time, "smtp_failed_host_time", "300s", 0, INT64_MAX,
+	    "s", "a host that did not answer is asked last so long; 0: never"),
 	ROW(LIST, cache_destinations, "smtp_connection_cache_destinations", "",
 	    0, 0, NULL, "connections to these are always kept for a while"),
 	ROW(BOOL, cache_on_demand, "smtp_connection_cache_on_demand", "yes", 0,

@@ -48,6 +48,7 @@ struct send_params {
 	int inet_protocols, address_preference; /* enum mx_family */
 	struct strs inet_interfaces, proxy_interfaces, host_lookup;
 	int64_t address_limit, session_limit, rcpt_batch;
+	int64_t failed_time; /* ms */
 	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
 	    t_tls;
 	int tls_level, lmtp_tls_level, dane_insecure_mx;
@@ -154,6 +155,7 @@ struct group {
 	struct rcpt **v;
 	size_t n, cap;
 	struct mx_hosts hosts;
+	size_t *order; /* hosts.n: who is asked first; NULL: not known */
 	struct secret *secrets; /* hosts.n */
 	struct tls_policy policy;
 	struct dane *dane; /* hosts.n, or NULL: not looked for */
@@ -206,6 +208,16 @@ struct job_key {
 	char *sender, *nexthop;
 };
 MX_NORETURN void jobs_child(const struct job_key *k, int channel, int job);
+
+/* failing.c: the order in which a group's hosts are asked: those that failed
+ * of late come last. */
+void failing_order(struct group *g);
+bool failing_is(const struct mx_target *t);
+/* It did not answer, or it did. */
+void failing_note(const struct mx_target *t, bool failed);
+/* The process that keeps it for others; what it was told of "ADDR:PORT". */
+void failing_tell(int channel);
+void failing_take(struct span name, bool failed);
 
 /* session.c */
 /* Connects, greets, STARTTLS, AUTH.  On failure e is filled. */

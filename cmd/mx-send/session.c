@@ -219,17 +219,22 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 		s->c.trace = show;
 		s->c.trace_ctx = s;
 	}
-	show_event(s, "connecting");
+	show_event(s, failing_is(t) ? "connecting; it failed of late"
+				    : "connecting");
 	int fd = connect_to(s, e);
 	if (fd < 0) {
+		failing_note(t, true);
 		show_event(s, e->text);
 		return ATTEMPT_NEXT;
 	}
 	smtp_client_start(&s->c, fd);
 	enum attempt r = session_wrap(s, e);
 	if (r == ATTEMPT_DONE &&
-	    (greeting(s, e) != 0 || session_hello(s, e) != 0))
+	    (greeting(s, e) != 0 || session_hello(s, e) != 0)) {
+		failing_note(t, true);
 		return ATTEMPT_NEXT;
+	}
+	failing_note(t, false);
 	if (r == ATTEMPT_DONE)
 		r = session_secure(s, e);
 	if (r != ATTEMPT_DONE) {
