@@ -268,19 +268,18 @@ prog_fail(const struct err *e)
 	return e->status ? e->status : ST_SOFTWARE;
 }
 
+/* One key; `with_key`: print it before the value. */
 static int
-prog_lookup_run(int argc, char **argv, int at)
+prog_lookup_one(struct table *t, const char *key, bool with_key)
 {
 	struct err e = ERR_INIT;
-	struct table *t = table_open(prog_lookup, &e);
 	struct buf v = BUF_INIT;
 	int r = ST_OK;
 
-	if (at >= argc)
-		return prog_usage("--lookup TYPE:NAME KEY: the key is missing");
-	switch (table_lookup(t, span_of(argv[at]), &v, &e)) {
+	switch (table_lookup(t, span_of(key), &v, &e)) {
 	case TABLE_FOUND:
-		printf("%s\n", buf_str(&v));
+		printf("%s%s%s\n", with_key ? key : "", with_key ? "\t" : "",
+		       buf_str(&v));
 		break;
 	case TABLE_NONE:
 		r = ST_NO;
@@ -291,6 +290,43 @@ prog_lookup_run(int argc, char **argv, int at)
 		break;
 	}
 	buf_free(&v);
+	return r;
+}
+
+/* "-": a key a line on stdin, as postmap -q - takes them; found: 0. */
+static int
+prog_lookup_stdin(struct table *t)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+	int r = ST_NO;
+
+	while ((n = getline(&line, &cap, stdin)) >= 0) {
+		int one;
+
+		if (n > 0 && line[n - 1] == '\n')
+			line[n - 1] = '\0';
+		one = prog_lookup_one(t, line, true);
+		if (one == ST_OK ? r == ST_NO : one != ST_NO)
+			r = one;
+	}
+	free(line);
+	return r;
+}
+
+static int
+prog_lookup_run(int argc, char **argv, int at)
+{
+	struct err e = ERR_INIT;
+	struct table *t;
+	int r;
+
+	if (at >= argc)
+		return prog_usage("--lookup TYPE:NAME KEY: the key is missing");
+	t = table_open(prog_lookup, &e);
+	r = strcmp(argv[at], "-") == 0 ? prog_lookup_stdin(t)
+				       : prog_lookup_one(t, argv[at], false);
 	table_close(t);
 	return r;
 }

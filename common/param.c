@@ -20,6 +20,8 @@ config_line_free(void *p)
 {
 	struct config_line *l = p;
 
+	/* There may be passwords among them. */
+	explicit_bzero(l->value, strlen(l->value));
 	free(l->value);
 	free(l);
 }
@@ -94,7 +96,7 @@ config_parse(struct config *c, struct span text, struct err *e)
 	}
 	if (r == 0 && start > 0)
 		r = config_assign(c, buf_span(&whole), start, e);
-	buf_free(&whole);
+	buf_wipe(&whole);
 	return r;
 }
 
@@ -166,7 +168,7 @@ config_open(const char *path, const struct strs *overrides, const char *service,
 		e->status = ST_CONFIG;
 	if (r == 0)
 		r = config_parse(c, buf_span(&text), e);
-	buf_free(&text);
+	buf_wipe(&text);
 	if (r == 0)
 		config_service(c, service);
 	if (r == 0)

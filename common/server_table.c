@@ -8,6 +8,7 @@
 #include "log.h"
 #include "sandbox.h"
 #include "server_int.h"
+#include "sql.h"
 #include "status.h"
 #include "table.h"
 
@@ -26,6 +27,16 @@ static int link_fd = -1;      /* in a worker */
 
 /* ------- the process that asks */
 
+/* Until a question comes; connections that nobody uses are closed meanwhile. */
+static void
+helper_wait(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	while (poll(&p, 1, (int)sql_idle()) == 0)
+		;
+}
+
 /* [number, key] to [result, value or sentence]; what a worker says is hostile:
  * table_lookup_number checks the number. */
 MX_NORETURN static void
@@ -38,8 +49,10 @@ helper_loop(int fd)
 		struct err e = ERR_INIT;
 		int32_t word;
 		int stray = -1;
-		ssize_t got = io_recv_fd(fd, in, sizeof(in), &stray);
+		ssize_t got;
 
+		helper_wait(fd);
+		got = io_recv_fd(fd, in, sizeof(in), &stray);
 		io_close(&stray);
 		if (got < (ssize_t)sizeof(word))
 			_exit(0); /* the worker is gone */
@@ -98,6 +111,7 @@ offer_tables(void *ctx, struct server *s, struct span request,
 		if (sandbox_user(s->spec->user, e) != 0)
 			log_fatal(e->status, "%s", e->text);
 		sandbox_die_with_parent();
+		sandbox_no_dump(); /* it knows the data bases' passwords */
 		helper_loop(pair[1]);
 	}
 	close(pair[1]);
@@ -194,4 +208,6 @@ server_tables_worker(struct server *s)
 {
 	link_fd = -1;
 	table_remote(ask, s);
+	/* It has nothing to ask with, and a client at its other end. */
+	sql_forget();
 }
