@@ -7,9 +7,10 @@
 #include "log.h"
 #include "mem.h"
 #include "policy_request.h"
-#include "random.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct policy_link {
 	int endpoint;
@@ -50,6 +51,21 @@ attr_num(struct buf *b, const char *name, int64_t v)
 	buf_addf(b, "%s=%lld\n", name, (long long)v);
 }
 
+/* SMTPD_POLICY_README: one value for all requests about one message, and no
+ * other message's.  Servers give what they said before where they see it
+ * again: SPF of one sender would count for the next. */
+static const char *
+instance(struct session *s)
+{
+	static unsigned count;
+
+	if (s->instance[0] == '\0')
+		snprintf(s->instance, sizeof(s->instance), "%x.%llx.%x",
+			 (unsigned)getpid(), (unsigned long long)clock_now_us(),
+			 count++);
+	return s->instance;
+}
+
 static void
 request(struct buf *b, const struct check *c)
 {
@@ -76,8 +92,7 @@ request(struct buf *b, const struct check *c)
 	attr_num(b, "client_port", s->conn->port);
 	attr(b, "server_address", span_of(s->conn->local_addr));
 	attr_num(b, "server_port", s->conn->local_port);
-	buf_addf(b, "instance=%d.%p.%lld\n", s->conn->port, (void *)s,
-		 (long long)s->data_start);
+	attr(b, "instance", span_of(instance(s)));
 	attr(b, "sasl_method", span_of(s->auth_method));
 	attr(b, "sasl_username", span_of(s->auth_user));
 	attr(b, "sasl_sender", SPAN(""));

@@ -137,7 +137,7 @@ session_end_mail(struct session *s)
 	s->link_lost = s->logged = false;
 	s->drop = DROP_NO;
 	s->rcpts = 0;
-	s->queue_id[0] = '\0';
+	s->queue_id[0] = s->instance[0] = '\0';
 	s->claimed = 0;
 	s->data_start = s->data_bytes = 0;
 }

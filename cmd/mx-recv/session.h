@@ -112,6 +112,7 @@ struct session {
 	bool link_lost;    /* recipients were taken there, and it is gone */
 	bool logged;       /* the client= line */
 	char queue_id[32]; /* "" : none yet (NOQUEUE) */
+	char instance[48]; /* the same, for policy servers */
 
 	struct milters *milters; /* NULL: none */
 	int lmtp_left;           /* replies still to be given */

@@ -130,6 +130,52 @@ PY
   [[ "$(reply a@x.test b@mx.test)" == "451 4.3.5 "* ]]
 }
 
+@test "policy server: one instance a message: the same at each stage of it, another for the next" {
+  cat > "$T/policy.py" <<'PY'
+import sys
+for line in sys.stdin:
+    k, _, v = line.rstrip("\n").partition("=")
+    if k in ("protocol_state", "instance"): open(sys.argv[1], "a").write(v + ("\n" if k == "instance" else " "))
+    if not k: print("action=DUNNO\n", flush=True)
+PY
+  chmod 755 "$T/policy.py"; : > "$T/i"; chmod 666 "$T/i"
+  p="check_policy_service {exec:python3 $T/policy.py $T/i}"
+  recv_start -o default_process_limit=1 -o "smtpd_recipient_restrictions=$p" -o "smtpd_data_restrictions=$p" -o "smtpd_end_of_data_restrictions=$p"
+  m="> MAIL FROM:<a@x.test>
+< 250
+> RCPT TO:<b@mx.test>
+< 250
+> RCPT TO:<c@mx.test>
+< 250
+> DATA
+< 354
+> .
+< 250"
+  talk <<<"< 220
+> EHLO me.test
+<- 250
+$m
+$m
+> MAIL FROM:<other@x.test>
+< 250
+> RCPT TO:<b@mx.test>
+< 250
+> RSET
+< 250
+> QUIT
+< 221"
+  talk <<<"< 220
+> EHLO me.test
+<- 250
+$m"
+  cat "$T/i"
+  # RCPT, RCPT, DATA, END-OF-MESSAGE; twice; RCPT; and once more
+  [ "$(cut -d' ' -f1 "$T/i" | tr '\n' ' ')" = "RCPT RCPT DATA END-OF-MESSAGE RCPT RCPT DATA END-OF-MESSAGE RCPT RCPT RCPT DATA END-OF-MESSAGE " ]
+  [ "$(cut -d' ' -f2 "$T/i" | uniq -c | sed 's/ *\([0-9]*\) .*/\1/' | tr '\n' ' ')" = "4 4 1 4 " ]
+  [ "$(cut -d' ' -f2 "$T/i" | sort -u | wc -l)" -eq 4 ]
+  ! grep -q 0x "$T/i"
+}
+
 @test "DNS: sender domains, client names, block lists; trouble is not no" {
   dns=$(free_port)
   cat > "$T/z" <<'Z'
