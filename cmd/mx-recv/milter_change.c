@@ -14,6 +14,9 @@
 #include <stdlib.h>
 
 #define HEADER_MAX (1024 * 1024) /* what is beyond counts as body */
+/* Fields and recipients are kept in memory: a filter that never ends is one
+ * that makes no sense. */
+#define CHANGES_MAX (16u << 20)
 
 void
 milter_fields_free(struct milters *m)
@@ -195,9 +198,14 @@ change_header(struct milters *m, struct mlink *l, struct span data)
 static bool
 replace_body(struct milters *m, struct span data)
 {
+	int64_t limit = m->s->conf->p.message_size_limit;
 	struct buf stored = BUF_INIT;
 	bool end = false, ok;
 
+	/* a body without end would fill the disk */
+	if (limit > 0 && m->new_begun &&
+	    m->new_body.size > (uint64_t)limit + CHANGES_MAX)
+		return false;
 	if (!m->new_begun) {
 		hold_init(&m->new_body);
 		wire_in_init(&m->new_wire, false, WIRE_NORMALIZE);
@@ -209,6 +217,14 @@ replace_body(struct milters *m, struct span data)
 	/* milter_change_done tells about failure. */
 	(void)ok;
 	return true;
+}
+
+void
+milter_change_forget(struct milters *m)
+{
+	if (m->new_begun)
+		hold_free(&m->new_body);
+	m->new_begun = false;
 }
 
 bool
@@ -358,6 +374,9 @@ change_rcpt(struct milters *m, struct span data, bool add)
 bool
 milter_change(struct milters *m, struct mlink *l, const struct milter_packet *p)
 {
+	if (p->code != MILTER_REPLBODY &&
+	    (m->said += p->data.n + sizeof(struct mfield)) > CHANGES_MAX)
+		return false;
 	switch (p->code) {
 	case MILTER_ADDHEADER:
 		return add_header(m, l, p->data);

@@ -73,6 +73,7 @@ struct milters {
 	struct hold new_body;        /* while a filter says it */
 	struct wire_in new_wire;
 	bool new_begun;
+	uint64_t said; /* bytes of all its changes, see CHANGES_MAX */
 };
 
 /* An event: its flags, its macros, how long to wait for the answer. */
@@ -107,6 +108,8 @@ bool milter_change(struct milters *m, struct mlink *l,
 		   const struct milter_packet *p);
 /* The end of a new body, if one was said.  False: it could not be kept. */
 bool milter_change_done(struct milters *m);
+/* Forgets what was said of a new body: whoever said it broke off. */
+void milter_change_forget(struct milters *m);
 /* Takes the held bytes apart; false: they could not be read. */
 bool milter_index(struct milters *m);
 void milter_fields_free(struct milters *m);

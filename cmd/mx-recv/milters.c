@@ -378,6 +378,10 @@ milters_message(struct session *s, struct reply *r)
 		     mlink_event(m, l, &ev_eoh, SPAN(""), r) ||
 		     tell_body(m, l, r) ||
 		     mlink_event(m, l, &ev_eom, SPAN(""), r);
+		/* THREATS 97: half a replaced body is never queued, whatever
+		 * milter_default_action makes of a filter that broke off. */
+		if (l->state == LINK_GONE)
+			milter_change_forget(m);
 		if (!milter_change_done(m) && !no) {
 			*r = no_room();
 			no = true;
@@ -484,6 +488,7 @@ milters_abort(struct session *s)
 	buf_free(&m->ours);
 	buf_free(&m->checked.text);
 	m->checked.code = 0;
+	m->said = 0;
 	m->changed = m->holding = m->new_begun = false;
 }
 

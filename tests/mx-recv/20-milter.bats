@@ -215,6 +215,38 @@ E
   ! grep -q '^header Received from' "$T/n.log"
 }
 
+@test "a filter that breaks off while it replaces the body has replaced nothing" {
+  milter m 'eom=body half of ' 'eom=raw 000000015a'
+  start "smtpd_milters = inet:127.0.0.1:$m" "milter_default_action = accept"
+  deliver '250 2.0.0'
+  [ "$(tr -d '\r' < "$T/box/msg.1" | sed '1,/^$/d')" = body ]
+  grep -q 'END-OF-MESSAGE: an answer that makes no sense' "$RECV_LOG"
+}
+
+@test "a filter whose changes never end makes no sense: no memory is filled" {
+  cat > "$T/endless.py" <<'PY'
+import socket, struct, sys
+l = socket.socket(); l.bind(("127.0.0.1", int(sys.argv[1]))); l.listen(5)
+p = lambda c, d=b"": struct.pack("!I", len(d) + 1) + c + d
+while True:
+    c, _ = l.accept(); f = c.makefile("rb")
+    try:
+        while True:
+            n = struct.unpack("!I", f.read(4))[0]; b = f.read(n)
+            if b[:1] == b"O": c.sendall(p(b"O", struct.pack("!III", 6, 0x1ff, 0)))
+            elif b[:1] == b"E":
+                while True: c.sendall(p(b"h", b"X-Long\0" + b"x" * 60000 + b"\0") * 10)
+            elif b[:1] not in b"DQA": c.sendall(p(b"c"))
+    except (OSError, struct.error): pass
+PY
+  m=$(free_port)
+  spawn python3 "$T/endless.py" "$m"; wait_listen "$m"
+  start "smtpd_milters = inet:127.0.0.1:$m" "milter_default_action = tempfail"
+  deliver '451 4.7.1'
+  grep -q 'an answer that makes no sense' "$RECV_LOG"
+  [ "$(mails)" -eq 0 ]
+}
+
 @test "values with their leading blank where the filter asks for it" {
   milter m --protocol 0x100000 'eom=raw 0000000868582d4100313200' 'eom=continue' 
   start "smtpd_milters = inet:127.0.0.1:$m"
