@@ -196,6 +196,37 @@ next_verdict(struct session *s)
 	return r;
 }
 
+/* LMTP, and a filter has changed the recipients: the verdicts are no longer
+ * those of the client's, one by one.  The worst is told to all, "try again"
+ * before "never": a copy too many, but none lost. */
+static void
+worst_verdict(struct session *s, struct reply *r)
+{
+	char esc[sizeof(s->esc_mem)];
+
+	while (link_verdicts(s)) {
+		struct reply v;
+		bool worse;
+
+		/* the link has one place for enhanced codes */
+		snprintf(esc, sizeof(esc), "%s", r->esc != NULL ? r->esc : "");
+		v = link_verdict(s);
+		worse = r->code / 100 == 2   ? v.code / 100 != 2
+			: r->code / 100 == 5 ? v.code / 100 == 4
+					     : false;
+		if (worse) {
+			snprintf(esc, sizeof(esc), "%s",
+				 v.esc != NULL ? v.esc : "");
+			buf_free(&r->text);
+			*r = v;
+		} else {
+			buf_free(&v.text);
+		}
+		memcpy(s->esc_mem, esc, sizeof(esc));
+		r->esc = s->esc_mem;
+	}
+}
+
 /* The message is whole: one reply (LMTP: one a recipient), and the
  * transaction is over. */
 static struct reply
@@ -216,6 +247,8 @@ message_end(struct session *s)
 				       s->queue_id);
 		} else {
 			r = link_finish(s);
+			if (s->renamed)
+				worst_verdict(s, &r);
 			if (r.code / 100 != 2)
 				restrict_log(s, "reject", "END-OF-MESSAGE", &r);
 		}

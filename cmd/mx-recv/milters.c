@@ -419,6 +419,7 @@ milters_envelope(struct session *s, struct reply *r)
 	if (m == NULL || !m->changed)
 		return true;
 	m->changed = false;
+	s->renamed = true;
 	link_abort(s);
 	free(s->told_actions);
 	s->told_actions = NULL;

@@ -134,7 +134,7 @@ session_end_mail(struct session *s)
 	s->lmtp_reply = (struct reply){ 0 };
 	s->lmtp_left = 0;
 	complete_free(&s->complete);
-	s->link_lost = s->logged = false;
+	s->link_lost = s->logged = s->renamed = false;
 	s->drop = DROP_NO;
 	s->rcpts = 0;
 	s->queue_id[0] = s->instance[0] = '\0';

@@ -115,6 +115,7 @@ struct session {
 	char instance[48]; /* the same, for policy servers */
 
 	struct milters *milters; /* NULL: none */
+	bool renamed;            /* they changed its sender or recipients */
 	int lmtp_left;           /* replies still to be given */
 	struct reply lmtp_reply; /* the same for all, or code 0 */
 

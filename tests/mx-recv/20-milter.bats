@@ -247,6 +247,28 @@ PY
   [ "$(mails)" -eq 0 ]
 }
 
+@test "LMTP: a recipient that a filter added is not lost because only another one is answered for" {
+  kill "$DELIVER"; deliver_start lmtp 'final=250 2.0.0 Ok|451 4.2.0 eve has no room'
+  milter m 'eom=addrcpt <eve@mx.test>'
+  recv_conf "smtpd_peername_lookup = no" "smtpd_milters = inet:127.0.0.1:$m"
+  recv_start --mode lmtp
+  talk <<<"< 220
+> LHLO me.test
+<- 250
+> MAIL FROM:<a@x.test>
+< 250
+> RCPT TO:<joe@mx.test>
+< 250
+> DATA
+< 354
+= 'Subject: s\r\n\r\nb\r\n.\r\n'
+< 451 4.2.0 eve has no room
+> NOOP
+< 250
+> QUIT
+< 221"
+}
+
 @test "values with their leading blank where the filter asks for it" {
   milter m --protocol 0x100000 'eom=raw 0000000868582d4100313200' 'eom=continue' 
   start "smtpd_milters = inet:127.0.0.1:$m"
