@@ -159,7 +159,7 @@ RULE(restrict_ccert_access)
 	struct search k = SEARCH(r);
 	struct tls_facts f;
 
-	if (!tls_facts(&c->s->s, &f))
+	if (!session_cert(c->s, &f))
 		return V_DUNNO;
 	search_key(&k, span_of(f.peer_fingerprint));
 	search_key(&k, span_of(f.peer_key_fingerprint));
@@ -267,8 +267,9 @@ RULE(restrict_server_access)
 		search_host(c, &k, hosts.v[i]);
 	strs_free(&hosts);
 	v = search_end(c, &k, about);
-	/* Whoever runs the zone would permit himself. */
-	if (v == V_PERMIT && r->row->type != DNS_A) {
+	/* Whoever runs the zone would permit himself: by an address of ours
+	 * as well as by a server's name (postconf(5), check_helo_a_access). */
+	if (v == V_PERMIT) {
 		log_warn("%s %s: OK is not believed here: use DUNNO",
 			 r->row->name, r->arg);
 		v = V_DUNNO;

@@ -134,6 +134,10 @@ taken='250 2.1.5 Ok: taken'
   start -o "smtpd_recipient_restrictions=check_sender_mx_access texthash:$T/t, reject"
   is "$(reply a@badmx.test b@mx.test)" "554 5.7.1 <b@mx.test>: Recipient address rejected: Access denied"
   wait_for 5 grep -q 'check_sender_mx_access .*: OK is not believed here' "$RECV_LOG"
+  # nor of an address, which anybody's zone may name
+  echo '127.0.0.2 OK' > "$T/w"
+  start -o "smtpd_recipient_restrictions=check_helo_a_access texthash:$T/w, reject"
+  is "$(reply a@x.test b@mx.test good.test)" "554 5.7.1 <b@mx.test>: Recipient address rejected: Access denied"
   start -o "smtpd_helo_restrictions=check_helo_a_access texthash:$T/t, check_helo_mx_access texthash:$T/t"
   is "$(reply a@x.test b@mx.test good.test)" "554 5.7.1 <good.test>: Helo command rejected: near"
   is "$(reply a@x.test b@mx.test helo.test)" "554 5.7.1 <helo.test>: Helo command rejected: near"
