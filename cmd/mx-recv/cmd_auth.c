@@ -96,7 +96,7 @@ policy_allows(const struct session *s, const char *flags)
 static const char *
 cert_name(const struct session *s, struct tls_facts *f)
 {
-	return tls_facts(&s->s, f) && f->verified && f->peer_cn[0] != '\0'
+	return session_cert(s, f) && f->verified && f->peer_cn[0] != '\0'
 		   ? f->peer_cn
 		   : NULL;
 }

@@ -168,6 +168,7 @@ cmd_tls_handshake(struct session *s)
 	/* RFC 3207 4.2: what was learnt before is forgotten. */
 	session_forget(s);
 	s->tls = true;
+	s->tls_of_proxy = false;
 	log_tls(s);
 	return r;
 }

@@ -179,6 +179,7 @@ cmd_xclient(struct session *s, struct span args)
 	/* HELO and login of before belong to somebody else; so does what the
 	 * TLS of this connection says, which the proxy has. */
 	session_forget(s);
+	s->tls_of_proxy = s->tls;
 	milters_close(s);
 	dns_link_forget();
 	while (ok && next_attribute(&rest, &name, &value))

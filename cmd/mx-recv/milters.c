@@ -132,7 +132,7 @@ milters_connect(struct session *s, struct reply *r)
 		p.port = (unsigned)s->conn->port;
 		if (p.family == '6')
 			buf_addf(&b, "IPv6:%s", s->conn->addr);
-	} else {
+	} else if (session_is_local(s)) {
 		/* as Postfix shows sendmail(1)'s mail */
 		p = (struct milter_peer){ SPAN("localhost"), '4', 0,
 					  SPAN("127.0.0.1") };

@@ -46,7 +46,8 @@ reply_syntax(const char *syntax)
 bool
 session_is_local(const struct session *s)
 {
-	return !s->conn->has_peer;
+	/* XCLIENT ADDR=[UNAVAILABLE] is of the network, too */
+	return !s->conn->has_peer && s->peer_addr[0] == '\0';
 }
 
 bool
@@ -66,15 +67,21 @@ session_proto(const struct session *s)
 }
 
 bool
+session_cert(const struct session *s, struct tls_facts *f)
+{
+	return !s->tls_of_proxy && tls_facts(&s->s, f) &&
+	       f->peer_fingerprint[0] != '\0';
+}
+
+bool
 session_client_cert(const struct session *s, bool any)
 {
 	struct tls_facts f;
-
 	struct buf v = BUF_INIT;
 	struct err e = ERR_INIT;
 	bool yes;
 
-	if (!tls_facts(&s->s, &f) || f.peer_fingerprint[0] == '\0')
+	if (!session_cert(s, &f))
 		return false;
 	if (any)
 		return f.verified;

@@ -84,6 +84,7 @@ struct session {
 
 	char *helo; /* NULL: none yet */
 	bool esmtp, tls;
+	bool tls_of_proxy; /* who shook hands then spoke XCLIENT */
 	bool lmtp; /* mode lmtp: a reply for each recipient (RFC 2033) */
 	bool unauth_pipelining; /* seen in this session */
 	char *auth_user, *auth_method;
@@ -151,6 +152,9 @@ bool session_is_local(const struct session *s);
 bool session_in_mynetworks(const struct session *s);
 /* "SMTP", "ESMTP", "LMTP" */
 const char *session_proto(const struct session *s);
+/* What TLS says of the client's certificate; false: none, or it is that of the
+ * host that said XCLIENT, which gives those behind it no rights. */
+bool session_cert(const struct session *s, struct tls_facts *f);
 /* A verified client certificate, or (any false) one of relay_clientcerts. */
 bool session_client_cert(const struct session *s, bool any);
 /* unknown_*_recipient_reject_code of the domain's class. */

@@ -117,6 +117,24 @@ X
 X
 }
 
+@test "XCLIENT: a client without address is still one of the network, not this host" {
+  recv_start -o smtpd_authorized_xclient_hosts=127.0.0.0/8 -o mynetworks=127.0.0.0/8 \
+    -o smtpd_sender_restrictions=reject_plaintext_session -o smtpd_relay_restrictions=permit_mynetworks,reject_unauth_destination
+  talk <<'X'
+< 220
+> XCLIENT ADDR=[UNAVAILABLE] NAME=[UNAVAILABLE]
+< 220
+> EHLO me.test
+<- 250
+> MAIL FROM:<a@x.test>
+< 250
+> RCPT TO:<b@far.test>
+< 450 4.7.1 <a@x.test>: Sender address rejected: Session encryption is required
+> QUIT
+< 221
+X
+}
+
 @test "XFORWARD: for one transaction, told to the delivery side and the log" {
   recv_start -o smtpd_authorized_xforward_hosts=127.0.0.1
   talk <<'X'

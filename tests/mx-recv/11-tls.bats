@@ -81,12 +81,13 @@ PY
   fp=$(openssl x509 -in "$T/other.crt" -noout -fingerprint -sha256 | cut -d= -f2)
   kfp=$(openssl x509 -in "$T/good.crt" -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -c | sed 's/.*= *//' | tr a-f A-F)
   rcpt() { # rcpt CERT: the answer to a relay attempt
-    python3 - "$PORT" "$T" "$1" <<'PY'
+    python3 - "$PORT" "$T" "$1" "${2:-}" <<'PY'
 import smtplib, ssl, sys
-port, T, n = sys.argv[1:]
+port, T, n, x = sys.argv[1:]
 ctx = ssl.create_default_context(); ctx.check_hostname = False; ctx.verify_mode = ssl.CERT_NONE
 if n != "none": ctx.load_cert_chain(T + "/" + n + ".crt", T + "/" + n + ".key")
 s = smtplib.SMTP("127.0.0.1", int(port)); s.starttls(context=ctx); s.ehlo("me.test")
+if x: assert s.docmd("XCLIENT ADDR=192.0.2.1")[0] == 220; s.ehlo("me.test")
 s.docmd("MAIL FROM:<a@x.test>"); code, text = s.docmd("RCPT TO:<b@far.test>"); print(code)
 if code == 250: s.docmd("DATA"); s.send("x\r\n.\r\n"); s.getreply()
 PY
@@ -103,6 +104,11 @@ PY
   [ "$(rcpt other)" = 554 ]; [ "$(rcpt good)" = 250 ]; [ "$(rcpt none)" = 554 ]
   recv_start "${o[@]}" -o "smtpd_relay_restrictions=check_ccert_access inline:{$fp=OK},reject"
   [ "$(rcpt other)" = 250 ]; [ "$(rcpt good)" = 554 ]
+  # the certificate of a proxy is not that of those it speaks for
+  x=(-o smtpd_authorized_xclient_hosts=127.0.0.1)
+  recv_start "${o[@]}" "${x[@]}" -o "smtpd_relay_restrictions=check_ccert_access inline:{$fp=OK},permit_tls_all_clientcerts,reject"
+  [ "$(rcpt other)" = 250 ]; [ "$(rcpt good)" = 250 ]
+  [ "$(rcpt other XCLIENT)" = 554 ]; [ "$(rcpt good XCLIENT)" = 554 ]
   recv_start "${o[@]}" -o smtpd_tls_req_ccert=yes -o smtpd_tls_security_level=encrypt -o smtpd_relay_restrictions=
   [ "$(rcpt good)" = 250 ]
   ! rcpt none; ! rcpt other
