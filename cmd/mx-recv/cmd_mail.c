@@ -276,6 +276,12 @@ log_client(struct session *s)
 		return;
 	s->logged = true;
 	log_event_begin(&ev, s->queue_id);
+	if (s->conf->submit) {
+		log_event_add(&ev, "uid", "%ld", (long)s->uid);
+		log_event_add(&ev, "from", "<%s>", buf_str(&s->sender_text));
+		log_event_end(&ev);
+		return;
+	}
 	log_event_add(&ev, "client", "%s", s->who);
 	if (s->forwarded) {
 		const char *name = s->forward[FORWARD_NAME];

@@ -22,6 +22,7 @@ const struct server_mode conf_modes[] = {
 	{ .name = "submissions", .tls = true, .port = 465 },
 	{ .name = "lmtp", .port = 24 },
 	{ .name = "reinject" },
+	{ .name = "submit", .unix_mode = 0666 },
 };
 const size_t conf_nmodes = ARRAY_LEN(conf_modes);
 
@@ -375,6 +376,24 @@ static const struct {
 	{ "reinject", "smtpd_tls_security_level", "none" },
 	{ "reinject", "smtpd_milters", "" },
 	{ "reinject", "smtpd_milter_maps", "" },
+	/* programs of this host: whoever runs them may send anywhere */
+	{ "submit", "smtpd_client_restrictions", "" },
+	{ "submit", "smtpd_helo_restrictions", "" },
+	{ "submit", "smtpd_sender_restrictions", "" },
+	{ "submit", "smtpd_relay_restrictions", "permit" },
+	{ "submit", "smtpd_recipient_restrictions", "" },
+	{ "submit", "smtpd_data_restrictions", "" },
+	{ "submit", "smtpd_end_of_data_restrictions", "" },
+	{ "submit", "smtpd_reject_unlisted_recipient", "no" },
+	{ "submit", "smtpd_reject_unlisted_sender", "no" },
+	{ "submit", "smtpd_recipient_limit", "50000" },
+	{ "submit", "smtpd_error_sleep_time", "0" },
+	{ "submit", "smtpd_soft_error_limit", "1001" },
+	{ "submit", "smtpd_hard_error_limit", "1000" },
+	{ "submit", "smtpd_peername_lookup", "no" },
+	{ "submit", "smtpd_tls_security_level", "none" },
+	{ "submit", "smtpd_sasl_auth_enable", "no" },
+	{ "submit", "smtpd_forbid_unauth_pipelining", "no" },
 };
 
 static struct conf_params shown;
@@ -414,6 +433,33 @@ load_origin(struct site *st, struct err *e)
 	return 0;
 }
 
+static bool
+overridden(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < prog.overrides.n; i++)
+		if (strncmp(prog.overrides.v[i], name, n) == 0 &&
+		    prog.overrides.v[i][n] == '=')
+			return true;
+	return false;
+}
+
+/* "submit/NAME": what stands in the file for strangers is not for programs of
+ * this host, whom Postfix's smtpd_ rules never met either; only a line (or -o)
+ * for this mode is. */
+static const char *
+own_name(const char *name)
+{
+	static struct strs kept;
+
+	for (size_t i = 0; i < kept.n; i++)
+		if (strcmp(kept.v[i] + strlen("submit/"), name) == 0)
+			return kept.v[i];
+	strs_addf(&kept, "submit/%s", name);
+	return kept.v[kept.n - 1];
+}
+
 /* Reads the file as this mode sees it.  What the host is called was found
  * out at start and stands above an empty value in the file. */
 static struct config *
@@ -430,8 +476,12 @@ load_params(struct conf *c, struct err *e)
 	for (size_t i = 0; i < NROWS; i++) {
 		const char *def = mode_default(c->mode, mine[i].name);
 
-		if (def != NULL)
-			mine[i].def = def;
+		if (def == NULL)
+			continue;
+		mine[i].def = def;
+		if (strcmp(c->mode->name, "submit") == 0 &&
+		    !overridden(mine[i].name))
+			mine[i].name = own_name(mine[i].name);
 	}
 	strs_addf(&over, "myhostname=%s", site.myhostname);
 	strs_addf(&over, "mydomain=%s", site.mydomain);
@@ -520,6 +570,7 @@ load_modes(struct conf *c, struct err *e)
 	struct conf_params *p = &c->p;
 
 	c->lmtp = strcmp(c->mode->name, "lmtp") == 0;
+	c->submit = strcmp(c->mode->name, "submit") == 0;
 	c->implicit_tls = c->mode->tls || p->tls_wrappermode;
 	if (p->enforce_tls && p->tls_level == TLS_LEVEL_MAY)
 		p->tls_level = TLS_LEVEL_ENCRYPT;

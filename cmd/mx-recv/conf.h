@@ -102,7 +102,7 @@ struct conf {
 	struct match_list *mydestination, *relay_domains, *mynetworks;
 	struct match_list *limit_exceptions, *xclient_hosts, *xforward_hosts;
 	struct match_list *proxy_networks, *pregreet_exempt;
-	bool implicit_tls, lmtp;
+	bool implicit_tls, lmtp, submit;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;
 	struct tables rbl_reply_maps, relay_clientcerts;

@@ -7,6 +7,7 @@
 #include "dns_link.h"
 #include "explain.h"
 #include "hold.h"
+#include "local.h"
 #include "log.h"
 #include "mem.h"
 #include "opt.h"
@@ -35,7 +36,7 @@ static struct param_rows params[2];
 static const struct program program = {
 	.name = "mx-recv",
 	.synopsis = "mx-recv "
-		    "[--mode smtp|submission|submissions|lmtp|reinject] "
+		    "[--mode smtp|submission|submissions|lmtp|reinject|submit] "
 		    "[--listen ENDPOINT]...\n"
 		    "       mx-recv --explain client=ADDR helo=NAME from=ADDR "
 		    "rcpt=ADDR...",
@@ -53,6 +54,7 @@ before_drop(struct server *s, bool reload, struct err *e)
 	(void)reload;
 	/* What localtime reads is read before the sandbox closes. */
 	tzset();
+	local_load();
 	if (rates_start(e) != 0 || dns_link_start(s, e) != 0 ||
 	    conf_load(s, e) != 0)
 		return -1;

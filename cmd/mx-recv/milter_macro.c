@@ -139,9 +139,10 @@ from_mail(const struct milters *m, struct span name, struct buf *b)
 		const char *v =
 		    span_is(name, "auth_type") ? s->auth_method : s->auth_user;
 
-		if (v != NULL)
-			buf_adds(b, v);
-		return v != NULL;
+		if (s->auth_method == NULL)
+			return false;
+		buf_adds(b, v);
+		return true;
 	}
 	if ((!rcpt && !span_starts(name, SPAN("mail_"))) || !s->in_mail)
 		return false;

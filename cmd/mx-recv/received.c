@@ -62,7 +62,8 @@ received_make(struct buf *b, struct session *s)
 	struct buf v = BUF_INIT;
 	struct tls_facts f;
 
-	add_from(&v, s);
+	if (!s->conf->submit)
+		add_from(&v, s);
 	if (s->conf->p.tls_received_header && tls_facts(&s->s, &f)) {
 		buf_addf(&v, " (using %s with cipher %s (%d/%d bits))",
 			 f.protocol, f.cipher, f.bits, f.alg_bits);
@@ -73,13 +74,20 @@ received_make(struct buf *b, struct session *s)
 				 f.verified ? "" : "not ");
 		}
 	}
-	if (s->conf->p.sasl_header && s->auth_user != NULL) {
+	if (s->conf->p.sasl_header && s->auth_method != NULL) {
 		buf_adds(&v, " (Authenticated sender: ");
 		add_comment_text(&v, s->auth_user);
 		buf_addc(&v, ')');
 	}
-	buf_addf(&v, " by %s (mx) with ", s->conf->site.myhostname);
-	received_with(&v, s);
+	if (s->conf->submit) {
+		buf_addf(&v, "by %s (mx, from userid ",
+			 s->conf->site.myhostname);
+		add_comment_text(&v, s->auth_user);
+		buf_addc(&v, ')');
+	} else {
+		buf_addf(&v, " by %s (mx) with ", s->conf->site.myhostname);
+		received_with(&v, s);
+	}
 	buf_addf(&v, " id %s", s->queue_id);
 	/* Several recipients would tell each other of themselves. */
 	if (s->rcpts == 1)

@@ -9,6 +9,7 @@
 #include "dns_link.h"
 #include "explain.h"
 #include "link.h"
+#include "local.h"
 #include "log.h"
 #include "mem.h"
 #include "milters.h"
@@ -533,7 +534,10 @@ greet(struct session *s)
 	struct reply r = { 0 };
 	bool good;
 
-	if (too_many(s)) {
+	if (s->conf->submit && !local_begin(s, &r)) {
+		log_warn("mode submit is for a unix socket: %s sent away",
+			 s->who);
+	} else if (too_many(s)) {
 		log_warn("Connection concurrency limit exceeded: %d from %s "
 			 "for service %s",
 			 s->conn->count, s->who, s->conf->mode->name);
@@ -572,14 +576,17 @@ session_run(struct server *server, struct server_conn *conn)
 				 conn->addr);
 		dns_link_client_name(&s);
 		cmd_xclient_who(&s);
-		log_info("connect from %s", s.who);
+		/* Postfix's pickup tells of messages alone */
+		log_role(s.conf->submit ? "pickup" : "smtpd");
+		if (!s.conf->submit)
+			log_info("connect from %s", s.who);
 		greet(&s);
 	}
 	session_forget(&s);
 	milters_close(&s);
 	session_actions_clear(&s.lasting);
 	dns_link_forget();
-	if (s.who[0] != '\0')
+	if (s.who[0] != '\0' && !s.conf->submit)
 		log_disconnect(&s);
 	/* The descriptors go with the stream. */
 	stream_close(&s.s);

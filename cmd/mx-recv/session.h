@@ -86,6 +86,8 @@ struct session {
 	bool esmtp, tls;
 	bool tls_of_proxy; /* who shook hands then spoke XCLIENT */
 	bool lmtp; /* mode lmtp: a reply for each recipient (RFC 2033) */
+	uid_t uid; /* mode submit: whose program this is; auth_user is its
+		    * name, and no mechanism said so */
 	bool unauth_pipelining; /* seen in this session */
 	char *auth_user, *auth_method;
 	bool auth_tried; /* the mechanism list was asked for */
