@@ -35,6 +35,7 @@ struct pm {
 	struct strs args;
 	struct pm_rc *rc; /* the stack */
 	size_t nrc, rc_cap;
+	size_t steps; /* statements, and more for each file: pm_run */
 	struct pm_block *block;
 	size_t nblocks, blocks_cap;
 	size_t skip; /* of the open blocks, so many are skipped */

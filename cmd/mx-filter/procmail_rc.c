@@ -16,6 +16,7 @@
 #define RC_MAX ((size_t)4 << 20)
 #define BLOCKS_MAX 1000
 #define STATEMENTS_MAX 1000000
+#define FILE_STEPS 100 /* what reading one counts: SWITCHRC to itself ends */
 
 int
 pm_push_rc(struct pm *p, const char *name, struct err *e)
@@ -29,6 +30,7 @@ pm_push_rc(struct pm *p, const char *name, struct err *e)
 	if (strcmp(name, "/dev/null") != 0 &&
 	    io_read_file(name, &text, RC_MAX, e) != 0)
 		return -1;
+	p->steps += FILE_STEPS;
 	p->rc = mem_grow(p->rc, &p->rc_cap, p->nrc + 1, sizeof(*p->rc));
 	rc = &p->rc[p->nrc++];
 	*rc = (struct pm_rc){ .name = mem_strdup(name),
@@ -388,10 +390,10 @@ recipe(struct pm *p)
 void
 pm_run(struct pm *p)
 {
-	for (size_t count = 0; p->nrc > 0 && !p->done; count++) {
+	for (; p->nrc > 0 && !p->done; p->steps++) {
 		struct span s = left(p);
 
-		if (count > STATEMENTS_MAX) {
+		if (p->steps > STATEMENTS_MAX) {
 			pm_log(p, "The rcfile does not end");
 			p->failed = true;
 			return;
