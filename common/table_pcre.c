@@ -82,9 +82,37 @@ regex_bracket(struct buf *out, struct span s)
 	return i;
 }
 
+/* One character of a basic expression (POSIX 9.3): there (){}+?| are letters,
+ * and, for the C library, what they are elsewhere behind a backslash; * is one
+ * where nothing stands before it, ^ and $ where they are not at an end.
+ * Returns its length. */
+static size_t
+regex_basic(struct buf *out, struct span s, size_t i)
+{
+	char c = s.p[i], next = i + 1 < s.n ? s.p[i + 1] : '\0';
+	struct span before = span_sub(s, 0, i), after = span_from(s, i + 1);
+	bool first = i == 0 || span_ends(before, SPAN("\\(")) ||
+		     span_ends(before, SPAN("\\|"));
+	bool last = after.n == 0 || span_starts(after, SPAN("\\)")) ||
+		    span_starts(after, SPAN("\\|"));
+
+	if (c == '\\' && next != '\0' && strchr("(){}+?|", next) != NULL) {
+		buf_addc(out, next);
+		return 2;
+	}
+	if (strchr("(){}+?|", c) != NULL || (c == '^' && !first) ||
+	    (c == '$' && !last) ||
+	    (c == '*' && (first || (i == 1 && s.p[0] == '^')))) {
+		buf_addc(out, '\\');
+		buf_addc(out, c);
+		return 1;
+	}
+	return 0;
+}
+
 /* regexp_table(5) as PCRE has it: brackets, and the C library's \< \>. */
 static void
-regex_translate(struct buf *pattern)
+regex_translate(struct buf *pattern, bool basic)
 {
 	struct buf out = BUF_INIT;
 	struct span s = buf_span(pattern);
@@ -92,8 +120,11 @@ regex_translate(struct buf *pattern)
 
 	while (i < s.n) {
 		char next = i + 1 < s.n ? s.p[i + 1] : '\0';
+		size_t n = basic ? regex_basic(&out, s, i) : 0;
 
-		if (s.p[i] == '[') {
+		if (n > 0) {
+			i += n;
+		} else if (s.p[i] == '[') {
 			i += regex_bracket(&out, span_from(s, i));
 		} else if (s.p[i] == '\\' && (next == '<' || next == '>')) {
 			buf_adds(&out,
@@ -108,6 +139,25 @@ regex_translate(struct buf *pattern)
 	}
 	buf_free(pattern);
 	*pattern = out;
+}
+
+/* regexp_table(5): i, m (lines, which a dot does not leave), x (basic). */
+static bool
+regex_posix_options(struct span flags, uint32_t *o, bool *basic)
+{
+	*o = PCRE2_CASELESS | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
+	*basic = false;
+	for (size_t i = 0; i < flags.n; i++) {
+		if (flags.p[i] == 'i')
+			*o ^= PCRE2_CASELESS;
+		else if (flags.p[i] == 'm')
+			*o ^= PCRE2_MULTILINE | PCRE2_DOTALL;
+		else if (flags.p[i] == 'x')
+			*basic = !*basic;
+		else
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -156,17 +206,18 @@ regex_compile(struct span *text, bool posix, struct err *e)
 	PCRE2_SIZE at;
 	PCRE2_UCHAR words[200];
 	pcre2_code *code;
+	bool basic = false;
 	int error;
 
 	if (!regex_cut(text, &pattern, &flags)) {
 		err_set(e, ST_CONFIG, "expected /PATTERN/FLAGS RESULT");
-	} else if (!regex_options(flags, &options) ||
-		   (posix && span_chr(flags, 'x') >= 0)) {
+	} else if (posix ? !regex_posix_options(flags, &options, &basic)
+			 : !regex_options(flags, &options)) {
 		err_set(e, ST_CONFIG, "\"%.*s\": unknown flag",
 			SPAN_ARG(flags));
 	} else {
 		if (posix)
-			regex_translate(&pattern);
+			regex_translate(&pattern, basic);
 		code = pcre2_compile((PCRE2_SPTR)buf_str(&pattern), pattern.n,
 				     options, &error, &at, NULL);
 		if (code == NULL) {

@@ -25,8 +25,15 @@ look(struct checks *c, const struct hit *h)
 		return 0;
 	switch (tables_lookup(&c->tables[h->place], key, &c->value, &c->err)) {
 	case TABLE_FOUND:
-		headers_obey(c, h);
-		return 0;
+		if (c->value.n) {
+			headers_obey(c, h);
+			return 0;
+		}
+		/* cleanup refuses such a message for now, too */
+		err_set(&c->err, ST_TEMPFAIL,
+			"a rule that matched \"%.*s\" has no action",
+			SPAN_ARG(span_sub(key, 0, 40)));
+		return -1;
 	case TABLE_NONE:
 		return 0;
 	case TABLE_TRY_AGAIN:
@@ -46,6 +53,26 @@ line_text(struct span line)
 	return line;
 }
 
+/* Those that say how the body is made; Content-Length and Content-Language are
+ * none of them, for Postfix neither. */
+static bool
+is_mime_field(struct span name)
+{
+	static const char *const names[] = {
+		"MIME-Version",
+		"Content-Type",
+		"Content-Transfer-Encoding",
+		"Content-Disposition",
+		"Content-Description",
+		"Content-ID",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (span_iis(name, names[i]))
+			return true;
+	return false;
+}
+
 /* The key has LF between its lines, whatever the message has. */
 static int
 look_field(struct checks *c, enum place place, const struct msg_field *f)
@@ -55,8 +82,7 @@ look_field(struct checks *c, enum place place, const struct msg_field *f)
 	size_t i;
 	int rc;
 
-	if (span_istarts(f->name, SPAN("Content-")) ||
-	    span_iis(f->name, "MIME-Version"))
+	if (is_mime_field(f->name))
 		h.place = PLACE_MIME;
 	for (i = 0; i < h.line.n; i++)
 		if (h.line.p[i] != '\r' || i + 1 == h.line.n ||
@@ -103,11 +129,28 @@ look_line(struct checks *c, struct span whole)
 	return 0;
 }
 
+/* Does a boundary stand at `at`, behind part i or one that it is in? */
+static bool
+at_boundary(const struct checks *c, size_t i, const char *at)
+{
+	for (; i != MIME_NONE; i = c->mime.v[i].parent) {
+		struct span body = c->mime.v[i].body;
+		ptrdiff_t gap = at - (body.p + body.n);
+
+		/* a line end stands between, but behind an empty body */
+		if (body.p != NULL && gap >= 0 && gap <= 2 && at[0] == '-' &&
+		    (gap == 0 || at[-1] == '\n'))
+			return true;
+	}
+	return false;
+}
+
 /* The body with the headers of its parts, from top to bottom. */
 static int
 look_body(struct checks *c)
 {
 	struct span rest = c->m.body;
+	size_t limit = (size_t)filter_params.body_checks_size_limit;
 	size_t next = 1, segment = 0;
 
 	while (rest.n && !c->done) {
@@ -131,7 +174,9 @@ look_body(struct checks *c)
 		lf = memchr(rest.p, '\n', rest.n);
 		n = lf ? (size_t)(lf - rest.p) + 1 : rest.n;
 		/* body_checks_size_limit: of each segment */
-		if (segment < (size_t)filter_params.body_checks_size_limit &&
+		if (at_boundary(c, next - 1, rest.p))
+			segment = 0;
+		if ((limit == 0 || segment < limit) &&
 		    look_line(c, span_sub(rest, 0, n)) < 0)
 			return -1;
 		segment += n;

@@ -21,8 +21,8 @@ say(const char *what, const struct hit *h, struct span text)
 {
 	struct buf b = BUF_INIT, t = BUF_INIT;
 
-	escape_line(&b, h->line, 200);
-	escape_line(&t, text, 200);
+	escape_line(&b, span_sub(h->line, 0, 200), 0);
+	escape_line(&t, text, 1000);
 	log_info("%s: %s %s%s%s", what, place_words(h), buf_str(&b),
 		 t.n ? ": " : "", buf_str(&t));
 	buf_free(&b);
@@ -35,8 +35,12 @@ is_header_text(const struct hit *h, struct span text, const char *action)
 {
 	struct msg_field f;
 
-	if (h->place == PLACE_BODY || msg_next_field(text, &f))
+	if (text.n && (h->place == PLACE_BODY || msg_next_field(text, &f)))
 		return true;
+	if (!text.n) {
+		log_warn("%s: there is no text: left out", action);
+		return false;
+	}
 	log_warn("%s %.*s: the text must begin with a header name and a "
 		 "colon: left out",
 		 action, SPAN_ARG(span_sub(text, 0, 100)));
@@ -131,7 +135,8 @@ act_pass(struct checks *c, const struct hit *h, struct span text)
 static void
 act_hold(struct checks *c, const struct hit *h, struct span text)
 {
-	say("hold", h, text);
+	if (!c->hold) /* said once, as cleanup does */
+		say("hold", h, text);
 	c->hold = true;
 }
 
@@ -161,34 +166,33 @@ code_class(struct span text)
 static void
 act_reject(struct checks *c, const struct hit *h, struct span text)
 {
-	say("reject", h, text);
 	if (!text.n)
 		text = SPAN("message content rejected");
 	if (!code_class(text))
 		buf_adds(&c->reject, "5.7.1 ");
 	escape_line(&c->reject, text, 200);
+	say("reject", h, buf_span(&c->reject));
 	c->done = true;
 }
 
-/* The argument as an address, printed; NULL with a warning. */
+/* The argument as an address, as it is written; NULL with a warning. */
 static char *
 address_of(const char *action, struct span text)
 {
-	struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
+	bool whole = false;
 	struct addr a;
 
 	if (addr_parse(&a, text, &e) == 0) {
-		if (a.domain.n)
-			addr_print(&b, &a);
+		whole = a.domain.n > 0;
 		addr_free(&a);
 	}
-	if (!b.n) {
+	if (!whole) {
 		log_warn("%s %.*s: not an address user@domain: left out",
 			 action, SPAN_ARG(span_sub(text, 0, 100)));
 		return NULL;
 	}
-	return buf_steal(&b);
+	return mem_spandup(text);
 }
 
 static void
@@ -201,6 +205,8 @@ act_redirect(struct checks *c, const struct hit *h, struct span text)
 	say("redirect", h, text);
 	free(c->redirect);
 	c->redirect = to;
+	/* cleanup turns its checks off then, whatever header_checks(5) says */
+	c->done = true;
 }
 
 static void

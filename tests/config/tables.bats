@@ -116,7 +116,7 @@ pcre|/a/ x\n\n/(/ y\n|t:3: /(/: missing closing parenthesis
 pcre|no pattern\n|t:1: expected /PATTERN/FLAGS RESULT
 pcre|/a/q x\n|"q": unknown flag
 pcre|/a x\n|t:1: expected /PATTERN/FLAGS RESULT
-regexp|# c\n/a/x y\n|t:2: "x": unknown flag
+regexp|# c\n/a/s y\n|t:2: "s": unknown flag
 pcre|if /a/\n/b/ x\n|line 1: "if" without "endif"
 pcre|/b/ x\nendif\n|line 2: "endif" without "if"
 cidr|192.0.2.0/24 a\n192.0.2.300 b\n|t:2: "192.0.2.300": expected NETWORK/BITS
