@@ -429,13 +429,70 @@ trans_write(struct trans *t, const void *p, size_t n)
 		put(t, p, n);
 }
 
-/* One recipient's message is in the spool.  copies: BCC goes with it; true:
- * it went. */
-static bool
-finish_rcpt(struct trans *t, struct trans_rcpt *r, bool copies)
+/* Who is told of failures of what goes to that target. */
+static const char *
+sender_of(const struct trans *t, const struct target *g)
 {
-	struct queuefile_env env;
-	struct queuefile_writer w;
+	return g->sender != NULL ? g->sender : t->sender;
+}
+
+/* The recipients of t->rcpt[from..to) that keep or get that sender. */
+static void
+add_of_sender(const struct trans *t, struct queuefile_env *env, size_t from,
+	      size_t to, const char *sender)
+{
+	for (size_t i = from; i < to; i++)
+		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
+			const struct target *g = &t->rcpt[i].t.v[k];
+
+			if (strcmp(sender_of(t, g), sender) == 0)
+				add_to_env(env, &t->rcpt[i], g);
+		}
+}
+
+/* From the spool into queue entries, one for each sender (owner- aliases,
+ * SRS): all of them or none.  copies: BCC goes with the first. */
+static int
+queue_some(struct trans *t, size_t from, size_t to, bool copies, struct err *e)
+{
+	struct strs senders = STRS_INIT;
+	struct queuefile_writer *w;
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = from; i < to; i++)
+		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
+			const char *s = sender_of(t, &t->rcpt[i].t.v[k]);
+
+			if (!strs_has(&senders, span_of(s)))
+				strs_add(&senders, s);
+		}
+	w = mem_alloc(senders.n + 1, sizeof(*w));
+	for (; r == 0 && n < senders.n; n += r == 0) {
+		struct queuefile_env env;
+
+		fill_env(t, &env, senders.v[n]);
+		add_of_sender(t, &env, from, to, senders.v[n]);
+		if (copies && n == 0)
+			add_bcc(t, &env);
+		r = deliver_queue_copy(&w[n], &env, buf_span(&t->top),
+				       t->spool.fd, 0, t->spool.size, e);
+		queuefile_env_free(&env);
+	}
+	deliver_queue_settle(w, n, r == 0);
+	free(w);
+	strs_free(&senders);
+	for (size_t i = from; i < to; i++)
+		t->rcpt[i].queued = true;
+	return r;
+}
+
+/* LMTP: one recipient's message is in the spool, and it has a verdict of its
+ * own (RFC 2033 4.2).  copies: BCC goes with it; true: it went. */
+static bool
+finish_rcpt(struct trans *t, size_t i, bool copies)
+{
+	struct trans_rcpt *r = &t->rcpt[i];
 	struct err e = ERR_INIT;
 
 	if (r->t.n == 0) {
@@ -448,62 +505,11 @@ finish_rcpt(struct trans *t, struct trans_rcpt *r, bool copies)
 			      t->spool.size, &r->out);
 		return false;
 	}
-	fill_env(t, &env, t->sender);
-	for (size_t k = 0; k < r->t.n; k++)
-		add_to_env(&env, r, &r->t.v[k]);
-	if (copies)
-		add_bcc(t, &env);
-	r->queued = true;
-	if (deliver_queue_copy(&w, &env, buf_span(&t->top), t->spool.fd, 0,
-			       t->spool.size, &e) == 0) {
-		deliver_queue_settle(&w, 1, true);
+	if (queue_some(t, i, i + 1, copies, &e) == 0)
 		outcome_done(&r->out, "queued");
-	} else
+	else
 		outcome_fail(&r->out, &e);
-	queuefile_env_free(&env);
 	return r->out.result == DELIVER_DONE;
-}
-
-/* From the spool into queue entries, one for each sender. */
-static int
-finish_queue(struct trans *t, struct err *e)
-{
-	struct strs senders = STRS_INIT;
-	struct queuefile_writer *w;
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < t->nrcpt; i++)
-		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
-			const char *s = t->rcpt[i].t.v[k].sender;
-			s = s != NULL ? s : t->sender;
-			if (!strs_has(&senders, span_of(s)))
-				strs_add(&senders, s);
-		}
-	w = mem_alloc(senders.n, sizeof(*w));
-	for (; r == 0 && n < senders.n; n += r == 0) {
-		struct queuefile_env env;
-		fill_env(t, &env, senders.v[n]);
-		for (size_t i = 0; i < t->nrcpt; i++)
-			for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
-				const struct target *g = &t->rcpt[i].t.v[k];
-				const char *s =
-				    g->sender ? g->sender : t->sender;
-				if (strcmp(s, senders.v[n]) == 0)
-					add_to_env(&env, &t->rcpt[i], g);
-			}
-		if (n == 0)
-			add_bcc(t, &env);
-		r = deliver_queue_copy(&w[n], &env, buf_span(&t->top),
-				       t->spool.fd, 0, t->spool.size, e);
-		queuefile_env_free(&env);
-	}
-	deliver_queue_settle(w, n, r == 0);
-	free(w);
-	strs_free(&senders);
-	for (size_t i = 0; i < t->nrcpt; i++)
-		t->rcpt[i].queued = true;
-	return r;
 }
 
 static int
@@ -520,9 +526,9 @@ finish_spool(struct trans *t, struct err *e)
 		return 0;
 	}
 	if (!t->lmtp && !(t->nrcpt == 1 && ends_here(t, &t->rcpt[0])))
-		return finish_queue(t, e);
+		return queue_some(t, 0, t->nrcpt, true, e);
 	for (size_t i = 0; i < t->nrcpt; i++)
-		copies = !finish_rcpt(t, &t->rcpt[i], copies) && copies;
+		copies = !finish_rcpt(t, i, copies) && copies;
 	if (t->lmtp || t->rcpt[0].out.result == DELIVER_DONE)
 		return 0;
 	*e = t->rcpt[0].out.why;

@@ -124,3 +124,14 @@ serve_srs() {
   # in pieces
   { printf '23:forward jo'; sleep 0.2; printf 'e@far.example,'; } | nc -N -U "$T/run/srs" | grep -q 'OK SRS0='
 }
+
+@test "over LMTP, too: a sender of ours for what goes elsewhere, each recipient by itself" {
+  lmtp() { { printf '> LHLO x\n> XFORWARD ADDR=192.0.2.1\n> MAIL FROM:<a@far.example>\n'; printf '> RCPT TO:<%s>\n' "$@"; printf '# %s\n' "$T/m"; } | talk | tail -n 1; }
+  [[ $(lmtp out@v.example) == 250* ]]
+  [[ $(senders) == SRS0=????=??=far.example=a@fwd.example ]]
+  drop
+  [[ $(lmtp both@v.example) == 250* ]]
+  [ "$(queued)" -eq 2 ]
+  [[ $(senders) == SRS0=*$'\n'a@far.example ]]
+  find "$T/spool/queue" -type f -exec grep -l '^sender: SRS0' {} + | xargs grep -q '^Q recipient: far@remote.example'
+}
