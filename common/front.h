@@ -137,6 +137,8 @@ enum front_login_kind front_login_plain(struct front *f, struct span user,
 /* The mechanisms, each with `before` in front. */
 void front_mechs(struct front *f, struct buf *b, const char *before);
 
+/* One path more for the sandbox; NULL: none.  The caller's bytes. */
+void front_path(struct front_user *u, const char *path);
 /* For prepare(): the mail root by the auth server's word or mail_location,
  * made when missing, into u->root; the sandbox is given it. */
 int front_mail_root(struct front_user *u, const char *mail_location,

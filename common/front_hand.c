@@ -4,10 +4,12 @@
  * becomes that user.  The monitor itself waits for nobody: the child asks.
  * Layer: mail.  DESIGN 4 mx-imapd, 3.11 (what a worker says is hostile input).
  */
+#include "deposit.h"
 #include "endpoint.h"
 #include "front.h"
 #include "log.h"
 #include "maildir_root.h"
+#include "mbox_shadow.h"
 #include "mem.h"
 #include "num.h"
 #include "sandbox.h"
@@ -15,6 +17,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +125,44 @@ take_rights(const struct auth_user *u, struct err *e)
 	return sandbox_ids(u->uid, u->gid, e);
 }
 
+void
+front_path(struct front_user *u, const char *path)
+{
+	size_t n = 0;
+
+	while (u->paths[n] != NULL)
+		n++;
+	if (path != NULL && n + 1 < ARRAY_LEN(u->paths))
+		u->paths[n] = path;
+}
+
+/* An mbox's folders are made before those of mailbox_auto, which leaves what
+ * is there. */
+static int
+find_root(struct front_user *u, const char *location, const char *home,
+	  struct err *e)
+{
+	int r = mbox_shadow_use(&u->root, location, u->auth.user, home, e);
+	int fd;
+
+	if (r > 0)
+		return maildir_root_path(&u->root, location, u->auth.user, home,
+					 e);
+	if (r < 0)
+		return -1;
+	/* the sandbox can only be given a file that is there */
+	fd = open(mbox_shadow_inbox(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		  0600);
+	if (fd >= 0)
+		close(fd);
+	fd = deposit_maildir_open(buf_str(&u->root), e);
+	if (fd < 0)
+		return -1;
+	r = mbox_shadow_folders(fd, e);
+	close(fd);
+	return r;
+}
+
 int
 front_mail_root(struct front_user *u, const char *mail_location, struct err *e)
 {
@@ -131,14 +172,15 @@ front_mail_root(struct front_user *u, const char *mail_location, struct err *e)
 	int root;
 
 	if (u->root.n == 0 &&
-	    maildir_root_path(&u->root, told ? a->mail : mail_location, a->user,
-			      home, e) != 0)
+	    find_root(u, told ? a->mail : mail_location, home, e) != 0)
 		return -1;
 	root = maildir_root_open(buf_str(&u->root), e);
 	if (root < 0)
 		return err_prefix(e, "%s", a->user);
 	close(root);
-	u->paths[0] = buf_str(&u->root);
+	front_path(u, buf_str(&u->root));
+	front_path(u, mbox_shadow_dir());
+	front_path(u, mbox_shadow_inbox());
 	u->promises = SANDBOX_RPATH | SANDBOX_WPATH;
 	return 0;
 }

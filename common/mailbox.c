@@ -189,6 +189,20 @@ mailbox_commit(struct mailbox *mb)
 	mailbox_index_commit(mb);
 }
 
+/* The folder of an mbox, as the mbox is now. */
+static int
+sync_mbox(struct mailbox *mb, struct err *e)
+{
+	int r;
+
+	if (!mb->is_mbox)
+		return 0;
+	mailbox_watch_mbox(mb);
+	r = mbox_shadow_sync(mb->fd, &mb->mbox, e);
+	mailbox_watch_mbox(mb);
+	return r;
+}
+
 int
 mailbox_sync(struct mailbox *mb, struct err *e)
 {
@@ -196,6 +210,8 @@ mailbox_sync(struct mailbox *mb, struct err *e)
 
 	if (mb->dead)
 		return 0;
+	if (sync_mbox(mb, e) != 0)
+		return -1;
 	if (mb->watch >= 0)
 		r = followed(mb, e);
 	else if (unchanged(mb))
@@ -297,6 +313,12 @@ mailbox_select(int root, const char *name, bool readonly,
 	struct mailbox *mb;
 	int fd = mailbox_name_open(root, span_of(name));
 
+	/* an mbox that came since */
+	if (fd < 0 && errno == ENOENT && mbox_shadow_dir() != NULL) {
+		if (mbox_shadow_folders(root, e) != 0)
+			return NULL;
+		fd = mailbox_name_open(root, span_of(name));
+	}
 	if (fd < 0) {
 		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
 			err_set(e, ST_NOINPUT, "Mailbox doesn't exist: %s",
@@ -309,9 +331,10 @@ mailbox_select(int root, const char *name, bool readonly,
 	mb->name = mem_strdup(name);
 	mb->root = root;
 	mb->fd = fd;
-	mb->readonly = readonly;
+	mb->is_mbox = mbox_shadow_is(fd);
+	mb->readonly = readonly || mb->is_mbox;
 	mb->dirs[0].unsure = mb->dirs[1].unsure = true;
-	mb->watch = -1;
+	mb->watch = mb->watched_mbox = -1;
 	mb->index.fd = -1;
 	mb->cache.fd = -1;
 	mb->kw_ino = UINT64_MAX;
@@ -319,7 +342,7 @@ mailbox_select(int root, const char *name, bool readonly,
 	/* watched first, looked at then: nothing falls between */
 	if (watch_path != NULL)
 		mailbox_watch(mb, watch_path);
-	if (open_messages(mb, e) != 0) {
+	if (sync_mbox(mb, e) != 0 || open_messages(mb, e) != 0) {
 		mb->dead = true;
 		mailbox_close(mb);
 		return NULL;
@@ -352,6 +375,7 @@ mailbox_close(struct mailbox *mb)
 	close(mb->fd);
 	if (mb->watch >= 0)
 		close(mb->watch);
+	free(mb->mbox.path);
 	free(mb->name);
 	free(mb);
 }

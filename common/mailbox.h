@@ -10,6 +10,7 @@
 
 #include "keywords.h"
 #include "maildir.h"
+#include "mbox_shadow.h"
 #include "strs.h"
 #include "uidlist.h"
 
@@ -79,14 +80,17 @@ struct mailbox {
 	int root, fd;
 	bool readonly;
 	bool no_recent; /* IMAP4rev2 has none */
-	bool dead;      /* validity changed, or the folder is gone: say BYE */
+	bool is_mbox;   /* mbox_shadow.h: readonly, always */
+	struct mbox_view mbox;
+	bool dead; /* validity changed, or the folder is gone: say BYE */
 	struct uidlist ul;
 	struct keywords kw;
 	struct message *v;
 	size_t n, cap;
 	struct dir_state dirs[2]; /* new/ and cur/ */
 	int watch, watched[2];    /* inotify, or -1 */
-	uint64_t kw_ino;          /* which dovecot-keywords was read */
+	int watched_mbox;
+	uint64_t kw_ino; /* which dovecot-keywords was read */
 	int64_t kw_ns;
 	bool incomplete; /* a file has a place that cannot be shown now */
 	/* Since the last mailbox_index_commit: UIDs. */
@@ -112,7 +116,8 @@ struct mailbox {
 	bool kw_changed;
 };
 
-/* Opens by canonical name and brings it up to date; readonly: EXAMINE, and
+/* Opens by canonical name and brings it up to date; an mbox is read-only
+ * whatever is asked for; readonly: EXAMINE, and
  * for STATUS (nothing is moved out of new/).  With the path of the mail root
  * it is watched from then on.  NULL and a sentence; ST_NOINPUT when there is
  * no such mailbox. */
@@ -176,6 +181,8 @@ int mailbox_follow_new(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
 void mailbox_empty_new(struct mailbox *mb);
 int mailbox_dir_time(int fd, const char *sub, int64_t *ns_r);
 void mailbox_watch(struct mailbox *mb, const char *root_path);
+/* The mbox too, which may be another file by now. */
+void mailbox_watch_mbox(struct mailbox *mb);
 /* Takes over what the queue of events tells. */
 enum watch_news {
 	WATCH_NONE, /* nothing came */

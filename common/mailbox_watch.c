@@ -47,6 +47,15 @@ mailbox_watch(struct mailbox *mb, const char *root_path)
 	buf_free(&path);
 }
 
+void
+mailbox_watch_mbox(struct mailbox *mb)
+{
+	if (mb->watch >= 0 && mb->mbox.path != NULL)
+		mb->watched_mbox = inotify_add_watch(
+		    mb->watch, mb->mbox.path,
+		    IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
+}
+
 /* Our own changes come back as events, in the order they were made. */
 static uint64_t
 own_hash(const char *path, bool came)
@@ -179,6 +188,10 @@ one_event(struct mailbox *mb, struct drain *d, const struct inotify_event *ev)
 	bool in_new = ev->wd == mb->watched[0];
 
 	d->events++;
+	/* mbox_shadow_sync has looked at that */
+	if (mb->is_mbox && ev->wd >= 0 && ev->wd != mb->watched[0] &&
+	    ev->wd != mb->watched[1])
+		return;
 	if (ev->mask & (IN_Q_OVERFLOW | IN_IGNORED | IN_UNMOUNT))
 		d->look = true;
 	else if (file.n == 0 || file.p[0] == '.' || span_has_ctl(file) ||

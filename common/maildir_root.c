@@ -224,7 +224,8 @@ maildir_root_path(struct buf *path, const char *location, const char *user,
 		l = span_from(l, 8);
 	else if (l.n == 0 || (l.p[0] != '/' && l.p[0] != '~'))
 		return err_set(e, ST_CONFIG,
-			       "mail_location: \"%s\": expected maildir:PATH",
+			       "mail_location: \"%s\": expected maildir:PATH "
+			       "or mbox:DIR:INBOX=FILE",
 			       location);
 	/* Dovecot's ":INDEX=..." and the like place what mx does not have */
 	colon = span_chr(l, ':');

@@ -212,7 +212,7 @@ prepare(struct front_user *u, struct err *e)
 {
 	if (front_mail_root(u, conf.mail_location, e) != 0)
 		return -1;
-	u->paths[1] = encword_charsets(); /* SEARCH CHARSET, RFC 2047 */
+	front_path(u, encword_charsets()); /* SEARCH CHARSET, RFC 2047 */
 	hook_start(u);
 	return 0;
 }

@@ -68,7 +68,9 @@ bool compress_waiting(const struct stream *st);
 bool quota_fits(struct session *s, uint64_t bytes, uint64_t count,
 		struct result *r);
 /* RFC 4314: what the user may do with a mailbox. */
-const char *acl_rights(struct span name);
+const char *acl_rights(struct session *s, struct span name);
+/* May it be written to, renamed, deleted?  False and *r: an mbox is not. */
+bool not_mbox(int fd, struct result *r);
 
 /* Moves all of the selected mailbox to another. */
 struct result copy_everything_away(struct session *s, const struct buf *name);

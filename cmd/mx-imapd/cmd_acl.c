@@ -3,6 +3,9 @@
  * nobody else has any.  RFC 4314; RFC 8440 for LIST.
  */
 #include "cmd.h"
+#include "mailbox_name.h"
+
+#include <unistd.h>
 
 static struct result
 with_mailbox(struct session *s,
@@ -35,9 +38,26 @@ with_mailbox(struct session *s,
 	return r;
 }
 
-const char *
-acl_rights(struct span name)
+bool
+not_mbox(int fd, struct result *r)
 {
+	if (!mbox_shadow_is(fd))
+		return true;
+	*r = result_no("CANNOT", "It is an mbox, which can only be read");
+	return false;
+}
+
+const char *
+acl_rights(struct session *s, struct span name)
+{
+	int fd =
+	    mbox_shadow_inbox() != NULL ? mailbox_name_open(s->root, name) : -1;
+	bool readable = fd >= 0 && mbox_shadow_is(fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (readable)
+		return "lrk";
 	/* INBOX cannot be deleted */
 	return span_is(name, "INBOX") ? "lrswipkteca" : "lrswipkxteca";
 }
@@ -50,7 +70,7 @@ put_acl(struct session *s, struct span name, struct span who)
 	put_mailbox(s, name);
 	stream_puts(s->st, " ");
 	put_string(s->st, span_of(s->user));
-	stream_printf(s->st, " %s\r\n", acl_rights(name));
+	stream_printf(s->st, " %s\r\n", acl_rights(s, name));
 }
 
 static void
@@ -59,7 +79,7 @@ put_myrights(struct session *s, struct span name, struct span who)
 	(void)who;
 	stream_puts(s->st, "* MYRIGHTS ");
 	put_mailbox(s, name);
-	stream_printf(s->st, " %s\r\n", acl_rights(name));
+	stream_printf(s->st, " %s\r\n", acl_rights(s, name));
 }
 
 static void
@@ -72,7 +92,7 @@ put_listrights(struct session *s, struct span name, struct span who)
 	stream_puts(s->st, " ");
 	put_string(s->st, who);
 	/* RFC 4314 3.7: always granted; nothing can be added */
-	stream_printf(s->st, " %s\r\n", me ? acl_rights(name) : "\"\"");
+	stream_printf(s->st, " %s\r\n", me ? acl_rights(s, name) : "\"\"");
 }
 
 struct result

@@ -204,6 +204,8 @@ open_mailbox(struct session *s, struct append *a)
 		} else if (a->to.fd < 0) {
 			err_sys(&a->e, "%s: opening", buf_str(&name));
 			r = result_err(s, &a->e);
+		} else if (!not_mbox(a->to.fd, &r)) {
+			;
 		} else if (keywords_read(&a->to.kw, a->to.fd, &a->e) != 0) {
 			r = result_err(s, &a->e);
 		}

@@ -261,7 +261,9 @@ to_mailbox(struct session *s, struct set *set, const struct buf *name,
 		err_sys(&c.e, "%s: opening", buf_str(name));
 		return result_err(s, &c.e);
 	}
-	if (keywords_read(&c.to.kw, c.to.fd, &c.e) != 0)
+	if (!not_mbox(c.to.fd, &r))
+		;
+	else if (keywords_read(&c.to.kw, c.to.fd, &c.e) != 0)
 		r = result_err(s, &c.e);
 	else
 		r = move ? move_all(s, set, &c) : copy_all(s, set, &c, false);

@@ -247,7 +247,8 @@ put_box(struct session *s, const struct list *l, const struct box *b,
 	if (l->rights && b->exists) {
 		stream_puts(s->st, "* MYRIGHTS ");
 		put_mailbox(s, span_of(b->name));
-		stream_printf(s->st, " %s\r\n", acl_rights(span_of(b->name)));
+		stream_printf(s->st, " %s\r\n",
+			      acl_rights(s, span_of(b->name)));
 	}
 	if (l->status != 0 && b->exists &&
 	    status_put(s, b->name, l->status, &e) != 0)
@@ -423,7 +424,8 @@ list(struct session *s, bool lsub)
 		/* RFC 3501 6.3.8: the separator, and the root's name */
 		stream_printf(s->st, "* %s (\\Noselect) \".\" \"\"\r\n",
 			      lsub ? "LSUB" : "LIST");
-	} else if (read_boxes(s, l.boxes, &e) != 0) {
+	} else if (mbox_shadow_folders(s->root, &e) != 0 ||
+		   read_boxes(s, l.boxes, &e) != 0) {
 		r = result_err(s, &e);
 	} else {
 		put_all(s, &l);

@@ -216,10 +216,28 @@ remove_folder(int root, const char *folder)
 			 strerror(errno));
 }
 
+/* An mbox keeps its name, which is its file's. */
+static bool
+any_mbox(struct session *s, const struct strs *folders, struct result *r)
+{
+	bool found = false;
+
+	for (size_t i = 0; !found && i < folders->n; i++) {
+		int fd = mailbox_name_openat(s->root, folders->v[i],
+					     O_RDONLY | O_DIRECTORY, 0);
+
+		found = fd >= 0 && !not_mbox(fd, r);
+		if (fd >= 0)
+			close(fd);
+	}
+	return found;
+}
+
 static struct result
 delete_mailbox(struct session *s, const struct buf *name)
 {
 	struct buf from = BUF_INIT, to = BUF_INIT;
+	struct strs one = STRS_INIT;
 	struct err e = ERR_INIT;
 	struct result r = result_ok("Delete completed");
 
@@ -228,6 +246,13 @@ delete_mailbox(struct session *s, const struct buf *name)
 	if (!exists(s, buf_span(name)))
 		return result_no("NONEXISTENT", "Mailbox doesn't exist");
 	mailbox_name_folder(&from, buf_span(name));
+	strs_add(&one, buf_str(&from));
+	if (any_mbox(s, &one, &r)) {
+		strs_free(&one);
+		buf_free(&from);
+		return r;
+	}
+	strs_free(&one);
 	/* no mailbox has such a name: an empty level */
 	buf_adds(&to, "..mx-deleted-");
 	random_word(&to, 16);
@@ -328,9 +353,12 @@ rename_inbox(struct session *s, const struct buf *to)
 {
 	struct mailbox *open = s->mb, *mb;
 	struct err e = ERR_INIT;
-	struct result r = create(s, to);
+	struct result r;
 	bool uid = s->uid;
 
+	if (!not_mbox(s->root, &r))
+		return r;
+	r = create(s, to);
 	if (r.kind != RESULT_OK)
 		return r;
 	mb = mailbox_select(s->root, "INBOX", false, NULL, &e);
@@ -372,7 +400,7 @@ rename_mailbox(struct session *s, const struct buf *from, const struct buf *to)
 		r = result_err(s, &e);
 	else if (olds.n == 0)
 		r = result_no("NONEXISTENT", "Mailbox doesn't exist");
-	else
+	else if (!any_mbox(s, &olds, &r))
 		r = move_folders(s, &olds, &news);
 	strs_free(&olds);
 	strs_free(&news);

@@ -153,7 +153,7 @@ open_mailbox(struct session *s, const char *name, bool readonly,
 	tell(s, name);
 	if (x->qresync && x->validity == mb->ul.uidvalidity)
 		resync(s, x);
-	return RESULT(RESULT_OK, readonly ? "READ-ONLY" : "READ-WRITE",
+	return RESULT(RESULT_OK, mb->readonly ? "READ-ONLY" : "READ-WRITE",
 		      readonly ? "Examine completed" : "Select completed");
 }
 

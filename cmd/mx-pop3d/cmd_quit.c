@@ -16,6 +16,11 @@ cmd_dele(struct pop3 *s, struct command *c)
 
 	if (m == NULL)
 		return;
+	if (s->mb->is_mbox) {
+		pop3_err(s, "[SYS/PERM] The mailbox is an mbox, which can only "
+			    "be read");
+		return;
+	}
 	s->marks[pop3_index(s, m)] |= MARK_DELETED;
 	s->deleted++;
 	pop3_ok(s, "Marked to be deleted");
@@ -36,7 +41,8 @@ pop3_seen(struct pop3 *s)
 {
 	struct err e = ERR_INIT;
 
-	for (size_t i = 0; !conf.no_flag_updates && i < s->mb->n; i++) {
+	for (size_t i = 0;
+	     !conf.no_flag_updates && !s->mb->is_mbox && i < s->mb->n; i++) {
 		struct message *m = &s->mb->v[i];
 
 		if (s->marks[i] != MARK_SEEN || m->gone)

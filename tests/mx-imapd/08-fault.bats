@@ -103,3 +103,30 @@ def check(answers, before, inbox, b):
 for a in ("EIO", "kill"): sweep(a, cmds, check)
 PY
 }
+
+@test "what others did is seen by the next session, whatever of ours failed in this one" {
+  dpy <<'PY'
+for action in "EIO", "short", "ENOSPC", "kill":
+    start(); c = preauth("disk/m"); c.select(); c.end()
+    names = {}
+    for n in range(1, 200):
+        # one that comes to cur/, one that goes, one that is flagged
+        s = f"{action}{n}"; names[s] = put("disk/m", b"Subject: %s\r\n\r\nbody %s end\r\n" % (s.encode(), s.encode()), sub="cur", flags="")
+        old = f"{action}{n - 2}"
+        if old in names: os.unlink("disk/m/cur/" + names.pop(old))
+        one = f"{action}{n - 1}"
+        if one in names: os.rename(f"disk/m/cur/{names[one]}", f"disk/m/cur/{names[one]}F"); names[one] += "F"
+        try: run(faulty(f"any:{n}:{action}"), [lambda c: c.cmd("SELECT INBOX"), lambda c: c.cmd("NOOP")])
+        except (EOFError, BrokenPipeError): pass
+        hit = struck()
+        c = preauth("disk/m"); c.select()
+        got = {}
+        for l in c.cmd("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])").ok().lines:
+            m = re.search(rb"FLAGS \((.*?)\).*Subject: (\w+)", l, re.S); got[m.group(2).decode()] = b"Flagged" in m.group(1)
+        c.end()
+        want = {s: f.endswith("F") for s, f in names.items()} | {"one": False, "two": False, "three": False}
+        assert got == want, (action, n, got, want)
+        if not hit: break
+    assert n > 5 and not hit
+PY
+}
