@@ -23,8 +23,8 @@ teardown() { common_teardown; }
   done
   run mx-imapd -o "mail_location=maildir:%x" --preauth x < /dev/null
   [ "$status" -eq 78 ]
-  run mx-imapd -o "mail_location=mbox:~/mail" --preauth x < /dev/null
-  [ "$status" -eq 78 ] && [[ "$output" == *"expected maildir:PATH"* ]]
+  run mx-imapd -o "mail_location=mdbox:~/mail" --preauth x < /dev/null
+  [ "$status" -eq 78 ] && [[ "$output" == *"expected maildir:PATH or mbox:DIR"* ]]
 }
 
 @test "mailbox_auto: made, subscribed once, with their use" {
