@@ -135,10 +135,13 @@ at_boundary(const struct checks *c, size_t i, const char *at)
 {
 	for (; i != MIME_NONE; i = c->mime.v[i].parent) {
 		struct span body = c->mime.v[i].body;
-		ptrdiff_t gap = at - (body.p + body.n);
+		ptrdiff_t gap;
 
+		if (body.p == NULL)
+			continue;
 		/* a line end stands between, but behind an empty body */
-		if (body.p != NULL && gap >= 0 && gap <= 2 && at[0] == '-' &&
+		gap = at - (body.p + body.n);
+		if (gap >= 0 && gap <= 2 && at[0] == '-' &&
 		    (gap == 0 || at[-1] == '\n'))
 			return true;
 	}

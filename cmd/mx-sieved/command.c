@@ -6,7 +6,6 @@
 #include "num.h"
 
 #define NAME_CHARS 128
-#define NAME_BYTES 240 /* with ".sieve" a file's name */
 
 void
 command_clear(struct command *c)
@@ -167,7 +166,7 @@ command_name_ok(struct span name)
 {
 	size_t chars = 0;
 
-	if (name.n == 0 || name.n > NAME_BYTES || name.p[0] == '.')
+	if (name.n == 0 || name.p[0] == '.')
 		return false;
 	while (name.n > 0) {
 		uint32_t v;

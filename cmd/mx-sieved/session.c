@@ -20,6 +20,7 @@ struct session {
 	struct command c;
 	int bad_commands;
 	bool over, again;
+	bool front; /* one stands before us, to go back to */
 };
 
 static void
@@ -75,6 +76,8 @@ cmd_capability(struct session *s)
 	stream_puts(s->st, "\"OWNER\" ");
 	sieved_string(s->st, span_of(s->user));
 	stream_puts(s->st, "\r\n");
+	if (s->front)
+		stream_puts(s->st, "\"UNAUTHENTICATE\"\r\n");
 	ok(s, "Capability completed");
 }
 
@@ -197,14 +200,14 @@ cmd_setactive(struct session *s)
 	struct span name = command_span(&s->c, 1);
 	struct buf text = BUF_INIT, said = BUF_INIT;
 	enum store_result k = STORE_OK;
-	char path[4096];
+	struct buf path = BUF_INIT;
 
 	/* what is active compiles: a file may have come by other ways */
 	if (name.n > 0)
 		k = store_get(s->store, name, &text, &e);
-	snprintf(path, sizeof(path), "%s/%.*s.sieve",
-		 buf_str(&s->store->dir_path), SPAN_ARG(name));
-	if (k == STORE_OK && name.n > 0 && !compiles(s, path, name, &said))
+	store_path(s->store, name, &path);
+	if (k == STORE_OK && name.n > 0 &&
+	    !compiles(s, buf_str(&path), name, &said))
 		goto out;
 	if (k == STORE_OK)
 		k = store_activate(s->store, name, &e);
@@ -213,6 +216,7 @@ cmd_setactive(struct session *s)
 			 SPAN_ARG(name));
 	answer(s, k, &e, name.n > 0 ? "Active" : "No script is active");
 out:
+	buf_free(&path);
 	buf_free(&text);
 	buf_free(&said);
 }
@@ -276,11 +280,8 @@ cmd_logout(struct session *s)
 static void
 cmd_unauthenticate(struct session *s)
 {
-	/* what came with it was meant for this session or for none */
-	if (stream_buffered(s->st).n > 0) {
-		no(s, NULL, "Commands behind UNAUTHENTICATE");
-		return;
-	}
+	/* it never fails (RFC 5804 2.14.1); what came with it goes back to the
+	 * front, for nobody's ears */
 	s->over = s->again = true;
 	ok(s, "You are nobody now");
 }
@@ -373,7 +374,9 @@ step(struct session *s)
 void
 sieved_run(struct stream *st, const char *user, struct store *store, bool greet)
 {
-	struct session s = { .st = st, .user = user, .store = store };
+	struct session s = {
+		.st = st, .user = user, .store = store, .front = !greet
+	};
 
 	if (greet)
 		cmd_capability(&s);

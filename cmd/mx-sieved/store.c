@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,6 +20,10 @@
 
 #define SUFFIX ".sieve"
 #define READ_MAX (64u << 20)
+#define BASE_MAX 240 /* with a suffix a file's name */
+#define LONG_HEX 32
+#define LONG_SUFFIX ".name"
+#define LONG_MAX_BYTES 1024
 /* A script that stood where the link belongs, as Pigeonhole calls it. */
 #define RESCUED "dovecot.orig" SUFFIX
 
@@ -82,10 +87,110 @@ store_close(struct store *s)
 	s->dir = s->link_dir = -1;
 }
 
+static bool
+is_long(struct span name)
+{
+	return name.n > BASE_MAX;
+}
+
+/* The file's name without its suffix. */
+static char *
+base_of(struct span name)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	struct buf b = BUF_INIT;
+	unsigned n = 0;
+
+	if (!is_long(name) ||
+	    EVP_Digest(name.p, name.n, md, &n, EVP_sha256(), NULL) != 1)
+		return mem_spandup(name);
+	buf_addc(&b, '~');
+	for (unsigned i = 0; i < LONG_HEX / 2; i++)
+		buf_addf(&b, "%02x", md[i]);
+	return buf_steal(&b);
+}
+
+static char *
+with_suffix(struct span name, const char *suffix)
+{
+	char *base = base_of(name), *file = mem_printf("%s%s", base, suffix);
+
+	free(base);
+	return file;
+}
+
 static char *
 file_of(struct span name)
 {
-	return mem_printf("%.*s" SUFFIX, SPAN_ARG(name));
+	return with_suffix(name, SUFFIX);
+}
+
+/* The script's name by its file's, appended. */
+static void
+name_of(struct store *s, struct span base, struct buf *name)
+{
+	struct buf text = BUF_INIT;
+	char *file, *same = NULL;
+	int fd = -1;
+
+	if (base.n == LONG_HEX + 1 && base.p[0] == '~') {
+		file = mem_printf("%.*s" LONG_SUFFIX, SPAN_ARG(base));
+		fd = openat(s->dir, file,
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		free(file);
+	}
+	if (fd >= 0 &&
+	    io_read_all(fd, &text, LONG_MAX_BYTES, DEADLINE_NEVER) == IO_OK)
+		same = base_of(buf_span(&text));
+	buf_addspan(name, same != NULL && span_is(base, same) ? buf_span(&text)
+							      : base);
+	if (fd >= 0)
+		close(fd);
+	free(same);
+	buf_free(&text);
+}
+
+/* Before the script: a crash between leaves a name without one. */
+static int
+put_long(struct store *s, struct span name, struct err *e)
+{
+	struct deposit d;
+	char *file;
+	int r;
+
+	if (!is_long(name))
+		return 0;
+	if (deposit_open(&d, s->dir, DEPOSIT_AUTO, e) != 0)
+		return -1;
+	file = with_suffix(name, LONG_SUFFIX);
+	r = deposit_write(&d, name.p, name.n, e) == 0 &&
+		    deposit_flush(&d, e) == 0 &&
+		    deposit_commit_as(&d, file, e) == 0
+		? 0
+		: -1;
+	deposit_abort(&d);
+	free(file);
+	return r;
+}
+
+static void
+drop_long(struct store *s, struct span name)
+{
+	char *file = is_long(name) ? with_suffix(name, LONG_SUFFIX) : NULL;
+
+	if (file != NULL)
+		(void)unlinkat(s->dir, file, 0);
+	free(file);
+}
+
+void
+store_path(const struct store *s, struct span name, struct buf *path)
+{
+	char *file = file_of(name);
+
+	buf_addspan(path, buf_span(&s->dir_path));
+	buf_addf(path, "/%s", file);
+	free(file);
 }
 
 /* Is it there, and a plain file? */
@@ -134,7 +239,7 @@ store_active(struct store *s, struct buf *name)
 			      : slash == 0 ? SPAN("/")
 					   : span_sub(t, 0, (size_t)slash)))
 		return false;
-	buf_addspan(name, span_sub(file, 0, file.n - sizeof(SUFFIX) + 1));
+	name_of(s, span_sub(file, 0, file.n - sizeof(SUFFIX) + 1), name);
 	return true;
 }
 
@@ -160,6 +265,7 @@ read_names(struct store *s, struct strs *names, uint64_t *size_r, struct err *e)
 {
 	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct buf name = BUF_INIT;
 	const struct dirent *de;
 
 	if (d == NULL) {
@@ -174,13 +280,16 @@ read_names(struct store *s, struct strs *names, uint64_t *size_r, struct err *e)
 
 		if (!span_ends(f, SPAN(SUFFIX)))
 			continue;
-		f.n -= sizeof(SUFFIX) - 1;
-		if (!command_name_ok(f) || !is_there(s, de->d_name, &size))
+		buf_clear(&name);
+		name_of(s, span_sub(f, 0, f.n - sizeof(SUFFIX) + 1), &name);
+		if (!command_name_ok(buf_span(&name)) ||
+		    !is_there(s, de->d_name, &size))
 			continue;
-		strs_addspan(names, f);
+		strs_addspan(names, buf_span(&name));
 		*size_r += size;
 	}
 	closedir(d);
+	buf_free(&name);
 	if (names->n > 0)
 		qsort(names->v, names->n, sizeof(*names->v), by_name);
 	return 0;
@@ -291,8 +400,7 @@ store_commit(struct store *s, struct deposit *d, struct span name,
 	char *file = file_of(name);
 	enum store_result k = STORE_OK;
 
-	(void)s;
-	if (deposit_commit_as(d, file, e) != 0)
+	if (put_long(s, name, e) != 0 || deposit_commit_as(d, file, e) != 0)
 		k = failed();
 	deposit_abort(d); /* frees; harmless after the commit */
 	free(file);
@@ -332,11 +440,15 @@ target_of(struct store *s, struct span name)
 {
 	struct span dir = buf_span(&s->dir_path);
 	struct span folder = buf_span(&s->link_folder);
+	char *file, *target;
 
 	if (span_starts(dir, folder) && dir.n > folder.n &&
 	    dir.p[folder.n] == '/')
 		dir = span_from(dir, folder.n + 1);
-	return mem_printf("%.*s/%.*s" SUFFIX, SPAN_ARG(dir), SPAN_ARG(name));
+	file = file_of(name);
+	target = mem_printf("%.*s/%s", SPAN_ARG(dir), file);
+	free(file);
+	return target;
 }
 
 static enum store_result
@@ -406,6 +518,8 @@ store_delete(struct store *s, struct span name, struct err *e)
 	if (unlinkat(s->dir, file, 0) != 0) {
 		k = errno == ENOENT ? STORE_NONEXISTENT : STORE_TEMP;
 		err_sys(e, "%s/%s", buf_str(&s->dir_path), file);
+	} else {
+		drop_long(s, name);
 	}
 	free(file);
 	return k == STORE_OK ? sync_folder(s->dir, e) : k;
@@ -429,6 +543,8 @@ store_rename(struct store *s, struct span from, struct span to, struct err *e)
 		k = STORE_NONEXISTENT;
 	} else if (span_eq(from, to)) {
 		k = STORE_OK;
+	} else if (put_long(s, to, e) != 0) {
+		k = failed();
 	} else if (linkat(s->dir, old, s->dir, new, 0) != 0) {
 		k = errno == EEXIST ? STORE_EXISTS : failed();
 		err_sys(e, "%s/%s", buf_str(&s->dir_path), new);
@@ -438,8 +554,10 @@ store_rename(struct store *s, struct span from, struct span to, struct err *e)
 			k = point_link(s, to, e);
 		if (k != STORE_OK)
 			(void)unlinkat(s->dir, new, 0);
-		else if (unlinkat(s->dir, old, 0) == 0)
+		else if (unlinkat(s->dir, old, 0) == 0) {
+			drop_long(s, from);
 			k = sync_folder(s->dir, e);
+		}
 	}
 	free(old);
 	free(new);

@@ -1,6 +1,8 @@
 /*
  * store.h - the scripts of a user in Pigeonhole's layout: sieve_dir with
- * NAME.sieve, and the link `sieve` that names the active one.
+ * NAME.sieve, and the link `sieve` that names the active one.  A name that no
+ * file can bear (RFC 5804 1.6: up to 512 bytes) is in ~HASH.name, its script in
+ * ~HASH.sieve.
  * Every change is one rename, durable before it is told: a crash leaves the
  * former script or the new one, and the active one active.
  */
@@ -47,6 +49,8 @@ enum store_result store_space(struct store *s, struct span name, uint64_t size,
 			      struct err *e) MX_MUST_CHECK;
 enum store_result store_get(struct store *s, struct span name, struct buf *text,
 			    struct err *e) MX_MUST_CHECK;
+/* Where a script of that name lies, appended, absolute. */
+void store_path(const struct store *s, struct span name, struct buf *path);
 /* Writes the text under a temporary name (the path for a checker is in
  * *path_r, absolute); then store_commit or deposit_abort. */
 enum store_result store_write(struct store *s, struct deposit *d,

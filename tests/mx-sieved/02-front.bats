@@ -73,11 +73,16 @@ login("eve@x.test").cmd('PUTSCRIPT "private" "# the neighbours secret"').ok()
 os.system("chmod -R a+rwX mail/eve") # what keeps joe out is the sandbox, not the mode
 h = os.getcwd()
 c = login()
+def ours(p): # of this server's processes, and none of another test's
+    while p > 1:
+        if p == int(os.environ["SIEVED"]): return True
+        p = int(open(f"/proc/{p}/stat").read().rpartition(")")[2].split()[1])
+    return False
 def look():
     low = []
     for p in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if not os.readlink(f"/proc/{p}/exe").endswith("/mx-sieved"): continue
+            if not ours(int(p)) or not os.readlink(f"/proc/{p}/exe").endswith("/mx-sieved"): continue
             s = dict(l.split(":\t", 1) for l in open(f"/proc/{p}/status").read().splitlines() if ":\t" in l)
         except OSError: continue
         if s["Uid"].split()[0] != "0": low.append(s)

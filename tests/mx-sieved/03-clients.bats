@@ -30,6 +30,47 @@ sc() { # ARG...: sieve-connect as joe
   [ "$(ls "$T/mail/joe/sieve")" = tmp ]
 }
 
+@test "sievelib: STARTTLS, PLAIN and LOGIN, all of its commands; a script that its factory makes" {
+  /usr/bin/python3 -c 'import sievelib' 2> /dev/null || skip "python3-sievelib is not there"
+  sieve_serve
+  cat > "$T/lib.py" <<'PY'
+import os, ssl
+from sievelib import managesieve
+from sievelib.managesieve import Client
+from sievelib.factory import FiltersSet
+# its TLS knows the system's authorities alone
+ssl.SSLContext.check_hostname = property(lambda s: False, lambda s, v: None)
+try: managesieve.ssl.create_default_context = ssl._create_unverified_context
+except AttributeError: pass
+ssl.create_default_context = ssl._create_unverified_context
+for mech in (None, "LOGIN", "PLAIN"):
+    c = Client("127.0.0.1", int(os.environ["SIEVE"]))
+    assert c.connect("joe@x.test", "secret", starttls=True, authmech=mech), c.errmsg
+    assert "vacation" in c.get_sieve_capabilities() and c.get_implementation() == "mx", c.get_implementation()
+    assert c.listscripts() in ((None, []), ("", [])), c.listscripts()
+    f = FiltersSet("test")
+    f.addfilter("rule1", [("Sender", ":is", "toto@toto.com"), ("Subject", ":contains", "\u00e9t\u00e9")], [("fileinto", "Toto")])
+    f.addfilter("rule2", [("Subject", ":matches", "*x*")], [("redirect", "a@b.test")])
+    text = str(f)
+    assert c.havespace("main", len(text.encode())) and c.checkscript(text), c.errmsg
+    assert c.putscript("main", text), c.errmsg
+    assert c.getscript("main").strip() == text.strip()
+    assert c.putscript("other", "keep;")
+    assert c.setactive("main")
+    active, others = c.listscripts()
+    assert active == "main" and others == ["other"], (active, others)
+    assert c.renamescript("main", "\u65e5\u672c")
+    assert c.listscripts()[0] == "\u65e5\u672c"
+    assert not c.deletescript("\u65e5\u672c") and not c.putscript("bad", "foo;") and b"bad:1:1" in c.errmsg, c.errmsg
+    assert c.setactive("") and c.deletescript("\u65e5\u672c") and c.deletescript("other")
+    c.logout()
+assert not Client("127.0.0.1", int(os.environ["SIEVE"])).connect("joe@x.test", "wrong", starttls=True)
+PY
+  run /usr/bin/python3 "$T/lib.py"
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
 @test "the active script is what a delivery runs: from PUTSCRIPT to the folder, and back" {
   need_root
   sieve_serve "sieve = $T/mail/%n/.dovecot.sieve" "sieve_dir = $T/mail/%n/sieve" "mail_owner = nobody" "filter_user = nobody" \
