@@ -10,6 +10,7 @@
 #include "mem.h"
 #include "random.h"
 #include "scram.h"
+#include "shared.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -58,32 +59,32 @@ mech_saslname(struct span in, struct buf *out)
 	return out->n > 0 && out->n < 256 && !span_has_ctl(buf_span(out));
 }
 
-/* A salt that is the same each time for a name nobody has: it tells nothing. */
+/* THREATS 52: a name has one salt, in whatever case it is written and whichever
+ * process is asked, be it somebody's with a {PLAIN} password or nobody's:
+ * only then does it not tell which of them it is. */
 static void
-fake_salt(struct scram *s, const char *md, struct span user)
+add_salt(struct scram *s, struct span given)
 {
-	static unsigned char secret[32];
-	static bool made;
-	unsigned char mac[SCRAM_KEY_MAX];
+	struct buf name = BUF_INIT;
+	unsigned char salt[16];
+	struct err e = ERR_INIT;
 
-	if (!made)
-		random_bytes(secret, sizeof(secret));
-	made = true;
+	if (username_normalize(&name, given, &e) == 0)
+		given = buf_span(&name);
+	shared_salt(given, salt);
+	buf_add(&s->keys.salt, salt, sizeof(salt));
 	s->keys.iterations = SCRAM_ITERATIONS;
-	s->keys.len = strcmp(md, "SHA1") == 0 ? 20 : 32;
-	if (scram_hmac(md, span_make((char *)secret, sizeof(secret)), user,
-		       mac))
-		buf_add(&s->keys.salt, mac, 16);
+	buf_free(&name);
 }
 
 /* The keys of what the database has: {SCRAM-...} as they are, {PLAIN} made
  * now; another hash cannot serve. */
 static bool
-keys_of(struct scram *s, const char *scheme, const char *md, struct span stored)
+keys_of(struct scram *s, const char *scheme, const char *md, struct span user,
+	struct span stored)
 {
 	ssize_t end = span_chr(stored, '}');
 	struct span name, data;
-	unsigned char salt[16];
 
 	if (stored.n == 0 || stored.p[0] != '{' || end < 0)
 		return false;
@@ -95,9 +96,7 @@ keys_of(struct scram *s, const char *scheme, const char *md, struct span stored)
 	     !span_iis(name, "CLEAR")) ||
 	    data.n == 0)
 		return false;
-	random_bytes(salt, sizeof(salt));
-	buf_add(&s->keys.salt, salt, sizeof(salt));
-	s->keys.iterations = SCRAM_ITERATIONS;
+	add_salt(s, user);
 	return scram_derive(&s->keys, md, data);
 }
 
@@ -177,7 +176,8 @@ first(struct mech_state *st, struct scram *s, const char *name,
 		buf_wipe(&stored);
 		return MECH_TEMP;
 	}
-	s->known = r == DB_OK && keys_of(s, scheme, md, buf_span(&stored));
+	s->known = r == DB_OK && keys_of(s, scheme, md, buf_span(&st->user),
+					 buf_span(&stored));
 	if (r == DB_OK && !s->known)
 		err_set(&st->unfit, ST_NOPERM,
 			"the stored password is no {%s} or {PLAIN} one",
@@ -185,7 +185,8 @@ first(struct mech_state *st, struct scram *s, const char *name,
 	buf_wipe(&stored);
 	if (!s->known) {
 		buf_clear(&s->keys.salt);
-		fake_salt(s, md, buf_span(&st->user));
+		add_salt(s, buf_span(&st->user));
+		s->keys.len = strcmp(md, "SHA1") == 0 ? 20 : 32;
 	}
 	random_bytes(nonce, sizeof(nonce));
 	base64_encode(&s->nonce, span_make((char *)nonce, sizeof(nonce)));

@@ -213,6 +213,28 @@ checksum(struct span a, struct span b)
 	return r;
 }
 
+void
+shared_salt(struct span name, unsigned char salt_r[16])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	random_bytes(salt_r, 16);
+	/* the seed changes when the table is made anew */
+	if (!lock(F_RDLCK))
+		goto out;
+	if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(ctx, "salt", sizeof("salt")) == 1 &&
+	    EVP_DigestUpdate(ctx, table->seed, SEED) == 1 &&
+	    EVP_DigestUpdate(ctx, name.p, name.n) == 1 &&
+	    EVP_DigestFinal_ex(ctx, md, NULL) == 1)
+		memcpy(salt_r, md, 16);
+	lock(F_UNLCK);
+out:
+	EVP_MD_CTX_free(ctx);
+	explicit_bzero(md, sizeof(md));
+}
+
 /* The address's row, or (add) the oldest of its ways made free for it. */
 static struct host *
 host_find(const unsigned char key[16], bool add)

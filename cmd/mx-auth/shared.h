@@ -13,6 +13,10 @@
  * children of this process share. */
 int shared_open(const char *run_directory, struct err *e) MX_MUST_CHECK;
 
+/* 16 bytes that are the same for a name in each process of this mx-auth, and
+ * that nobody outside can tell from random ones. */
+void shared_salt(struct span name, unsigned char salt_r[16]);
+
 /* A login that a master may ask for once, within 150 seconds. */
 void shared_login_add(const char *cookie, uint32_t id, const char *user);
 bool shared_login_take(struct span cookie, uint32_t id, struct buf *user_r);

@@ -256,3 +256,22 @@ PY
   wait_for 5 test -S "$T/run/each"
   doveadm auth test -a "$T/run/each" joe pw
 }
+
+@test "SCRAM: the salt of a name is the same over connections and spellings, and tells not whose it is" {
+  echo 'joe:{PLAIN}secret' > "$T/users"
+  conf_mech() { auth_conf "auth_mechanisms = scram-sha-256"; }
+  conf_mech; auth_serve
+  salt() { printf '%sAUTH\t1\tSCRAM-SHA-256\tservice=smtp\tresp=%s\n' "$HELLO" "$(b64 "n,,n=$1,r=abcdefghijkl")" |
+    auth_talk "$T/run/auth" | sed -n 's/^CONT\t1\t//p' | base64 -d | sed 's/.*,s=\([^,]*\),.*/\1/'; }
+  for who in ghost joe; do
+    a=$(salt "$who"); [ ${#a} -eq 24 ]
+    [ "$(salt "$who")" = "$a" ]
+    [ "$(salt "${who^^}")" = "$a" ]
+    # another mx-auth of this host: one that mx-recv starts by exec:
+    spawn mx-auth --listen "auth=unix:$T/run/other"; wait_for 5 test -S "$T/run/other"
+    mv "$T/run/auth" "$T/run/first"; mv "$T/run/other" "$T/run/auth"
+    [ "$(salt "$who")" = "$a" ]
+    mv "$T/run/first" "$T/run/auth"
+  done
+  [ "$(salt ghost)" != "$(salt joe)" ]
+}

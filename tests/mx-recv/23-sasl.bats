@@ -49,7 +49,7 @@ offers() { talk "$@" <<<$'< 220\n> EHLO me.test\n<- 250' | sed -n 's/^S: 250.AUT
 > AUTH SCRAM-SHA-256 $(printf "$1" | base64 -w0)
 < ${2:-334}" | sed -n 's/^S: 334 //p' | base64 -d | sed 's/r=[^,]*//'; }
   a=$(first 'n,,n=ghost,r=abcdefghijkl'); b=$(first 'n,,n=ghost,r=abcdefghijkl')
-  [ -n "$a" ]
+  [ -n "$a" ] && [ "$a" = "$b" ]
   for bad in 'p=tls-unique,,n=joe,r=abcdefghijkl' 'n,,n=,r=abcdefghijkl' 'n,,n=joe,r=short' 'n,,r=abcdefghijkl' 'x' \
     'n,a=other,n=joe,r=abcdefghijkl' 'n,,n=j=3Xoe,r=abcdefghijkl' 'n,,m=x,n=joe,r=abcdefghijkl'; do
     first "$bad" 535
