@@ -37,7 +37,9 @@ take_path(struct span arg, const char *word, bool null_ok, bool utf8,
 		r = err_esc(e, ST_DATA, "5.1.3", "Bad address syntax");
 	else if (a.null && !null_ok)
 		r = err_esc(e, ST_DATA, "5.1.3", "Bad recipient address");
-	else if (!a.null && a.local.n > 0 && a.local.p[0] == '-' && !null_ok)
+	/* postconf(5) allow_min_user = no: of senders, too, which commands
+	 * get as an argument */
+	else if (!a.null && a.local.n > 0 && a.local.p[0] == '-')
 		r = err_esc(e, ST_DATA, "5.1.3",
 			    "An address does not begin with \"-\"");
 	if (r == 0) {
@@ -126,6 +128,8 @@ next_param(struct span *rest, struct span *name, struct span *value)
 	return true;
 }
 
+/* It decides how the path is read, so it is looked for first: a word that may
+ * as well stand inside of a quoted local part; cmd_mail looks again. */
 static bool
 wants_utf8(struct span arg)
 {
@@ -149,6 +153,11 @@ cmd_mail(struct session *x, struct span arg)
 		r = reply_make(452, "4.3.1", "Insufficient system storage");
 	while (r.code == 0 && next_param(&params, &name, &value))
 		r = mail_param(x, name, value);
+	/* RFC 6531 3.5 */
+	if (r.code == 0 && !span_is_ascii(span_of(addr)) &&
+	    !(x->t.flags & QUEUEFILE_UTF8))
+		r = reply_make(550, "5.6.7",
+			       "Error: this address needs SMTPUTF8");
 	if (r.code != 0) {
 		free(addr);
 		session_reset(x);

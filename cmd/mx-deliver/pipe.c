@@ -8,6 +8,7 @@
 #include "command.h"
 #include "conf.h"
 #include "hand.h"
+#include "head.h"
 #include "mem.h"
 #include "msg.h"
 #include "num.h"
@@ -432,6 +433,11 @@ pipe_run(const struct pipe_facts *f, struct command *c,
 			       "transport",
 			       (unsigned long long)f->q->msg_size,
 			       (long long)f->spec->size);
+	/* pipe(8): flag D also looks for its own field */
+	if (f->spec->flag['D'] &&
+	    head_loops(f->q->fd, f->q->msg_at, f->q->msg_size, f->to->addr))
+		return err_esc(e, ST_UNAVAILABLE, "5.4.6",
+			       "mail forwarding loop for %s", f->to->addr);
 	for (size_t i = 0; r == 0 && i < f->spec->argv.n; i++) {
 		struct buf b = BUF_INIT;
 		r = expand(&b, f->spec->argv.v[i], f, e);

@@ -42,6 +42,8 @@ verdict_free(struct verdict *v)
 	v->mails = NULL;
 	v->copies = NULL;
 	v->nmails = v->ncopies = 0;
+	/* another script may fill it again */
+	v->mails_cap = v->copies_cap = 0;
 	strs_free(&v->marks);
 	for (size_t i = 0; i < v->nfds; i++)
 		close(v->fds[i]);

@@ -52,12 +52,21 @@ to_disk(struct spool *s, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "%s: a temporary file", site.queue_directory);
 	while ((n = pread(s->fd, b, sizeof(b), at)) > 0) {
-		if (write(fd, b, (size_t)n) != n) {
-			err_sys(e, "a temporary file");
-			close(fd);
-			return -1;
+		ssize_t done = write(fd, b, (size_t)n);
+
+		if (done != n) {
+			if (done >= 0)
+				errno = ENOSPC;
+			n = -1;
+			break;
 		}
 		at += n;
+	}
+	/* half a message is none */
+	if (n < 0) {
+		err_sys(e, "a temporary file");
+		close(fd);
+		return -1;
 	}
 	close(s->fd);
 	s->fd = fd;

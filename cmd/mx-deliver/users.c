@@ -59,11 +59,29 @@ local_part(struct span name)
 	return at < 0 ? name : span_sub(name, 0, (size_t)at);
 }
 
+/* A name that is put into a path leads nowhere else.  THREATS 23. */
+static bool
+name_ok(struct span name)
+{
+	struct span rest = name, part;
+
+	if (name.n == 0 || name.n > 320 || span_has_ctl(name) ||
+	    span_chr(name, '/') >= 0)
+		return false;
+	while (span_split(&rest, '@', &part))
+		if (part.n == 0 || part.p[0] == '.')
+			return false;
+	return true;
+}
+
 static bool
 expand_letter(struct buf *b, char c, struct span name, const char *home)
 {
 	ssize_t at = span_rchr(name, '@');
 
+	/* a catch-all of virtual_mailbox_maps takes "joe/old@", too */
+	if (strchr("und", c) != NULL && !name_ok(name))
+		return false;
 	if (c == '%')
 		buf_addc(b, '%');
 	else if (c == 'u')
@@ -99,21 +117,6 @@ users_expand(struct buf *b, const char *text, const char *name,
 		}
 		start = *p == ':' || *p == '=';
 	}
-	return true;
-}
-
-/* A name that is put into a path leads nowhere else.  THREATS 23. */
-static bool
-name_ok(struct span name)
-{
-	struct span rest = name, part;
-
-	if (name.n == 0 || name.n > 320 || span_has_ctl(name) ||
-	    span_chr(name, '/') >= 0)
-		return false;
-	while (span_split(&rest, '@', &part))
-		if (part.n == 0 || part.p[0] == '.')
-			return false;
 	return true;
 }
 

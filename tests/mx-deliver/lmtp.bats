@@ -386,3 +386,20 @@ EOF
   tail -n 1 "$T/out" | grep -q '^250'
   [ "$(count vm/joe/new)" -eq 1 ]
 }
+
+@test "MAIL: no sender that looks like an option, no UTF-8 without SMTPUTF8" {
+  run talk <<'X'
+> EHLO x
+> MAIL FROM:<-oQ/tmp@x.example>
+> MAIL FROM:<"ü SMTPUTF8"@x.example>
+> MAIL FROM:<"ü SMTPUTF8"@x.example> SMTPUTF8
+> RSET
+> MAIL FROM:<"u SMTPUTF8"@x.example>
+X
+  printf '%s\n' "${lines[@]}"
+  n=${#lines[@]}
+  [[ ${lines[$((n-5))]} == "501 5.1.7"* ]]
+  [[ ${lines[$((n-4))]} == "550 5.6.7"* ]]
+  [[ ${lines[$((n-3))]} == 250* ]]
+  [[ ${lines[$((n-1))]} == 250* ]]
+}

@@ -23,7 +23,8 @@ teardown() { common_teardown; }
 
 script() { printf '%s\n' "$1" > "$T/joe.sieve"; }
 send() {
-  { echo '> EHLO x'; echo "> MAIL FROM:<${FROM-a@b}>"; echo '> RCPT TO:<joe@virt.example>'; echo "# $T/m"; } |
+  local to=${TO-joe@virt.example}
+  { echo '> EHLO x'; echo "> MAIL FROM:<${FROM-a@b}>"; echo "> RCPT TO:<$to>"; echo "# $T/m"; } |
     talk | tail -n 1
 }
 act() { script "printf '$1\\n'"; send; }
@@ -236,4 +237,14 @@ EOF
     [ -e "$T/vm/joe/tmp/old" ] || break
   done
   [ ! -e "$T/vm/joe/tmp/old" ] && [ -e "$T/vm/joe/tmp/young" ]
+}
+
+@test "an address of a catch-all leads to nobody else's script" {
+  mkdir -p "$T/vic/old"; echo "echo discard" > "$T/vic/old/s.sieve"
+  echo "echo discard" > "$T/vic/s.sieve"
+  conf "sieve = $T/%n/s.sieve" 'virtual_mailbox_maps = inline:{ {@virt.example = all/} }'
+  TO=vic@virt.example send
+  [ "$(count vm/all/new)" -eq 0 ]
+  TO=vic/old@virt.example send
+  [ "$(count vm/all/new)" -eq 1 ]
 }

@@ -29,6 +29,17 @@ PIPE_USER=$([ "$(id -u)" -eq 0 ] && echo daemon || id -un)
   grep -q 'prog\[.*to=<.*relay=prog,.*status=sent (delivered via prog service)' "$MX_LOG"
 }
 
+@test "pipe: what has its own Delivered-To goes round (flag D)" {
+  conf "pipe_prog = user=$PIPE_USER flags=DR argv=$T/piped"
+  echo 'cmd.example prog:' >> "$T/transport"
+  printf 'Delivered-To: Joe@cmd.example\nSubject: x\n\nbody\n' > "$T/m"
+  submit a@b joe@cmd.example; run_queue
+  [ ! -s "$T/piped.out" ]
+  grep -q 'dsn=5.4.6, status=bounced (mail forwarding loop for joe@cmd.example)' "$MX_LOG"
+  submit a@b ann@cmd.example; run_queue
+  [ -s "$T/piped.out" ]
+}
+
 @test "pipe: flags D F O R, dots, From_, eol, the null sender" {
   conf "pipe_prog = user=$PIPE_USER flags=DFOR.>B null_sender=nobody eol=\\r\\n argv=$T/piped \$sender"
   echo 'cmd.example prog:' >> "$T/transport"
