@@ -42,7 +42,9 @@ stage_kept(const struct strs *argv)
 static void
 forget(struct kept *k)
 {
-	serve_stop(&k->s);
+	/* a place never used holds zeros, and 0 is somebody's descriptor */
+	if (k->argv.n > 0)
+		serve_stop(&k->s);
 	strs_free(&k->argv);
 	k->count = 0;
 }

@@ -158,3 +158,22 @@ EOF
   [[ $(from 192.0.2.1) == *delivered* ]]
   [ "$(tr '\n' ' ' < "$T/o.who")" = "daemon games daemon daemon " ]
 }
+
+@test "several kept stages one after the other: each sees each message, once" {
+  for i in 1 2 3; do echo "/^Subject: (.*)/ PREPEND X-Stage-$i: \$1" > "$T/t$i"; done
+  chmod 644 "$T"/t?
+  conf "inbound_filter = mx-filter headers pcre:$T/t1 | sed s/line/LINE/ | mx-filter headers pcre:$T/t2 | mx-filter headers pcre:$T/t3"
+  for i in 1 2 3 4; do printf 'From: a@b\nSubject: number %s\n\nline\n' $i > "$T/m$i"; done
+  talk <<EOF
+> EHLO x
+> XFORWARD ADDR=192.0.2.1 HELO=h.example NAME=n.example IDENT=Q1
+$(for i in 1 2 3 4; do printf '> MAIL FROM:<a@b>\n> RCPT TO:<joe@virt.example>\n# %s\n' "$T/m$i"; done)
+EOF
+  [ "$(ls "$T/vm/joe/new" | wc -l)" -eq 4 ]
+  for i in 1 2 3 4; do
+    f=$(grep -l "^Subject: number $i" "$T"/vm/joe/new/*)
+    cat "$f"
+    for s in 1 2 3; do [ "$(grep -c "^X-Stage-$s: number $i$" "$f")" -eq 1 ]; done
+    grep -q '^LINE$' "$f"
+  done
+}
