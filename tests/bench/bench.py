@@ -2,6 +2,8 @@
 
   smtp   messages/s from SMTP to Maildir at each number of sessions, one
          connection a message, and CPU per message
+  checked  the same with SPF, DKIM, DMARC and a spam filter (a stub) over signed
+         mail: policyd-spf, opendkim, opendmarc and spamass-milter in Postfix
   relay  the same with smtp-sink behind it: SMTP in, the queue, SMTP out
   calls  flushes, system calls and context switches per message
   imap   mx-imapd beside Dovecot: a mix of commands, memory of idle sessions,
@@ -13,12 +15,12 @@
          opendmarc, alone and in a Postfix
 """
 import argparse, os, re, shutil, statistics, subprocess, sys, tempfile, time
-import exectime, imap, milter
+import checked, exectime, imap, milter
 from servers import BUILD, SERVERS, USERS
 
 ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "relay", "calls", "imap", "exec", "dkim", "milter", []], help="all of them by default")
+ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "checked", "relay", "calls", "imap", "exec", "dkim", "milter", []], help="all of them by default")
 ap.add_argument("--sessions", default="1,10,50")
 ap.add_argument("--msgs", type=int, default=1000, help="messages a run")
 ap.add_argument("--size", type=int, default=4096)
@@ -27,7 +29,7 @@ ap.add_argument("--runs", type=int, default=3, help="runs of each server in turn
 ap.add_argument("--servers", default="postfix,mx")
 ap.add_argument("--dir", help="work below this folder (its file system is what is measured)")
 a = ap.parse_args()
-what = a.what or ["smtp", "many", "large", "relay", "calls", "exec", "dkim"]
+what = a.what or ["smtp", "many", "large", "checked", "relay", "calls", "exec", "dkim"]
 
 
 def load(server, sessions, msgs):
@@ -173,7 +175,7 @@ def dkim():
 
 
 def main():
-    if os.geteuid() != 0 and {"smtp", "many", "large", "milter"} & set(what):
+    if os.geteuid() != 0 and {"smtp", "many", "large", "checked", "milter"} & set(what):
         sys.exit("tests/bench/run: Postfix takes root to start; as another user: tests/bench/run exec")
     print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {time.strftime('%F %T')}")
     if "smtp" in what:
@@ -182,6 +184,8 @@ def main():
         apart(many)
     if "large" in what:
         apart(large)
+    if "checked" in what:
+        checked.run(a, smtp, with_servers, SERVERS)
     if "relay" in what:
         with_servers(relay, ["postfix-relay", "mx-relay"])
     if "calls" in what:

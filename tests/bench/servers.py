@@ -210,6 +210,11 @@ class Postfix(Server):
     name = "postfix"
     peername = "no"
     chroot = "y"
+    networks = "127.0.0.0/8"
+    master_more = ""
+
+    def starter(self, *argv):
+        return argv
 
     def start(self):
         conf = self.dir + "/conf"
@@ -228,7 +233,7 @@ mail_owner = postfix
 setgid_group = postdrop
 myhostname = mx.test
 mydestination = local.test, localhost
-mynetworks = 127.0.0.0/8
+mynetworks = {self.networks}
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 biff = no
@@ -255,7 +260,7 @@ trace unix - - y - 0 bounce
 verify unix - - y - 1 verify
 flush unix n - y 1000? 0 flush
 proxymap unix - - n - - proxymap
-smtp unix - - y - - smtp
+{self.master_more}smtp unix - - y - - smtp
 relay unix - - y - - smtp
 showq unix n - y - - showq
 error unix - - y - - error
@@ -268,7 +273,7 @@ anvil unix - - y - 1 anvil
 scache unix - - y - 1 scache
 """)
         subprocess.run(["postmap", "-c", conf, f"hash:{conf}/vmaps"], check=True)
-        subprocess.run(["postfix", "-c", conf, "start"], check=True, preexec_fn=self.group.enter,
+        subprocess.run(self.starter("postfix", "-c", conf, "start"), check=True, preexec_fn=self.group.enter,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with open(self.dir + "/queue/pid/master.pid") as f:
             self.master = int(f.read())

@@ -3,13 +3,14 @@
  * latency percentiles; drives every server of the benchmark alike.
  * usage: smtpload [-L] [-Q] [-S|-T] [-R] [-a user:pass] [-s procs] [-m msgs]
  *                 [-k msgs_per_conn] [-r rcpts_per_msg] [-u mailboxes]
- *                 [-t fmt] [-f from] [-l bytes] host port
+ *                 [-t fmt] [-f from] [-l bytes] [-x ADDR] [-F FILE] host port
  *   -Q no delayed ACK (shows a server that stalls on Nagle)   -L LMTP
  *   -S STARTTLS   -T implicit TLS   -R resume TLS sessions   -a AUTH PLAIN
  *   -s parallel client processes (1)   -m total messages (1000)
  *   -k messages per connection (1; 0 = no limit)   -r recipients (1)
  *   -u mailboxes the recipients cycle over (1); -t format (u%03d@mx.test)
- *   -l body bytes (4096)
+ *   -l body bytes (4096); -F this message instead (CRLF, no dots at the
+ *   beginning of lines); -x be this client by XCLIENT
  * One line out: ok= fail= secs= rate= p50= p95= p99= max= (ms per message,
  * with its connection) cpu=
  */
@@ -33,7 +34,8 @@
 
 static int quickack, lmtp, stls, itls, resume_,
     procs = 1, total = 1000, perconn = 1, nrcpt = 1, users = 1, blen = 4096;
-static const char *fmt = "u%03d@mx.test", *from = "sender@example.test", *auth;
+static const char *fmt = "u%03d@mx.test", *from = "sender@example.test", *auth,
+		  *xclient, *file;
 static struct addrinfo *ai;
 static struct sh {
 	int next, ok, fail;
@@ -180,6 +182,10 @@ conn(void)
 		return -1;
 	if (cmd(2, "%s client.test\r\n", lmtp ? "LHLO" : "EHLO"))
 		return -1;
+	if (xclient &&
+	    (cmd(2, "XCLIENT ADDR=%s NAME=[UNAVAILABLE]\r\n", xclient) ||
+	     cmd(2, "EHLO client.test\r\n")))
+		return -1;
 	if (stls) {
 		if (cmd(2, "STARTTLS\r\n") || tls())
 			return -1;
@@ -217,12 +223,14 @@ message(int i, char *body, int bl)
 	}
 	if (cmd(3, "DATA\r\n"))
 		return -1;
-	n = snprintf(
-	    h, sizeof h,
-	    "From: Load Client <%s>\r\nTo: <%s>\r\nSubject: load message %d\r\n"
-	    "Date: Sat, 21 Nov 2026 04:00:00 +0000\r\nMessage-ID: "
-	    "<%d.%d.%ld@client.test>\r\n\r\n",
-	    from, to, i, i, (int)getpid(), (long)time(0));
+	n = file ? 0
+		 : snprintf(
+		       h, sizeof h,
+		       "From: Load Client <%s>\r\nTo: <%s>\r\nSubject: load "
+		       "message %d\r\n"
+		       "Date: Sat, 21 Nov 2026 04:00:00 +0000\r\nMessage-ID: "
+		       "<%d.%d.%ld@client.test>\r\n\r\n",
+		       from, to, i, i, (int)getpid(), (long)time(0));
 	memcpy(body - n, h, n); /* one write: header, body, dot */
 	if (wr(body - n, n + bl))
 		return -1;
@@ -237,7 +245,13 @@ worker(void)
 	char *buf = malloc(blen + 8192), *body = buf + 4096;
 	int i, bl = 0, oncon = 0;
 	double t;
-	while (bl < blen)
+	if (file) {
+		FILE *f = fopen(file, "r");
+		buf = malloc((1 << 20) + 8192);
+		body = buf + 4096;
+		bl = f ? (int)fread(body, 1, 1 << 20, f) : 0;
+	}
+	while (!file && bl < blen)
 		bl += sprintf(
 		    body + bl, "%-70.*s\r\n",
 		    (blen - bl) > 72 ? 70 : (blen - bl > 2 ? blen - bl - 2 : 0),
@@ -285,7 +299,7 @@ main(int c, char **v)
 	struct addrinfo h = { .ai_socktype = SOCK_STREAM };
 	struct rusage ru;
 	signal(SIGPIPE, SIG_IGN);
-	while ((o = getopt(c, v, "QLSTRa:s:m:k:r:u:t:f:l:")) != -1)
+	while ((o = getopt(c, v, "QLSTRa:s:m:k:r:u:t:f:l:x:F:")) != -1)
 		switch (o) {
 		case 'L':
 			lmtp = 1;
@@ -328,6 +342,12 @@ main(int c, char **v)
 			break;
 		case 'l':
 			blen = atoi(optarg);
+			break;
+		case 'x':
+			xclient = optarg;
+			break;
+		case 'F':
+			file = optarg;
 			break;
 		default:
 			return 2;
