@@ -45,10 +45,11 @@ stage_drain(int *fd, struct buf *b, size_t keep, bool tail)
 		io_close(fd);
 		return;
 	}
-	if (tail || b->n < keep)
-		buf_add(b, chunk, (size_t)got);
 	/* stderr: its last bytes count; actions: beyond the limit is a
-	 * failure that the caller sees by the length. */
+	 * failure that the caller sees by the length, so that one chunk more
+	 * than fits is kept: a list cut at the limit would pass for whole. */
+	if (tail || b->n <= keep)
+		buf_add(b, chunk, (size_t)got);
 	if (tail && b->n > keep)
 		buf_shift(b, b->n - keep);
 }
