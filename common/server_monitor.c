@@ -178,6 +178,9 @@ monitor_fork(struct server *s)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return -1;
+	/* Our end never waits: a worker that asks and does not listen must not
+	 * stop the monitor, and with it all others. */
+	(void)io_nonblock(pair[0], true);
 	(void)fflush(NULL); /* or the worker would say it again */
 	/* The slot is made ready before the worker can use it. */
 	atomic_store(&s->shared->slot[slot].busy, 0);

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "mem.h"
 #include "sandbox.h"
-#include "server.h"
+#include "server_int.h"
 #include "site.h"
 #include "status.h"
 
@@ -66,6 +66,14 @@ echo_line(struct server *s, struct stream *io, struct span line)
 	}
 	if (span_is(line, "crash"))
 		abort();
+	if (span_is(line, "flood")) { /* asks, and never listens */
+		static char request[30000];
+
+		memcpy(request, &echo_offer, sizeof(echo_offer));
+		while (io_send_fd(s->ask, request, sizeof(request), -1) == 0)
+			;
+		return;
+	}
 	if (server_ask(s, echo_offer, line, &reply, NULL, &e) == 0)
 		stream_printf(io, "%.*s\n", SPAN_ARG(buf_span(&reply)));
 	else
@@ -329,6 +337,30 @@ test_limits(void)
 	(void)ended(pid);
 }
 
+/* A worker that was taken over floods the monitor: the others go on. */
+static void
+test_flood(void)
+{
+	struct server_options o = { .max_workers = 3 };
+	struct buf got = BUF_INIT;
+	int port, c[2];
+	pid_t pid = start_inet(&o, &port);
+
+	c[0] = dial_inet(port);
+	c[1] = dial_inet(port);
+	CHECK(io_write(c[0], "flood\n", 6, clock_deadline(5000)) == IO_OK,
+	      "flood");
+	/* by now the monitor has its answers refused */
+	(void)poll(NULL, 0, 300);
+	talk(c[1], c[1], "x\nquit\n", &got);
+	CHECK(span_is(buf_span(&got), "hello one\nX\nbye\n"),
+	      "the other one is answered, %zu bytes", got.n);
+	close(c[0]);
+	buf_free(&got);
+	kill(pid, SIGTERM);
+	CHECK(ended(pid) == 0, "stopped");
+}
+
 static void
 test_full(void)
 {
@@ -389,6 +421,7 @@ main(void)
 	log_to_fd(null);
 	test_ways();
 	test_limits();
+	test_flood();
 	test_full();
 	test_sandbox();
 	return unit_done();
