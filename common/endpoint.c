@@ -18,6 +18,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -158,6 +159,24 @@ endpoint_exec(const struct endpoint *ep, struct err *e)
 	return pair[0];
 }
 
+/* connect(2) on a non-blocking socket.  A unix socket whose listener has its
+ * queue full answers EAGAIN and has begun nothing (there is nothing to poll
+ * for): it is asked again. */
+static int
+endpoint_try(int fd, const struct sockaddr *sa, socklen_t len, deadline_t d)
+{
+	int r;
+
+	while ((r = connect(fd, sa, len)) != 0 && errno == EAGAIN) {
+		if (clock_left(d) == 0) {
+			errno = ETIMEDOUT;
+			break;
+		}
+		(void)poll(NULL, 0, 10);
+	}
+	return r;
+}
+
 /* Connects within the deadline; the descriptor is blocking afterwards. */
 static int
 endpoint_connect_fd(int fd, const struct sockaddr *sa, socklen_t len,
@@ -168,8 +187,8 @@ endpoint_connect_fd(int fd, const struct sockaddr *sa, socklen_t len,
 
 	if (io_nonblock(fd, true) != 0)
 		return -1;
-	if (connect(fd, sa, len) != 0) {
-		if (errno != EINPROGRESS && errno != EAGAIN)
+	if (endpoint_try(fd, sa, len, d) != 0) {
+		if (errno != EINPROGRESS)
 			return -1;
 		switch (io_wait(fd, true, d)) {
 		case IO_OK:
@@ -202,9 +221,11 @@ endpoint_lookup(const struct endpoint *ep, bool passive, struct addrinfo **list,
 
 	if (code == 0)
 		return 0;
+	/* Never for good: a link that was configured is away for a time, and
+	 * a mail must not bounce for it. */
 	return err_set(e,
-		       code == EAI_AGAIN || code == EAI_SYSTEM ? ST_TEMPFAIL
-							       : ST_NOHOST,
+		       code == EAI_NONAME || code == EAI_SERVICE ? ST_CONFIG
+								 : ST_TEMPFAIL,
 		       "%s: %s", ep->text, gai_strerror(code));
 }
 
@@ -368,29 +389,46 @@ endpoint_owner(int port, struct buf *out)
 		closedir(d);
 }
 
+/* Takes away a socket that nobody listens on: a dead server's.  Only
+ * ECONNREFUSED says that; a busy one (EAGAIN) is served. */
+static int
+endpoint_clear(const struct endpoint *ep, struct err *e)
+{
+	struct sockaddr_un sun;
+	int fd = endpoint_unix_addr(ep, &sun), r;
+
+	if (fd < 0 || io_nonblock(fd, true) != 0) {
+		r = err_sys(e, "%s", ep->path);
+		io_close(&fd);
+		return r;
+	}
+	r = connect(fd, (struct sockaddr *)&sun, sizeof(sun));
+	if (r == 0 || errno == EAGAIN)
+		r = err_set(e, ST_TEMPFAIL, "%s: another process serves it",
+			    ep->path);
+	else if (errno != ECONNREFUSED ||
+		 (unlink(ep->path) != 0 && errno != ENOENT))
+		r = err_sys(e, "%s", ep->path);
+	else
+		r = 0;
+	close(fd);
+	return r;
+}
+
 static int
 endpoint_listen_unix(const struct endpoint *ep, unsigned mode, int *fd_r,
 		     struct err *e)
 {
 	struct sockaddr_un sun;
 	struct stat st;
-	int fd = endpoint_unix_addr(ep, &sun);
+	int fd;
 
+	if (lstat(ep->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    endpoint_clear(ep, e) != 0)
+		return -1;
+	fd = endpoint_unix_addr(ep, &sun);
 	if (fd < 0)
 		return err_sys(e, "%s", ep->path);
-	/* A socket that nobody answers on is a dead server's. */
-	if (lstat(ep->path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0) {
-			close(fd);
-			return err_set(e, ST_TEMPFAIL,
-				       "%s: another process serves it",
-				       ep->path);
-		}
-		close(fd);
-		if (unlink(ep->path) != 0)
-			return err_sys(e, "%s", ep->path);
-		fd = endpoint_unix_addr(ep, &sun);
-	}
 	mode_t old = umask((mode_t)(~mode & 0777));
 	int r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
 

@@ -163,10 +163,12 @@ landlock_allow(int rules, const char *path, uint64_t rights)
 	struct stat st;
 	int r;
 
-	/* what cannot be reached needs no leave */
+	/* What cannot be reached needs no leave; and no failure here (a loop of
+	 * links, a file in the place of a folder) may cost the whole sandbox,
+	 * which `try` would go on without. */
 	at.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (at.parent_fd < 0)
-		return errno == ENOENT || errno == EACCES ? 0 : -1;
+		return 0;
 	if (fstat(at.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		at.allowed_access &= LL_FILE;
 	r = (int)syscall(SYS_landlock_add_rule, rules,
