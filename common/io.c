@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,6 +65,20 @@ io_again(void)
 	return errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
+ssize_t
+io_put(int fd, const void *p, size_t n, deadline_t d)
+{
+	struct stat st;
+
+	if (n > PIPE_BUF && d != DEADLINE_NEVER && fstat(fd, &st) == 0) {
+		if (S_ISSOCK(st.st_mode))
+			return send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (S_ISFIFO(st.st_mode))
+			n = PIPE_BUF; /* so much is free, pipe(7) */
+	}
+	return write(fd, p, n);
+}
+
 enum io_result
 io_write(int fd, const void *p, size_t n, deadline_t d)
 {
@@ -75,7 +90,7 @@ io_write(int fd, const void *p, size_t n, deadline_t d)
 
 		if (r != IO_OK)
 			return r;
-		put = write(fd, at, n);
+		put = io_put(fd, at, n, d);
 		if (put < 0 && io_again())
 			continue;
 		if (put < 0)

@@ -82,6 +82,10 @@ enum io_result stream_flush(struct stream *s, deadline_t d) MX_MUST_CHECK;
 extern volatile sig_atomic_t io_stop;
 extern bool io_stoppable;
 
+/* One write(2) after io_wait(fd, true, d): it takes no more than can be taken
+ * at once, for on a blocking descriptor the kernel would else sleep until all
+ * of it is gone, whatever the deadline.  Bytes taken, or -1 and errno. */
+ssize_t io_put(int fd, const void *p, size_t n, deadline_t d) MX_MUST_CHECK;
 /* Plain descriptors.  All of n bytes, or not IO_OK. */
 enum io_result io_write(int fd, const void *p, size_t n,
 			deadline_t d) MX_MUST_CHECK;

@@ -58,7 +58,7 @@ plain_write(struct stream *s, const char *p, size_t n, size_t *put,
 
 			if (w != IO_OK)
 				return w;
-			r = write(s->fd_out, p, n);
+			r = io_put(s->fd_out, p, n, d);
 		}
 		if (r >= 0) {
 			*put = (size_t)r;
