@@ -403,6 +403,44 @@ user_exists(const char *user, struct err *e)
 	return end;
 }
 
+/* userdb = prefetch: what the password databases say of the mailbox, too. */
+static enum db_result
+prefetch(const char *user, struct db_entry *r, struct err *e)
+{
+	for (size_t i = 0; i < passdbs.n; i++) {
+		const struct source *s = &passdbs.v[i];
+		enum db_result res;
+
+		if (s->driver->prefetch == NULL)
+			continue;
+		res = s->driver->prefetch(s->arg, user, r, e);
+		if (res != DB_NONE)
+			return res;
+	}
+	return DB_NONE;
+}
+
+static enum db_result
+prefetch_lookup(const char *arg MX_UNUSED, const char *user, struct db_entry *r,
+		struct err *e)
+{
+	return prefetch(user, r, e);
+}
+
+static enum db_result
+prefetch_verify(const char *arg MX_UNUSED, const struct db_query *q MX_UNUSED,
+		struct db_entry *r MX_UNUSED, struct err *e MX_UNUSED)
+{
+	return DB_NONE;
+}
+
+static const struct db_driver db_prefetch = {
+	.name = "prefetch",
+	.verify = prefetch_verify,
+	.lookup = prefetch_lookup,
+};
+DB_DRIVER(db_prefetch);
+
 static int
 expand_slot(char **slot, const struct expand_vars *v, struct err *e)
 {
@@ -433,6 +471,25 @@ expand_entry(const char *user, const char *service, struct db_entry *r,
 	if (!r->mail && auth_params.mail_location[0])
 		r->mail = mem_strdup(auth_params.mail_location);
 	return expand_slot(&r->mail, &v, e);
+}
+
+int
+chain_each(void (*fn)(void *ctx, const char *user), void *ctx, struct err *e)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < userdbs.n; i++) {
+		const struct source *s = &userdbs.v[i];
+
+		if (s->driver->each == NULL)
+			continue;
+		any = true;
+		if (s->driver->each(s->arg, fn, ctx, e) != 0)
+			return -1;
+	}
+	return any ? 0
+		   : err_set(e, ST_UNAVAILABLE,
+			     "no userdb here can list its users");
 }
 
 enum db_result

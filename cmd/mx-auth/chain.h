@@ -33,6 +33,10 @@ enum db_result chain_credentials(const struct db_query *q, struct db_entry *r,
  */
 enum db_result chain_user(const char *user, const char *service,
 			  struct db_entry *r, struct err *e) MX_MUST_CHECK;
+/* Every user of the databases that can list theirs; -1: none can, or one is
+ * away. */
+int chain_each(void (*fn)(void *ctx, const char *user), void *ctx,
+	       struct err *e) MX_MUST_CHECK;
 /* The reply's fields of an entry, "uid=5" first. */
 void chain_fields(const struct db_entry *r, struct strs *out);
 

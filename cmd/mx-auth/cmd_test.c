@@ -236,6 +236,31 @@ user_here(const char *given, struct strs *fields, struct err *e)
 	return r;
 }
 
+static void
+list_one(void *ctx, const char *user)
+{
+	struct buf b = BUF_INIT;
+
+	(void)ctx;
+	escape_line(&b, span_of(user), 0);
+	printf("%s\n", buf_str(&b));
+	buf_free(&b);
+}
+
+/* user '*': all there are, as doveadm user lists them. */
+static int
+list_users(void)
+{
+	struct err e = ERR_INIT;
+
+	if (options.socket)
+		return prog_usage("user '*' asks the databases itself: "
+				  "without --socket");
+	if (chain_load(&e) < 0 || chain_each(list_one, NULL, &e) < 0)
+		return prog_fail(&e);
+	return ST_OK;
+}
+
 int
 cmd_user(int argc, char **argv)
 {
@@ -245,6 +270,8 @@ cmd_user(int argc, char **argv)
 
 	if (argc != 1)
 		return prog_usage("user takes one USER");
+	if (strcmp(argv[0], "*") == 0)
+		return list_users();
 	r = options.socket ? user_socket(argv[0], &fields, &e)
 			   : user_here(argv[0], &fields, &e);
 	if (r == DB_OK)

@@ -69,6 +69,13 @@ struct db_driver {
 	/* userdb: may be NULL. */
 	enum db_result (*lookup)(const char *arg, const char *user,
 				 struct db_entry *r, struct err *e);
+	/* passdb: what its userdb_ fields tell of the user, for the userdb
+	 * `prefetch`; DB_NONE: it has none.  May be NULL. */
+	enum db_result (*prefetch)(const char *arg, const char *user,
+				   struct db_entry *r, struct err *e);
+	/* userdb: calls fn for every user there is; may be NULL. */
+	int (*each)(const char *arg, void (*fn)(void *ctx, const char *user),
+		    void *ctx, struct err *e);
 };
 #define DB_DRIVER(ROW) REGISTER(mx_auth_db, struct db_driver, ROW)
 

@@ -228,6 +228,32 @@ lookup(const char *arg, const char *user, struct db_entry *r, struct err *e)
 	return res;
 }
 
+static int
+each(const char *arg, void (*fn)(void *ctx, const char *user), void *ctx,
+     struct err *e)
+{
+	struct buf content = BUF_INIT;
+	struct passwd_line l;
+	struct span rest;
+	struct args a;
+	int r = parse_args(arg, &a, e);
+
+	if (r == 0 && span_chr(a.path, '%') >= 0)
+		r = err_set(e, ST_CONFIG, "%s: a path with variables",
+			    a.path.p);
+	if (r == 0)
+		r = io_read_file(a.path.p, &content, PASSWD_FILE_MAX, e);
+	rest = buf_span(&content);
+	while (r == 0 && passwd_file_next(&rest, &l)) {
+		char *user = mem_spandup(l.user);
+
+		fn(ctx, user);
+		free(user);
+	}
+	buf_wipe(&content);
+	return r;
+}
+
 static const struct db_driver db_passwd_file = {
 	.name = "passwd-file",
 	.check = check,
@@ -236,5 +262,6 @@ static const struct db_driver db_passwd_file = {
 	.exists = exists,
 	.credentials = credentials,
 	.lookup = lookup,
+	.each = each,
 };
 DB_DRIVER(db_passwd_file);

@@ -173,15 +173,41 @@ cmd_request(struct master *m, struct span rest)
 	return 0;
 }
 
-/* LIST: we list no users; the reply says so. */
+struct listing {
+	struct master *m;
+	uint32_t id;
+};
+
+static void
+list_one(void *ctx, const char *user)
+{
+	const struct listing *l = ctx;
+	struct buf line = BUF_INIT;
+
+	buf_addf(&line, "LIST\t%lu\t", (unsigned long)l->id);
+	authclient_escape(&line, span_of(user));
+	buf_addc(&line, '\n');
+	stream_write(&l->m->st, line.p, line.n);
+	buf_free(&line);
+}
+
+/* LIST <id>: "LIST <id> <user>" for each, then "DONE <id>", with "fail" where
+ * that cannot be known. */
 static int
 cmd_list(struct master *m, struct span rest)
 {
-	uint32_t id;
+	struct listing l = { .m = m };
+	struct err e = ERR_INIT;
+	int r;
 
-	if (!take_number(&rest, &id))
+	if (!take_number(&rest, &l.id))
 		return -1;
-	stream_printf(&m->st, "DONE\t%lu\tfail\n", (unsigned long)id);
+	m->st.out_deadline = clock_deadline(30000);
+	r = chain_each(list_one, &l, &e);
+	if (r != 0)
+		log_warn("auth master: LIST: %s", e.text);
+	stream_printf(&m->st, "DONE\t%lu%s\n", (unsigned long)l.id,
+		      r != 0 ? "\tfail" : "");
 	return 0;
 }
 
