@@ -64,6 +64,21 @@ take_id(struct span *in, struct buf *id)
 	return true;
 }
 
+/* "ID/JOB", as OpenDKIM and OpenDMARC write it with AuthservIDWithJobID. */
+static bool
+is_job_of(struct span value, const char *authserv_id)
+{
+	struct buf id = BUF_INIT;
+	size_t n = strlen(authserv_id);
+	bool yes;
+
+	(void)take_id(&value, &id);
+	yes = id.n > n && id.p[n] == '/' &&
+	      span_iis(span_sub(buf_span(&id), 0, n), authserv_id);
+	buf_free(&id);
+	return yes;
+}
+
 bool
 authres_is_from(struct span value, const char *authserv_id)
 {
@@ -254,7 +269,8 @@ authres_remove(struct msg_edit *ed, const char *authserv_id)
 		const struct msg_field *f = &ed->m->v[i];
 
 		if (span_iis(f->name, "Authentication-Results") &&
-		    authres_is_from(f->value, authserv_id))
+		    (authres_is_from(f->value, authserv_id) ||
+		     is_job_of(f->value, authserv_id)))
 			msg_edit_delete(ed, f);
 	}
 }

@@ -114,22 +114,38 @@ auth_dmarc(struct auth *a)
 	strs_free(&names);
 }
 
+/* ARC speaks for what broke on its way (RFC 8617 7.2.1). */
+static int
+heed_seal(struct auth *a, struct err *e)
+{
+	if (a->dmarc.code != VERIFY_FAIL)
+		return 0;
+	if (auth_trusts_seal(a, &a->sealed, e) != 0)
+		return -1;
+	if (a->sealed)
+		a->dmarc.applied = DMARC_NONE;
+	return 0;
+}
+
 int
 auth_run(struct auth *a, struct err *e)
 {
+	if (params.authserv_id_with_job_id && a->env.queue_id != NULL &&
+	    a->env.queue_id[0] != '\0')
+		a->job_id = mem_printf("%s/%s", a->id, a->env.queue_id);
 	read_from(a);
 	if (auth_ignores(a, &a->ignored, e) != 0)
 		return -1;
 	auth_spf(a);
 	verify_dkim(&a->sigs, &a->m, a->dns, a->now, clock_deadline(CHECK_MS));
-	if (params.arc_verify)
+	if (params.arc_verify || params.dmarc_trusted_sealers.n > 0)
 		arc_check(&a->arc, &a->m, a->dns, a->now,
 			  clock_deadline(CHECK_MS));
 	if (a->ignored)
 		a->dmarc.code = VERIFY_NONE;
 	else
 		auth_dmarc(a);
-	return 0;
+	return heed_seal(a, e);
 }
 
 void
@@ -140,5 +156,6 @@ auth_done(struct auth *a)
 	arc_done(&a->arc);
 	spf_done(&a->spf);
 	strs_free(&a->from);
+	free(a->job_id);
 	envelope_free(&a->env);
 }

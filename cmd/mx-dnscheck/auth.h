@@ -13,6 +13,7 @@ struct auth {
 	/* the question: set before auth_run */
 	struct dns *dns;
 	const char *id; /* authserv-id */
+	char *job_id;   /* with the queue id behind it, or NULL: allocated */
 	struct envelope env;
 	struct msg m; /* indexed */
 	int64_t now;
@@ -25,6 +26,7 @@ struct auth {
 	struct arc_result arc; /* with arc_verify */
 	struct dmarc dmarc;
 	bool ignored; /* DMARC was not looked at */
+	bool sealed;  /* a trusted ARC seal outweighs its failure */
 	size_t from_fields;
 	struct strs from; /* domains of From, A-labels */
 };
@@ -56,9 +58,27 @@ void auth_line(const struct auth *a, const char *kind, struct buf *b);
  * asked for. */
 void auth_failure(struct auth *a);
 
+/* What is to be said when the message is refused; false: it is not.  *esc_r is
+ * the enhanced code. */
+bool auth_refusal(const struct auth *a, struct buf *text, const char **esc_r);
+
+/* opendmarc_conf.c: opendmarc_conf into params, before the first message and
+ * when the configuration is read again; `say` is called with a sentence for
+ * each word that does not count here (may be NULL). */
+int auth_configure(void (*say)(const char *sentence), struct err *e);
+/* What it says of the process: NULL, or allocated. */
+struct auth_process {
+	char *socket, *user, *group;
+	unsigned umask; /* AUTH_NO_UMASK: none is said */
+};
+#define AUTH_NO_UMASK 01000u
+extern struct auth_process auth_process;
+
 /* auth_lists.c */
-/* opendmarc_conf into params: once, before the first message. */
-int auth_configure(struct err *e);
+/* Does the history leave out mail to these recipients? */
+bool auth_unrecorded(const struct auth *a);
+/* Is the newest ARC seal of one of dmarc_trusted_sealers? */
+int auth_trusts_seal(const struct auth *a, bool *yes, struct err *e);
 /* Is DMARC not asked about this client, login or From? */
 int auth_ignores(const struct auth *a, bool *yes, struct err *e);
 /* What trusted Authentication-Results say, as identities in v[0..max-1] (spf

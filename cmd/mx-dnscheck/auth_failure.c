@@ -76,14 +76,24 @@ auth_failure(struct auth *a)
 {
 	struct buf b = BUF_INIT;
 	const char *what;
+	bool unasked;
 	struct stat st;
 	int fd;
 
 	if (params.dmarc_failure_file[0] == '\0' || !a->dmarc.has_record ||
-	    a->ignored || is_report(a) || (what = why(a)) == NULL)
+	    a->ignored || is_report(a) ||
+	    (a->dmarc.policy == DMARC_NONE && !params.dmarc_failure_on_none))
+		return;
+	what = why(a);
+	/* told to somebody of ours alone */
+	unasked = what == NULL && params.failure_report_bcc.n > 0 &&
+		  a->dmarc.code == VERIFY_FAIL;
+	if (what == NULL && !unasked)
 		return;
 	auth_line(a, "mx-failure-1", &b);
-	buf_addf(&b, " why=%s", what);
+	buf_addf(&b, " why=%s", unasked ? "dmarc" : what);
+	if (unasked)
+		buf_adds(&b, " unasked=1");
 	check_word(&b, "sender", span_of(a->sender));
 	check_word(&b, "header", span_sub(a->m.header, 0, HEADER_MAX));
 	buf_addc(&b, '\n');

@@ -48,7 +48,7 @@ add_dkim(struct auth *a, struct buf *v)
 static void
 add_arc(struct auth *a, struct buf *v)
 {
-	if (!params.arc_verify)
+	if (!params.arc_verify && params.dmarc_trusted_sealers.n == 0)
 		return;
 	buf_addf(v, "; arc=%s", verify_word(a->arc.code));
 	if (a->arc.n > 0)
@@ -123,16 +123,24 @@ auth_received_spf(struct auth *a, struct buf *v)
 	buf_free(&word);
 }
 
+/* opendmarc's AuthservIDWithJobID: removal of forged results knows both. */
+static const char *
+name_of(const struct auth *a)
+{
+	return a->job_id != NULL ? a->job_id : a->id;
+}
+
 static void
 dmarc_field(struct auth *a, struct msg_edit *ed, struct buf *v)
 {
 	/* DMARC has a field of its own, "ID; dmarc=" on one line: rules that
 	 * users wrote for OpenDMARC's field match it. */
-	buf_addf(v, "%s; dmarc=%s", a->id, verify_word(a->dmarc.code));
+	buf_addf(v, "%s; dmarc=%s", name_of(a), verify_word(a->dmarc.code));
 	if (a->dmarc.has_record)
-		buf_addf(v, " (p=%s dis=%s)",
+		buf_addf(v, " (p=%s dis=%s%s)",
 			 dmarc_policy_word(a->dmarc.policy),
-			 dmarc_policy_word(a->dmarc.applied));
+			 dmarc_policy_word(a->dmarc.applied),
+			 a->sealed ? " arc=pass" : "");
 	if (a->from.n > 0)
 		authres_property(v, "header.from", span_of(a->from.v[0]));
 	prepend(ed, "Authentication-Results", v);
@@ -145,13 +153,18 @@ auth_mark(struct auth *a, struct msg_edit *ed)
 	struct buf v = BUF_INIT;
 
 	authres_remove(ed, a->id);
+	if (params.dmarc_software_header) {
+		buf_addf(&v, "mx-dnscheck %s %s %s", MX_VERSION, a->id,
+			 a->env.queue_id != NULL ? a->env.queue_id : "-");
+		prepend(ed, "DMARC-Filter", &v);
+	}
 	if (a->client) {
 		auth_received_spf(a, &v);
 		prepend(ed, "Received-SPF", &v);
 	}
 	if (!a->ignored)
 		dmarc_field(a, ed, &v);
-	buf_adds(&v, a->id);
+	buf_adds(&v, name_of(a));
 	auth_spf_result(a, &v);
 	add_dkim(a, &v);
 	add_arc(a, &v);
@@ -162,11 +175,68 @@ auth_mark(struct auth *a, struct msg_edit *ed)
 enum dmarc_policy
 auth_disposition(const struct auth *a)
 {
-	bool refuse = params.dmarc_reject_failures &&
-		      a->dmarc.code == VERIFY_FAIL &&
-		      a->dmarc.applied == DMARC_REJECT;
+	bool fails = a->dmarc.code == VERIFY_FAIL;
 
-	return refuse ? DMARC_REJECT : DMARC_NONE;
+	if (fails && params.dmarc_reject_failures &&
+	    a->dmarc.applied == DMARC_REJECT)
+		return DMARC_REJECT;
+	if (fails && params.dmarc_hold_quarantined && opts.milter &&
+	    a->dmarc.applied == DMARC_QUARANTINE)
+		return DMARC_QUARANTINE;
+	return DMARC_NONE;
+}
+
+/* RFC 5322 3.6: the field that is there too often, or missing; NULL: none. */
+static const char *
+unfit_field(const struct auth *a)
+{
+	static const struct {
+		const char *name;
+		bool needed;
+	} rows[] = { { "From", true },         { "Date", true },
+		     { "Sender", false },      { "Reply-To", false },
+		     { "To", false },          { "Cc", false },
+		     { "Bcc", false },         { "Message-ID", false },
+		     { "In-Reply-To", false }, { "References", false },
+		     { "Subject", false } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (msg_find(&a->m, rows[i].name, 1) != NULL ||
+		    (rows[i].needed &&
+		     msg_find(&a->m, rows[i].name, 0) == NULL))
+			return rows[i].name;
+	return a->from.n == 0 ? "From" : NULL;
+}
+
+bool
+auth_refusal(const struct auth *a, struct buf *text, const char **esc_r)
+{
+	const char *field;
+	struct span before, rest = span_of(params.dmarc_reject_text);
+	ssize_t at;
+
+	*esc_r = "5.7.1";
+	if (params.dmarc_required_headers && (field = unfit_field(a)) != NULL) {
+		*esc_r = "5.6.0";
+		buf_addf(text, "the field %s is missing, or there too often",
+			 field);
+		return true;
+	}
+	if (params.dmarc_reject_multi_from && !a->ignored &&
+	    (a->from.n > 1 || a->from_fields > 1)) {
+		buf_adds(text, "From names several domains");
+		return true;
+	}
+	if (auth_disposition(a) != DMARC_REJECT)
+		return false;
+	at = span_ifind(rest, SPAN("%s"));
+	before = at >= 0 ? span_sub(rest, 0, (size_t)at) : rest;
+	buf_addspan(text, before);
+	if (at >= 0) {
+		buf_addspan(text, buf_span(&a->dmarc.domain));
+		buf_addspan(text, span_from(rest, (size_t)at + 2));
+	}
+	return true;
 }
 
 void
@@ -174,7 +244,7 @@ auth_line(const struct auth *a, const char *kind, struct buf *b)
 {
 	buf_addf(b, "%s time=%lld", kind, (long long)clock_now());
 	check_word(b, "ip", span_of(a->client ? a->spf.ip : ""));
-	check_word(b, "from", span_of(a->from.v[0]));
+	check_word(b, "from", span_of(a->from.n > 0 ? a->from.v[0] : ""));
 	check_word(b, "policy-domain", buf_span(&a->dmarc.domain));
 	buf_addf(b, " policy=%s disposition=%s spf-aligned=%d dkim-aligned=%d",
 		 dmarc_policy_word(a->dmarc.policy),
@@ -204,7 +274,9 @@ auth_history(struct auth *a)
 	struct buf b = BUF_INIT;
 	int fd;
 
-	if (params.dmarc_history_file[0] == '\0' || !a->dmarc.has_record)
+	if (params.dmarc_history_file[0] == '\0' ||
+	    (!a->dmarc.has_record && !params.dmarc_record_all) ||
+	    auth_unrecorded(a))
 		return;
 	auth_line(a, "mx-dmarc-1", &b);
 	buf_addc(&b, '\n');

@@ -1,97 +1,17 @@
 /*
- * auth_lists.c - whom DMARC leaves alone, whose results it believes, and
- * opendmarc.conf, which says both.  opendmarc.conf(5).
+ * auth_lists.c - whom DMARC leaves alone, and whose results it believes.
+ * opendmarc.conf(5).
  */
 #include "auth.h"
 #include "authres.h"
 #include "io.h"
 #include "mem.h"
-#include "num.h"
 #include "site.h"
 #include "status.h"
 #include "table.h"
-#include "word_conf.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-/* Words that mean nothing to us. */
-static const char ignored_words[] =
-    " AuthservIDWithJobID AutoRestart AutoRestartCount AutoRestartRate "
-    "Background BaseDirectory ChangeRootDirectory CopyFailuresTo "
-    "DomainWhitelist DomainWhitelistFile DomainWhitelistSize DNSTimeout "
-    "EnableCoredumps FailureReports FailureReportsBcc FailureReportsOnNone "
-    "FailureReportsSentBy HoldQuarantinedMessages IgnoreMailTo MilterDebug "
-    "PidFile PublicSuffixList RecordAllMessages RejectMultiValueFrom "
-    "RejectString ReportCommand RequiredHeaders Socket SoftwareHeader "
-    "SPFIgnoreResults SPFSelfValidate Syslog SyslogFacility UMask UserID ";
-
-static int
-set_bool(bool *at, struct span v, struct err *e)
-{
-	if (num_bool(v, at))
-		return 0;
-	return err_set(e, ST_CONFIG, "expected true or false");
-}
-
-static void
-set_list(struct strs *l, struct span v)
-{
-	strs_clear(l);
-	strs_split(l, v, ", \t");
-}
-
-static int
-take(void *ctx, struct span name, struct span v, struct err *e)
-{
-	struct {
-		const char *name;
-		char **at;
-	} texts[] = { { "AuthservID", &params.authserv_id },
-		      { "HistoryFile", &params.dmarc_history_file } };
-	struct {
-		const char *name;
-		struct strs *at;
-	} lists[] = {
-		{ "IgnoreHosts", &params.dmarc_ignore_hosts },
-		{ "IgnoreMailFrom", &params.dmarc_ignore_mail_from },
-		{ "TrustedAuthservIDs", &params.dmarc_trusted_authserv_ids },
-	};
-
-	(void)ctx;
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (!span_iis(name, texts[i].name))
-			continue;
-		free(*texts[i].at);
-		*texts[i].at = span_is(v, "HOSTNAME")
-				   ? mem_strdup(site.myhostname)
-				   : mem_spandup(v);
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		if (!span_iis(name, lists[i].name))
-			continue;
-		set_list(lists[i].at, v);
-		return 0;
-	}
-	if (span_iis(name, "RejectFailures"))
-		return set_bool(&params.dmarc_reject_failures, v, e);
-	if (span_iis(name, "IgnoreAuthenticatedClients"))
-		return set_bool(&params.dmarc_ignore_authenticated, v, e);
-	return 1;
-}
-
-int
-auth_configure(struct err *e)
-{
-	if (params.opendmarc_conf[0] == '\0')
-		return 0;
-	/* its own default */
-	if (params.dmarc_ignore_hosts.n == 0)
-		strs_add(&params.dmarc_ignore_hosts, "127.0.0.1");
-	return word_conf_read(params.opendmarc_conf, ignored_words, take, NULL,
-			      e);
-}
 
 /* An address, a network, a name, .domain. */
 static bool
@@ -150,6 +70,30 @@ auth_ignores(const struct auth *a, bool *yes, struct err *e)
 			   yes, e);
 }
 
+bool
+auth_unrecorded(const struct auth *a)
+{
+	const struct strs *l = &params.dmarc_ignore_mail_to;
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->env.recipients.n; i++)
+		n += strs_ihas(l, span_of(a->env.recipients.v[i]));
+	return n > 0 && n == a->env.recipients.n;
+}
+
+/* RFC 8617 7.2.1: a chain is worth what its last custodian is. */
+int
+auth_trusts_seal(const struct auth *a, bool *yes, struct err *e)
+{
+	const struct strs *l = &params.dmarc_trusted_sealers;
+	struct span domain = buf_span(&a->arc.domain);
+
+	*yes = false;
+	if (a->arc.code != VERIFY_PASS || domain.n == 0)
+		return 0;
+	return host_listed(l, SPAN(""), domain, yes, e);
+}
+
 static bool
 is_trusted(const struct msg_field *f)
 {
@@ -206,6 +150,7 @@ auth_trusted(const struct auth *a, struct dmarc_identity *spf,
 					span_of(names->v[names->n - 1])
 				};
 			else if (span_iis(r.method, "spf") && !spf->pass &&
+				 !params.dmarc_ignore_spf_results &&
 				 (domain_of(&r, "smtp.mailfrom", names) ||
 				  domain_of(&r, "smtp.helo", names)))
 				*spf = (struct dmarc_identity){

@@ -42,13 +42,15 @@ static int
 verdict(struct auth *a, struct msg_edit *ed)
 {
 	struct err e = ERR_INIT;
+	struct buf text = BUF_INIT;
+	const char *esc;
+	bool refused = auth_refusal(a, &text, &esc);
 
-	if (auth_disposition(a) == DMARC_REJECT) {
-		err_esc(&e, ST_UNAVAILABLE, "5.7.1",
-			"rejected by the DMARC policy of %s",
-			buf_str(&a->dmarc.domain));
+	if (refused)
+		err_esc(&e, ST_UNAVAILABLE, esc, "%s", buf_str(&text));
+	buf_free(&text);
+	if (refused)
 		return prog_fail(&e);
-	}
 	if (msg_edit_emit(ed, emit, NULL) != 0) {
 		err_set(&e, ST_IOERR, "standard output cannot be written");
 		return prog_fail(&e);
@@ -67,7 +69,7 @@ cmd_auth(int argc, char **argv)
 
 	if (argc > 0)
 		return prog_usage("auth: %s: unexpected", argv[0]);
-	if (auth_configure(&e) != 0)
+	if (auth_configure(NULL, &e) != 0)
 		return prog_fail(&e);
 	a.id = auth_id();
 	a.now = check_time();

@@ -15,9 +15,11 @@
 #include "status.h"
 #include "table.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 
 #define MESSAGE_MAX (100 * 1024 * 1024) /* held in memory */
+#define RECIPIENTS_MAX 10000
 
 static struct {
 	struct dns *dns;
@@ -27,6 +29,7 @@ static struct {
 
 struct client {
 	char *addr, *name, *helo, *sender;
+	struct strs recipients;
 	bool judged;     /* a stranger: there is something to find out */
 	struct buf text; /* the message, header with LF */
 	bool eoh;
@@ -95,6 +98,21 @@ on_mail(struct milter *m, const struct span *v, size_t n)
 	if (addr.n >= 2 && addr.p[0] == '<' && addr.p[addr.n - 1] == '>')
 		addr = span_sub(addr, 1, addr.n - 1);
 	set(&c->sender, addr);
+	return MILTER_CONTINUE;
+}
+
+/* Known for opendmarc's IgnoreMailTo. */
+static enum milter_code
+on_rcpt(struct milter *m, const struct span *v, size_t n MX_UNUSED)
+{
+	struct client *c = client_of(m);
+	struct span addr = v[0];
+
+	if (addr.n >= 2 && addr.p[0] == '<' && addr.p[addr.n - 1] == '>')
+		addr = span_sub(addr, 1, addr.n - 1);
+	if (params.dmarc_ignore_mail_to.n > 0 &&
+	    c->recipients.n < RECIPIENTS_MAX)
+		strs_addspan(&c->recipients, addr);
 	return MILTER_CONTINUE;
 }
 
@@ -221,12 +239,41 @@ envelope(struct milter *m, const struct client *c, struct envelope *env)
 	env->helo = mem_strdup(c->helo != NULL ? c->helo : "");
 	env->sender = mem_strdup(c->sender != NULL ? c->sender : "");
 	env->queue_id = mem_spandup(milter_macro(m, "i"));
+	for (size_t i = 0; i < c->recipients.n; i++)
+		strs_add(&env->recipients, c->recipients.v[i]);
+}
+
+/* opendmarc's CopyFailuresTo and HoldQuarantinedMessages. */
+static bool
+treat(struct milter *m, const struct auth *a)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < params.dmarc_copy_failures_to.n && !a->ignored &&
+			   a->dmarc.code == VERIFY_FAIL && ok;
+	     i++) {
+		struct buf rcpt = BUF_INIT;
+
+		buf_addf(&rcpt, "<%s>", params.dmarc_copy_failures_to.v[i]);
+		ok = milter_add_rcpt(m, buf_span(&rcpt), SPAN(""));
+		buf_free(&rcpt);
+	}
+	if (ok && auth_disposition(a) == DMARC_QUARANTINE)
+		ok = milter_quarantine(m, "the DMARC policy of its author");
+	if (!ok)
+		log_error("%s: the MTA lets no recipient be added, or holds "
+			  "no mail",
+			  a->env.queue_id);
+	return ok;
 }
 
 static enum milter_code
 judge(struct milter *m, struct auth *a, struct msg_edit *ed)
 {
 	struct span id = milter_macro(m, "i");
+	enum milter_code v = MILTER_CONTINUE;
+	struct buf text = BUF_INIT;
+	const char *esc;
 
 	auth_mark(a, ed);
 	auth_history(a);
@@ -235,11 +282,12 @@ judge(struct milter *m, struct auth *a, struct msg_edit *ed)
 		 a->env.client_addr, spf_word(a->spf_code),
 		 a->sigs.n > 0 ? verify_word(a->sigs.v[0].code) : "none",
 		 a->ignored ? "ignored" : verify_word(a->dmarc.code));
-	if (auth_disposition(a) == DMARC_REJECT)
-		return milter_reply(m, 550, "5.7.1",
-				    "rejected by the DMARC policy of %s",
-				    buf_str(&a->dmarc.domain));
-	return MILTER_CONTINUE;
+	if (auth_refusal(a, &text, &esc))
+		v = milter_reply(m, 550, esc, "%s", buf_str(&text));
+	else if (!treat(m, a))
+		v = MILTER_TEMPFAIL;
+	buf_free(&text);
+	return v;
 }
 
 static enum milter_code
@@ -285,6 +333,7 @@ on_end_mail(struct milter *m)
 	struct client *c = client_of(m);
 
 	buf_free(&c->text);
+	strs_free(&c->recipients);
 	c->eoh = false;
 }
 
@@ -304,14 +353,16 @@ on_close(struct milter *m)
 
 static const struct milter_filter filter = {
 	.name = "mx-dnscheck",
-	.actions = MILTER_ACT_ADDHDRS | MILTER_ACT_CHGHDRS,
+	.actions = MILTER_ACT_ADDHDRS | MILTER_ACT_CHGHDRS |
+		   MILTER_ACT_ADDRCPT | MILTER_ACT_QUARANTINE,
 	.protocol = MILTER_P_HDR_LEADSPC | MILTER_P_NR_CONN | MILTER_P_NR_HELO |
-		    MILTER_P_NR_EOH,
+		    MILTER_P_NR_RCPT | MILTER_P_NR_EOH,
 	.macros = { [MILTER_AT_MAIL] = "i {auth_type} {auth_authen}",
 		    [MILTER_AT_EOM] = "i" },
 	.connect = on_connect,
 	.helo = on_helo,
 	.mail = on_mail,
+	.rcpt = on_rcpt,
 	.header = on_header,
 	.eoh = on_eoh,
 	.body = on_body,
@@ -321,6 +372,13 @@ static const struct milter_filter filter = {
 };
 
 static struct server_spec spec;
+static char *no_group;
+
+static void
+say(const char *sentence)
+{
+	log_warn("%s", sentence);
+}
 
 static void
 add_folder(const char *path)
@@ -336,12 +394,13 @@ static int
 before_drop(struct server *s, bool reload, struct err *e)
 {
 	const struct strs *lists[] = { &params.dmarc_ignore_hosts,
-				       &params.dmarc_ignore_mail_from };
+				       &params.dmarc_ignore_mail_from,
+				       &params.dmarc_trusted_sealers };
 	struct strs servers = STRS_INIT;
 	struct dns *dns = dns_open(site.resolver, e);
 
 	(void)reload;
-	if (dns == NULL || auth_configure(e) != 0)
+	if (dns == NULL || auth_configure(say, e) != 0)
 		return -1;
 	m_state.networks = match_networks(&site.mynetworks, e);
 	if (m_state.networks == NULL)
@@ -370,20 +429,57 @@ session(struct server *s, struct server_conn *c)
 	milter_serve(&filter, NULL, s, c);
 }
 
+/* opendmarc.conf's Socket, UserID and UMask, where nothing else is said. */
+static int
+as_opendmarc(struct server_mode *mode, char **user, struct err *e)
+{
+	struct auth_process *p = &auth_process;
+	struct buf at = BUF_INIT;
+
+	if (auth_configure(NULL, e) != 0)
+		return -1;
+	if (opts.server.listen.n == 0 && p->socket != NULL &&
+	    getenv("LISTEN_FDS") == NULL) {
+		if (!milter_socket(span_of(p->socket), &at))
+			return err_set(e, ST_CONFIG,
+				       "%s: Socket %s: inet:PORT@HOST or "
+				       "local:PATH is expected",
+				       params.opendmarc_conf, p->socket);
+		strs_add(&opts.server.listen, buf_str(&at));
+		buf_free(&at);
+	}
+	if (p->umask != AUTH_NO_UMASK)
+		mode->unix_mode = 0666 & ~p->umask;
+	if (p->user != NULL && getpwnam(p->user) == NULL) {
+		log_warn("%s: UserID %s: there is no such user: %s is taken",
+			 params.opendmarc_conf, p->user, *user);
+	} else if (p->user != NULL) {
+		free(*user);
+		*user = mem_strdup(p->user);
+		mode->owner = &p->user;
+		mode->group = p->group != NULL ? &p->group : &no_group;
+	}
+	return 0;
+}
+
 int
 cmd_milter(const struct program *p)
 {
-	static const struct server_mode mode = { .name = "milter",
-						 .unix_mode = 0660,
-						 .group = &site.filter_user };
+	static struct server_mode mode = { .name = "milter",
+					   .unix_mode = 0660,
+					   .group = &site.filter_user };
+	char *user = mem_strdup(site.filter_user);
+	struct err e = ERR_INIT;
 
 	log_role("auth");
+	if (as_opendmarc(&mode, &user, &e) != 0)
+		return prog_fail(&e);
 	opts.server.max_workers = params.process_limit;
 	opts.server.max_use = 100;
 	spec = (struct server_spec){ .program = p,
 				     .modes = &mode,
 				     .nmodes = 1,
-				     .user = mem_strdup(site.filter_user),
+				     .user = user,
 				     .sandbox = SANDBOX_RPATH | SANDBOX_WPATH,
 				     .patient = true,
 				     .before_drop = before_drop,

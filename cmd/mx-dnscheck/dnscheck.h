@@ -40,6 +40,14 @@ struct check_params {
 	struct strs spf_skip_addresses, policy_rbl_domains;
 	char *dmarc_history_file;
 	char *dmarc_failure_file;
+	/* what opendmarc.conf knows, too */
+	bool authserv_id_with_job_id, dmarc_failure_on_none,
+	    dmarc_hold_quarantined, dmarc_ignore_spf_results, dmarc_record_all,
+	    dmarc_reject_multi_from, dmarc_required_headers,
+	    dmarc_software_header;
+	struct strs dmarc_copy_failures_to, dmarc_ignore_mail_to,
+	    dmarc_trusted_sealers, failure_report_bcc;
+	char *dmarc_reject_text;
 	struct strs rbl_domains;
 	/* mx-dkimsign's: the keys on disk */
 	struct strs dkim_domain;

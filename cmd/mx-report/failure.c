@@ -54,8 +54,8 @@ failure_free(void *p)
 static void
 alike(const struct seen *x, struct buf *key)
 {
-	buf_addf(key, "%s %s %s %s %s", x->policy_domain, x->from, x->ip,
-		 x->why, x->spf ? x->spf : "-");
+	buf_addf(key, "%s %s %s %s %s %d", x->policy_domain, x->from, x->ip,
+		 x->why, x->spf ? x->spf : "-", x->unasked);
 	for (size_t i = 0; i < x->dkim.n; i++)
 		buf_addf(key, " %s", x->dkim.v[i]);
 }
@@ -181,10 +181,12 @@ send_failure(struct failing *s, struct failure *f)
 		s->ndropped += f->incidents;
 		return;
 	}
-	destinations(s->dns, "ruf", f->first.policy_domain,
-		     f->first.org ? f->first.org : f->first.policy_domain,
-		     f->first.record, &f->to, &keep);
-	if (f->to.n > 0 && !keep) {
+	if (!f->first.unasked)
+		destinations(s->dns, "ruf", f->first.policy_domain,
+			     f->first.org ? f->first.org
+					  : f->first.policy_domain,
+			     f->first.record, &f->to, &keep);
+	if (f->to.n + params.failure_report_bcc.n > 0 && !keep) {
 		failure_mail(f, s->dns, buf_span(&s->key), s->now, &mail);
 		if (opts.print)
 			printf("%s\n", buf_str(&mail));

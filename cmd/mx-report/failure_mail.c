@@ -356,20 +356,30 @@ feedback(const struct failure *f, struct dns *dns, struct span key,
 		buf_addf(out, "Incidents: %zu\n", f->incidents);
 }
 
+static void
+addresses(const char *field, const struct strs *l, struct buf *out)
+{
+	buf_addf(out, "%s: ", field);
+	for (size_t i = 0; i < l->n; i++)
+		buf_addf(out, "%s%s", i ? ",\n\t" : "", l->v[i]);
+	buf_addc(out, '\n');
+}
+
 void
 failure_mail(const struct failure *f, struct dns *dns, struct span key,
 	     int64_t now, struct buf *out)
 {
+	const struct strs *bcc = &params.failure_report_bcc;
 	const struct seen *x = &f->first;
 	unsigned long long id = random_u64();
 	struct date d;
 
 	date_from_unix(&d, now, 0);
-	buf_addf(out, "From: DMARC reports <%s>\nTo: ", params.report_sender);
-	for (size_t i = 0; i < f->to.n; i++)
-		buf_addf(out, "%s%s", i ? ",\n\t" : "", f->to.v[i]);
-	buf_addf(out,
-		 "\nSubject: Authentication failure of mail from %s\nDate: ",
+	buf_addf(out, "From: DMARC reports <%s>\n", params.report_sender);
+	addresses("To", f->to.n > 0 ? &f->to : bcc, out);
+	if (f->to.n > 0 && bcc->n > 0)
+		addresses("Bcc", bcc, out);
+	buf_addf(out, "Subject: Authentication failure of mail from %s\nDate: ",
 		 x->from);
 	date_print(out, &d);
 	buf_addf(out,
@@ -381,10 +391,11 @@ failure_mail(const struct failure *f, struct dns *dns, struct span key,
 		 "--=failure%016llx\nContent-Type: text/plain; "
 		 "charset=us-ascii\n\n"
 		 "This is an authentication failure report about mail from\n"
-		 "%s, as its ruf= asks for.\n"
+		 "%s%s.\n"
 		 "What names people in the header is redacted.\n\n"
 		 "--=failure%016llx\nContent-Type: message/feedback-report\n\n",
-		 id, site.myhostname, id, id, x->from, id);
+		 id, site.myhostname, id, id, x->from,
+		 x->unasked ? "" : ", as its ruf= asks for", id);
 	feedback(f, dns, key, out);
 	buf_addf(out,
 		 "\n--=failure%016llx\nContent-Type: text/rfc822-headers; "

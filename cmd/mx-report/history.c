@@ -80,6 +80,8 @@ our_value(struct seen *s, struct span key, const char *v, struct buf *dkim)
 			set(rows[i].at, v);
 	if (span_is(key, "time"))
 		(void)!num_i64(span_of(v), 0, INT64_MAX / 2, &s->time);
+	else if (span_is(key, "unasked"))
+		s->unasked = true;
 	else if (span_is(key, "spf-aligned"))
 		s->spf_aligned = v[0] == '1';
 	else if (span_is(key, "dkim-aligned"))

@@ -62,6 +62,10 @@ static const struct param param_rows[] = {
 	    "sessions that could not be reported are kept so long"),
 	ROW(STR, report_CAfile, "",
 	    "authorities of servers that take reports; empty: the system's"),
+	ROW(LIST, failure_report_bcc, "",
+	    "whom each failure report goes to, too, asked or not"),
+	ROW(STR, opendmarc_conf, "",
+	    "an opendmarc.conf: what it says of reports counts"),
 	ROW(BOOL, failure_report_subject, "no",
 	    "Subject is shown in failure reports"),
 };
@@ -119,10 +123,13 @@ main(int argc, char **argv)
 		.params = sets,
 		.nparams = ARRAY_LEN(sets),
 	};
+	struct err e = ERR_INIT;
 	int at = prog_start(&p, argc, argv, NULL);
 
 	if ((opts.send || opts.send_failures || opts.send_tls) && argc > at)
 		return prog_usage("--send takes no files");
+	if ((opts.send || opts.send_failures) && report_configure(&e) != 0)
+		return prog_fail(&e);
 	if (opts.send)
 		return send_reports();
 	if (opts.send_failures)

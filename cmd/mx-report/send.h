@@ -21,9 +21,14 @@ struct report_params {
 	bool failure_report_subject;
 	char *tlsrpt_history_file, *report_CAfile;
 	int64_t tlsrpt_expire;
+	struct strs failure_report_bcc;
+	char *opendmarc_conf;
 };
 extern struct report_options opts;
 extern struct report_params params;
+
+/* opendmarc_conf.c: what opendmarc_conf says of reports, into params. */
+int report_configure(struct err *e) MX_MUST_CHECK;
 
 /* --send: the status of the program. */
 int send_reports(void);
@@ -66,6 +71,7 @@ struct seen {
 	struct strs dkim; /* "RESULT DOMAIN SELECTOR [IDENTITY]" */
 	/* of a failure to be reported */
 	char *why, *sender, *id, *header;
+	bool unasked;     /* for failure_report_bcc alone */
 	struct span text; /* the line, or the lines of OpenDMARC's block */
 };
 /* The next message of *rest, in our form or in OpenDMARC's; false at the end.

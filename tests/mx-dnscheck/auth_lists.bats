@@ -116,3 +116,125 @@ X
   # a history that cannot be written stops no mail
   run -0 auth --client-addr 192.0.2.1 -o dmarc_history_file=/nonexistent/x < "$T/m"
 }
+
+# conf LINES...: an opendmarc.conf of the guide, and these lines
+conf() { printf '%s\n' "AuthservID mx.here" "$@" > "$M/opendmarc.conf"; echo "opendmarc_conf = $M/opendmarc.conf" > "$M/mx.conf"; }
+a() { mx-dnscheck --resolver 127.0.0.1:$DNS -o myhostname=mx.here auth --sender alice@example.test --helo x --client-addr 192.0.2.9 "$@" < "${MSG:-$T/m}"; }
+
+@test "Debian's own opendmarc.conf loads as it is" {
+  [ -f /etc/opendmarc.conf ] || skip "no /etc/opendmarc.conf here"
+  echo "opendmarc_conf = /etc/opendmarc.conf" > "$M/mx.conf"
+  a > "$M/out"
+  grep -q '^Authentication-Results: mx.here; dmarc=fail' "$M/out"
+  # and with each example in its comments
+  sed -E 's/^# ([A-Z][A-Za-z]+ .*[^.])$/\1/; t; s/^#.*//' /etc/opendmarc.conf | grep -vE '^(This|For|On|See|If|Identifies|Requests|Specifies|Attempts|Sets|Enables|Log|Gives|When|In|The|Provides|However|Socket)' > "$M/all"
+  grep -q '^RejectFailures false' "$M/all"
+  echo "opendmarc_conf = $M/all" > "$M/mx.conf"
+  a > "$M/out"
+}
+
+@test "every word of opendmarc.conf(5) is known; wrong values are 78 with their line" {
+  man opendmarc.conf 2>/dev/null | col -b | grep -oE '^       [A-Z][A-Za-z]+ \((string|Boolean|integer)\)' > "$M/words" || true
+  [ -s "$M/words" ] || skip "no manual page of opendmarc.conf here"
+  [ "$(wc -l < "$M/words")" -gt 40 ]
+  while read -r w kind; do
+    case $w:$kind in
+      HistoryFile:*) v=$M/h ;;
+      BaseDirectory:*) v=$M ;;
+      IgnoreHosts:* | DomainWhitelist*) v=192.0.2.77 ;;
+      RejectString:*) v='"no: %s"' ;;
+      *Boolean*) v=false ;;
+      *) v=7 ;;
+    esac
+    conf "$w $v"
+    a > /dev/null || { echo "$w $v"; false; }
+  done < "$M/words"
+  conf "RejectString nobody"
+  run -78 a
+  [[ $output == *"opendmarc.conf:2: RejectString: %s is expected"* ]]
+  conf "UMask 8"
+  run -78 a
+  conf "SoftwareHeader perhaps"
+  run -78 a
+}
+
+@test "opendmarc.conf: RejectString, AuthservIDWithJobID, SoftwareHeader" {
+  conf "RejectFailures true" 'RejectString "%s says no"'
+  run -69 a
+  [[ $output == *"example.test says no"* ]]
+  conf "AuthservIDWithJobID true" "SoftwareHeader true"
+  MX_QUEUE_ID=4Abc a > "$M/out"
+  grep -q '^Authentication-Results: mx.here/4Abc; dmarc=fail' "$M/out"
+  grep -q '^DMARC-Filter: mx-dnscheck [0-9.]* mx.here 4Abc$' "$M/out"
+  # what claims to be such a field of ours is removed
+  { printf 'Authentication-Results: mx.here/9; dmarc=pass\n'; cat "$T/m"; } > "$M/x"
+  MSG=$M/x a > "$M/out"
+  ! grep -q 'dmarc=pass' "$M/out"
+}
+
+@test "opendmarc.conf: RejectMultiValueFrom, RequiredHeaders" {
+  sed 's/^From: .*/From: a@example.test, b@other.test/' "$T/m" > "$M/two"
+  sed 's/^From: .*/From: a@example.test, b@example.test/' "$T/m" > "$M/one"
+  conf "RejectMultiValueFrom true"
+  MSG=$M/two run -69 a
+  [[ $output == *"several domains"* ]]
+  MSG=$M/one run -0 a
+  conf "RejectMultiValueFrom false"
+  MSG=$M/two run -0 a
+  conf "RequiredHeaders true"
+  run -0 a
+  while read -r edit; do
+    sed "$edit" "$T/m" > "$M/x"
+    MSG=$M/x run -69 a || { echo "$edit"; false; }
+    [[ $output == *"is missing, or there too often"* ]]
+  done <<'E'
+/^Date:/d
+/^From:/d
+s/^Subject:.*/&\n&/
+s/^From:.*/&\n&/
+s/^To:.*/&\n&/
+s/^From:.*/From: nobody/
+E
+}
+
+@test "opendmarc.conf: RecordAllMessages, IgnoreMailTo" {
+  printf 'From: x@none.test\nDate: Sat, 21 Nov 2026 04:00:00 +0000\n\nx\n' > "$M/x"
+  conf "HistoryFile $M/h"
+  MSG=$M/x a > /dev/null
+  [ ! -e "$M/h" ]
+  conf "HistoryFile $M/h" "RecordAllMessages true"
+  MSG=$M/x a > /dev/null
+  grep -q 'from=none.test ' "$M/h"
+  # such a line is no report of anybody
+  run -0 mx-report --resolver 127.0.0.1:$DNS -o opendmarc_conf="$M/opendmarc.conf" --send --print
+  [[ $output != *none.test* ]]
+  conf "HistoryFile $M/i" "IgnoreMailTo dmarc@mx.here,x@y.test"
+  MX_RECIPIENTS=DMARC@mx.here a > /dev/null
+  [ ! -e "$M/i" ]
+  MX_RECIPIENTS=$'dmarc@mx.here\njoe@mx.here' a > /dev/null
+  [ "$(wc -l < "$M/i")" -eq 1 ]
+}
+
+@test "opendmarc.conf: SPFIgnoreResults" {
+  { printf 'Authentication-Results: spf.here; spf=pass smtp.mailfrom=example.test\n'; cat "$T/m"; } > "$M/x"
+  conf "TrustedAuthservIDs spf.here"
+  MSG=$M/x a | grep -q 'mx.here; dmarc=pass'
+  conf "TrustedAuthservIDs spf.here" "SPFIgnoreResults true"
+  MSG=$M/x a | grep -q 'mx.here; dmarc=fail'
+}
+
+@test "opendmarc.conf: FailureReports and its kin, through mx-report" {
+  r() { mx-report --resolver 127.0.0.1:$DNS -o opendmarc_conf="$M/opendmarc.conf" --send-failures --print; }
+  # nobody asks: no report; somebody of ours does
+  conf "HistoryFile $M/h" "FailureReports true"
+  a > /dev/null
+  [ ! -e "$M/dmarc-failures" ]
+  conf "HistoryFile $M/h" "FailureReports true" "FailureReportsBcc boss@mx.here" "FailureReportsSentBy dmarc@mx.here"
+  a > /dev/null
+  run -0 r
+  [[ $output == *"From: DMARC reports <dmarc@mx.here>"*"To: boss@mx.here"*"Auth-Failure: dmarc"* ]]
+  conf "HistoryFile $M/h" "FailureReports false" "FailureReportsBcc boss@mx.here"
+  rm "$M/dmarc-failures"
+  a > /dev/null
+  [ ! -e "$M/dmarc-failures" ]
+}

@@ -11,7 +11,7 @@ setup() {
   mkdir -m 777 "$T/vm" "$T/hist"
   { read -r MILTER; read -r SMTP; } < <(free_port 2)
   # strict: pass for 192.0.2.7 alone, DMARC reject
-  printf '@ TXT "v=spf1 ip4:192.0.2.7 -all"\n_dmarc TXT "v=DMARC1; p=reject; ruf=mailto:f@example.test"\n' >> "$T/example.zone"
+  printf '@ TXT "v=spf1 ip4:192.0.2.7 -all"\n_dmarc TXT "v=DMARC1; p=reject; ruf=mailto:f@example.test"\nheld TXT "v=spf1 -all"\n_dmarc.held TXT "v=DMARC1; p=quarantine"\n' >> "$T/example.zone"
   dkim_serve
 }
 teardown() { common_teardown; }
@@ -20,6 +20,9 @@ start() {
   spawn mx-dnscheck --milter --listen "127.0.0.1:$MILTER" --resolver "127.0.0.1:$DNS" "$@"
   CHECK=$SPAWNED CHECK_LOG=$T/out.$((${#PIDS[@]} - 1))
   wait_port "$MILTER"
+  mta
+}
+mta() {
   postfix_start mta "$SMTP" "smtpd_milters = inet:127.0.0.1:$MILTER" \
     "virtual_mailbox_domains = dest.test" "virtual_mailbox_base = $T/vm" "virtual_mailbox_maps = static:box/" \
     "virtual_uid_maps = static:65534" "virtual_gid_maps = static:65534" \
@@ -104,4 +107,33 @@ fields() { awk -v n="$1" 'tolower($1) == tolower(n ":") { p = 1; printf "%s%s", 
     [ "$(awk '/^Uid/ { print $2 }' "/proc/$p/status")" -eq "$(id -u nobody)" ]
     grep -q '^Seccomp:.*2' "/proc/$p/status"
   done
+}
+
+@test "opendmarc.conf in the place of opendmarc: Socket, UserID, UMask, CopyFailuresTo, HoldQuarantinedMessages" {
+  cat > "$T/opendmarc.conf" <<C
+AuthservID mx.test
+Socket inet:$MILTER@127.0.0.1
+UserID mail:mail
+UMask 0007
+PidFile $T/pid
+SyslogFacility mail
+CopyFailuresTo copy@dest.test
+HoldQuarantinedMessages true
+C
+  echo "opendmarc_conf = $T/opendmarc.conf" >> "$T/mx.conf"
+  spawn mx-dnscheck --milter --resolver "127.0.0.1:$DNS"
+  CHECK=$SPAWNED CHECK_LOG=$T/out.$((${#PIDS[@]} - 1))
+  wait_port "$MILTER"
+  for p in $(pgrep -P "$CHECK"); do [ "$(awk '/^Uid/ { print $2 }' "/proc/$p/status")" -eq "$(id -u mail)" ]; done
+  grep -q 'opendmarc.conf: SyslogFacility does not count: the log goes to facility mail' "$CHECK_LOG"
+  mta
+  message > "$T/m"
+  send "$T/m" --xclient "ADDR=203.0.113.9 NAME=evil.test"
+  wait_for 20 arrived 2
+  grep -l '^Delivered-To: copy@dest.test' "$T"/vm/box/new/*
+  # held: in the hold queue, not delivered
+  sed 's/alice@example.test/alice@held.example.test/' "$T/m" > "$T/q"
+  send "$T/q" --xclient "ADDR=203.0.113.9 NAME=evil.test"
+  held() { [ "$(find "$T/mta/queue/hold" -type f | wc -l)" -eq 1 ]; }
+  wait_for 20 held
 }
