@@ -6,12 +6,25 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* RFC 5463 4: what changes how a script is read is to be had by require
+ * alone. */
+static bool
+is_grammar(const char *name)
+{
+	return strcmp(name, "variables") == 0 ||
+	       strcmp(name, "encoded-character") == 0;
+}
 
 static bool
 have_all(const struct sieve_script *s, const struct sieve_arg *a)
 {
 	for (size_t i = 0; i < a->strings.n; i++) {
-		if (!sieve_known(s, a->strings.v[i]))
+		const char *name = a->strings.v[i];
+
+		if (!sieve_known(s, name) ||
+		    (is_grammar(name) && !sieve_required(s, name)))
 			return false;
 	}
 	return true;

@@ -105,28 +105,54 @@ run_removeflag(struct sieve_run *r, const struct sieve_node *n)
 	return store_flags(r, n, &v);
 }
 
-/* With variables the first argument is a list of their names (RFC 5232 4). */
+/* One list of flags, each once, against the keys. */
+static int
+match_flags(struct sieve_run *r, const struct sieve_node *n, struct strs *v,
+	    const struct sieve_arg *keys)
+{
+	int yes = 0;
+
+	for (size_t i = 0; yes == 0 && i < v->n; i++)
+		yes = sieve_match(r, n, span_of(v->v[i]), keys);
+	strs_free(v);
+	return yes;
+}
+
+/* With variables the first argument is a list of their names; a count is the
+ * sum of theirs; a key may hold several flags, any of which will do, as long as
+ * it is no number (RFC 5232 4). */
 static int
 run_hasflag(struct sieve_run *r, const struct sieve_node *n)
 {
-	const struct sieve_arg *keys = flag_list(n), *names = sieve_pos(n, 0);
-	struct strs v = STRS_INIT;
+	const struct sieve_arg *names = sieve_pos(n, 0);
+	struct sieve_arg keys = *flag_list(n);
+	struct strs v = STRS_INIT, words = STRS_INIT;
+	bool split = sieve_has(n, ":count") == NULL;
 	int yes = 0;
 
+	for (size_t i = 0; split && i < keys.strings.n; i++) {
+		if (keys.strings.v[i][0] == '\0')
+			strs_add(&words, "");
+		else
+			strs_split(&words, span_of(keys.strings.v[i]), " ");
+	}
+	if (split)
+		keys.strings = words;
 	if (sieve_pos(n, 1) == NULL) {
 		load_flags(r, n, &v);
-	} else {
-		struct sieve_arg a = { .kind = SIEVE_LIST };
+		yes = match_flags(r, n, &v, &keys);
+	}
+	for (size_t i = 0;
+	     sieve_pos(n, 1) != NULL && yes == 0 && i < names->strings.n; i++) {
+		struct sieve_arg a = { .kind = SIEVE_STRING };
 
-		for (size_t i = 0; i < names->strings.n; i++)
-			strs_add(&a.strings,
-				 sieve_var(r, span_of(names->strings.v[i])));
+		strs_add(&a.strings,
+			 sieve_var(r, span_of(names->strings.v[i])));
 		add_words(&v, &a);
 		strs_free(&a.strings);
+		yes = match_flags(r, n, &v, &keys);
 	}
-	for (size_t i = 0; yes == 0 && i < v.n; i++)
-		yes = sieve_match(r, n, span_of(v.v[i]), keys);
-	strs_free(&v);
+	strs_free(&words);
 	return yes;
 }
 

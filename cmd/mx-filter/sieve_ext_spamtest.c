@@ -116,7 +116,7 @@ ratio(const struct sieve_run *r, const struct sieve_scan_conf *c,
 /* 2.1, 3.1: 1 .. most (0: not tested), or percents. */
 static int64_t
 value_of(const struct sieve_run *r, const struct sieve_scan_conf *c,
-	 int64_t most, bool percent)
+	 int64_t most, bool percent, bool *tested_r)
 {
 	struct buf b = BUF_INIT;
 	int64_t v = 0, part;
@@ -125,11 +125,13 @@ value_of(const struct sieve_run *r, const struct sieve_scan_conf *c,
 	    read_header(r, c->status_header, &b)) {
 		if (strcmp(c->status_type, "text") == 0) {
 			v = text_value(c, buf_span(&b), most);
+			*tested_r = v > 0;
 			if (v > 0 && percent)
 				v = (v - 1) * 100 / (most - 1);
 			v = v < 0 ? 0 : v;
 		} else {
 			part = ratio(r, c, buf_span(&b));
+			*tested_r = part >= 0;
 			if (part >= 0)
 				v = percent ? part / 10000
 					    : 1 + part * (most - 1) / 1000000;
@@ -145,9 +147,15 @@ run(struct sieve_run *r, const struct sieve_node *n,
 {
 	bool percent = sieve_has(n, ":percent") != NULL;
 	struct buf b = BUF_INIT;
+	bool tested = false;
 	int yes;
 
-	buf_addf(&b, "%lld", (long long)value_of(r, c, most, percent));
+	buf_addf(&b, "%lld", (long long)value_of(r, c, most, percent, &tested));
+	/* 3.1: there is nothing to count where nothing was tested */
+	if (!tested && sieve_has(n, ":count") != NULL) {
+		buf_free(&b);
+		return 0;
+	}
 	yes = sieve_match(r, n, buf_span(&b), sieve_pos(n, 0));
 	buf_free(&b);
 	return yes;
