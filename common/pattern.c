@@ -178,6 +178,11 @@ pattern_lookup(struct pattern_table *t, struct span key, struct buf *value,
 
 		if (r->op == PATTERN_ENDIF)
 			continue;
+		if (t->d->applies != NULL && !t->d->applies(r->compiled, key)) {
+			if (r->op == PATTERN_IF)
+				i = r->endif;
+			continue;
+		}
 		m = t->d->match(r->compiled, key,
 				r->op == PATTERN_MATCH && !r->not ? r->result
 								  : NULL,

@@ -43,8 +43,24 @@ cidr_match(void *compiled, struct span key, const char *result,
 	return TABLE_FOUND;
 }
 
+/* cidr_table(5): a name is in no network and outside none, and so is an
+ * address of the other family. */
+static bool
+cidr_applies(const void *compiled, struct span key)
+{
+	const struct span all4 = SPAN("0.0.0.0/0"), all6 = SPAN("::/0");
+	struct span net = span_of(compiled);
+	ssize_t slash = span_chr(net, '/');
+
+	if (slash >= 0)
+		net = span_sub(net, 0, (size_t)slash);
+	return match_cidr(all4, key)
+		   ? match_cidr(all4, net)
+		   : match_cidr(all6, key) && match_cidr(all6, net);
+}
+
 static const struct pattern_driver cidr_driver = { cidr_compile, free,
-						   cidr_match };
+						   cidr_match, cidr_applies };
 
 static void *
 cidr_open(const char *type, const char *name, struct err *e)

@@ -30,6 +30,9 @@ struct pattern_driver {
 	enum table_result (*match)(void *compiled, struct span key,
 				   const char *result, struct buf *value,
 				   struct err *e);
+	/* May be NULL.  False: the rule is not about such a subject, and does
+	 * not match it even where it is negated. */
+	bool (*applies)(const void *compiled, struct span key);
 };
 
 /* NAME is a file, or {{rule}, {rule}} in line. */

@@ -308,10 +308,10 @@ regex_match(void *compiled, struct span key, const char *result,
 }
 
 static const struct pattern_driver pcre_driver = { pcre_compile, regex_release,
-						   regex_match };
+						   regex_match, NULL };
 static const struct pattern_driver regexp_driver = { regexp_compile,
-						     regex_release,
-						     regex_match };
+						     regex_release, regex_match,
+						     NULL };
 
 static void *
 pcre_open(const char *type, const char *name, struct err *e)

@@ -384,8 +384,6 @@ static const struct {
 	{ "submit", "smtpd_recipient_restrictions", "" },
 	{ "submit", "smtpd_data_restrictions", "" },
 	{ "submit", "smtpd_end_of_data_restrictions", "" },
-	{ "submit", "smtpd_reject_unlisted_recipient", "no" },
-	{ "submit", "smtpd_reject_unlisted_sender", "no" },
 	{ "submit", "smtpd_recipient_limit", "50000" },
 	{ "submit", "smtpd_error_sleep_time", "0" },
 	{ "submit", "smtpd_soft_error_limit", "1001" },

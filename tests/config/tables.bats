@@ -101,6 +101,9 @@ endif
 ::/0                 any six
 F
   same "cidr:$T/c" 192.0.2.1 192.0.2.2 192.0.2.200 198.51.100.5 198.51.100.6 198.51.100.77 2001:db8::5 2001:db9::1 2001:dba::1 203.0.113.1
+  # what is no address of the family is not "outside" either
+  printf '192.0.2.1 one\nif !192.0.2.0/24\n203.0.113.0/24 in\nendif\n!10.0.0.0/8 out\n!2001:db8::/32 six\n' > "$T/c2"
+  same "cidr:$T/c2" 192.0.2.1 203.0.113.1 10.1.1.1 198.51.100.1 2001:db8::1 2001:db9::1 unknown mail.example.org 198.51.100 10 ''
 }
 
 @test "the table of tables that cannot be read: FILE:LINE and what was expected, 75" {

@@ -112,6 +112,10 @@ test_drivers(void)
 	look(spec, "192.0.2.1", "one");
 	look(spec, "192.0.2.7", "net");
 	look(spec, "198.51.100.1", "outside");
+	look(spec, "unknown", NULL);
+	look(spec, "198.51.100", NULL);
+	look(spec, "2001:db9::1", NULL);
+	look(spec, "::ffff:198.51.100.1", "outside");
 	snprintf(spec, sizeof(spec), "cidr:%s", file("cb", "192.0.2.300 x\n"));
 	look(spec, "192.0.2.1", "?");
 }
