@@ -4,6 +4,7 @@
  * RFC 5321 3.1; sentences as Postfix smtp(8) writes them.
  */
 #include "send.h"
+#include "site.h"
 #include "status.h"
 
 #include <arpa/inet.h>
@@ -173,6 +174,25 @@ greeting(struct session *s, struct err *e)
 	return st;
 }
 
+/* Its EHLO begins with our own name: tables that lead in a circle, which the
+ * addresses do not show (another port, a NAT).  Postfix smtp(8). */
+static bool
+is_myself(const struct session *s, struct span text)
+{
+	struct span word;
+
+	return !options.lmtp && !options.probe && s->target->port != 0 &&
+	       site.myhostname[0] != '\0' && span_word(&text, " \n", &word) &&
+	       span_ieq(word, span_of(site.myhostname));
+}
+
+/* Is no other host better than this one? */
+static bool
+first_choice(const struct session *s)
+{
+	return s->target->preference == s->group->hosts.v[0].preference;
+}
+
 int
 session_hello(struct session *s, struct err *e)
 {
@@ -190,6 +210,12 @@ session_hello(struct session *s, struct err *e)
 		session_said(s, &r,
 			     options.lmtp ? "LHLO command" : "HELO command", e);
 		st = -1;
+	} else if (is_myself(s, buf_span(&r.text))) {
+		st = err_esc(e, first_choice(s) ? ST_UNAVAILABLE : ST_TEMPFAIL,
+			     first_choice(s) ? "5.4.6" : "4.4.6",
+			     "mail for %s loops back to myself: host %s "
+			     "greeted me with my own hostname %s",
+			     s->group->destination, s->name, site.myhostname);
 	}
 	smtp_reply_free(&r);
 	return st;

@@ -174,3 +174,15 @@ families() {
     grep -qE '^(d[12] 6 ){2}(d[12] 4 ){2}d3 6 d3 4 ?$' <<<"$output"
   done
 }
+
+@test "a host that calls itself by our name is ourselves: no message goes round" {
+  peer ok
+  run send -o myhostname=Peer.Example --host "127.0.0.1:$PEER" b@x.example < <(printf 'Subject: x\n\nbody\n')
+  echo "$output"
+  [ "$status" -eq 69 ]
+  grep -q '^b@x.example bounced 5.4.6 .* mail for .* loops back to myself: host .* greeted me with my own hostname' <<< "$output"
+  [ "$(taken)" -eq 0 ]
+  # a probe, and LMTP into our own store, are no loop
+  run send -o myhostname=peer.example --probe --host "127.0.0.1:$PEER" b@x.example
+  [ "$status" -eq 0 ]
+}
