@@ -216,7 +216,9 @@ group_run(struct group *g, const struct message *m)
 	bool no_tls = false;
 	size_t i = 0;
 
-	send_tls_report = m->tls_report;
+	/* RFC 8460 5.3 lets reports about broken TLS through it; who asked for
+	 * REQUIRETLS (RFC 8689) meant what he said. */
+	send_tls_report = m->tls_report && !options.requiretls;
 	if (g->hosts.n == 0) {
 		report_all(g, "none", &g->no_hosts);
 		report_rest(g);
