@@ -56,6 +56,7 @@ verdict_free(struct verdict *v)
 	v->nqueued = v->cap = 0;
 }
 
+/* Takes back what is queued and not yet due. */
 void
 verdict_undo(struct verdict *v)
 {
@@ -312,6 +313,7 @@ queue_mail(struct local *l, struct verdict *v, const struct sieve_mail *m,
 	return r;
 }
 
+/* The log's words: every folder that got a copy. */
 static void
 say_where(struct verdict *v)
 {
@@ -330,6 +332,8 @@ say_where(struct verdict *v)
 	buf_free(&b);
 }
 
+/* As the mailbox's owner; the message is read from its file in tmp/, which
+ * nobody else knows yet. */
 static int
 run_script(struct local *l, const char *script, struct pipeline_result *res,
 	   struct err *e)
@@ -448,6 +452,8 @@ take_keep(struct verdict *v)
 	return false;
 }
 
+/* Whatever goes wrong with a script, the message is kept: RFC 5228 2.10.6, and
+ * a user's mistake is not the sender's. */
 static void
 run_one(struct local *l, const char *script, struct verdict *v, struct err *e)
 {
@@ -464,6 +470,8 @@ run_one(struct local *l, const char *script, struct verdict *v, struct err *e)
 					 : status_words(res.status));
 	} else {
 		v->fd = v->fds[v->nfds++] = res.fd_out;
+		/* What the interpreter wrote (edited messages, replies) stays
+		 * open as long as actions point into it. */
 		res.fd_out = -1;
 		sieve_actions(buf_span(&res.actions), v);
 		if (!pieces_ok(v)) {
@@ -544,6 +552,8 @@ verdict_copies(struct verdict *v, struct local *l, struct err *e)
 	return r;
 }
 
+/* vacation and duplicate: written only now that the message is delivered, so
+ * that a retry is not taken for a duplicate of itself. */
 static void
 remember_marks(const struct verdict *v, struct local *l)
 {
@@ -578,7 +588,9 @@ remember_marks(const struct verdict *v, struct local *l)
 void
 verdict_done(struct verdict *v, struct local *l)
 {
+	/* THREATS 43: remembered before it can be sent, or a crash between
+	 * would answer the same sender twice. */
+	remember_marks(v, l);
 	deliver_queue_settle(v->queued, v->nqueued, true);
 	v->nqueued = 0;
-	remember_marks(v, l);
 }

@@ -239,6 +239,18 @@ EOF
   [ ! -e "$T/vm/joe/tmp/old" ] && [ -e "$T/vm/joe/tmp/young" ]
 }
 
+@test "what a script remembers is written before what it sends can go (THREATS 43)" {
+  cat > "$T/interpreter" <<X
+case "\$1" in remember) find "$T/spool/queue" -type f -newermt '20 seconds' > "$T/seen"; exit 0;; esac
+cat > /dev/null
+. "\$MX_SIEVE_SCRIPT"
+X
+  act 'keep\nredirect\tout@remote.example\nremember\tx\n'
+  # not due yet at that moment; due at the end
+  [ "$(wc -l < "$T/seen")" -eq 1 ]
+  [ "$(find "$T/spool/queue" -type f -newermt '20 seconds' | wc -l)" -eq 0 ] && [ "$(queued)" -eq 1 ]
+}
+
 @test "an address of a catch-all leads to nobody else's script" {
   mkdir -p "$T/vic/old"; echo "echo discard" > "$T/vic/old/s.sieve"
   echo "echo discard" > "$T/vic/s.sieve"
