@@ -32,6 +32,8 @@ static struct server *server; /* in a worker */
 static int offer = -1;
 static int helper = -1; /* socket to our own root parent */
 
+/* For good: all three ids, the user's groups, and a look that root cannot be
+ * had back. */
 static int
 take_rights(uid_t uid, gid_t gid, struct err *e)
 {
@@ -66,6 +68,8 @@ child_run(uid_t uid, gid_t gid, int fd)
 		_exit(ST_OSERR);
 	}
 	sandbox_die_with_parent();
+	/* The user may not look into us with ptrace(2): descriptors of the
+	 * queue or another's message were open here once. */
 	sandbox_no_dump();
 	hand_serve(fd);
 	_exit(0);
@@ -95,6 +99,8 @@ fork_user(const struct become_ask *a, struct err *e)
 	return err_sys(e, "fork");
 }
 
+/* What a worker of the server says is a stranger's: two numbers or nothing
+ * (THREATS 116). */
 static int
 on_offer(void *ctx, struct server *s, struct span request, struct buf *reply,
 	 int *fd_r, struct err *e)
@@ -129,6 +135,7 @@ become_possible(void)
 	return helper >= 0 || (server != NULL && offer >= 0);
 }
 
+/* The parent answers "+" with a descriptor, or a sentence. */
 static int
 ask_helper(const struct become_ask *a, struct err *e)
 {

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Opened once: the descriptor stays good when rights are given up or the path
+ * is mounted over. */
 int
 deliver_queue_dir(struct err *e)
 {
@@ -45,6 +47,8 @@ deliver_queue_copy(struct queuefile_writer *w, struct queuefile_env *env,
 	}
 	if (queuefile_create(w, dirfd, env, e) != 0)
 		return -1;
+	/* Not due for a minute: an entry that is one of several is undone when
+	 * another one fails, and until then no runner may send it. */
 	w->later = true;
 	int r = queuefile_write(w, head.p, head.n, e);
 	while (r == 0 && size > 0) {
@@ -68,6 +72,7 @@ deliver_queue_copy(struct queuefile_writer *w, struct queuefile_env *env,
 	return -1;
 }
 
+/* Makes n committed entries due, or takes all of them back. */
 void
 deliver_queue_settle(struct queuefile_writer *w, size_t n, bool good)
 {
@@ -128,6 +133,8 @@ fail(struct route *r, enum route_kind kind, int status, const char *esc,
 	err_esc(&r->why, status, esc, "%s", text);
 }
 
+/* A mailbox that is known becomes ROUTE_LOCAL; TRY_AGAIN is never "unknown
+ * user". */
 static void
 take_dest(struct route *r, enum table_result t, struct dest *d,
 	  const char *where)
@@ -277,6 +284,7 @@ route_client(const char *transport)
 	return NULL;
 }
 
+/* Harmless on a route that was never found. */
 void
 route_free(struct route *r)
 {
@@ -302,6 +310,7 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 	int r2 = 0;
 	bool *used = mem_alloc(t->n, sizeof(*used));
 
+	/* A stranger's mail that leaves again needs a sender of ours (SRS). */
 	if (q->env.flags & QUEUEFILE_INBOUND)
 		r2 = senders_mark(r->forward, from->addr, q->env.sender, &e);
 	while (r2 == 0 && done < t->n && n < ARRAY_LEN(w)) {

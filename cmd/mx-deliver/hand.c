@@ -33,6 +33,7 @@ struct hand {
 
 static struct hand *hands[HANDS_MAX];
 
+/* Closing the socket ends the child, which forgets what was not committed. */
 static void
 hand_free(struct hand *h)
 {
@@ -65,6 +66,8 @@ hand_idle(void)
 			forget(hands[i]);
 }
 
+/* A child of uid's rights, or (sock -1) our own. HANDS_MAX children at most:
+ * the one that was used longest ago ends for a new one. */
 static struct hand *
 make(int sock, uid_t uid, gid_t gid)
 {
@@ -130,6 +133,9 @@ ask(struct hand *h, struct buf *request, int fd, struct buf *answer, int *fd_r,
 	int got_fd = -1;
 	ssize_t n = -1;
 
+	/* A child that did not answer in time may yet do what it was asked to:
+	 * the verdict is "try again", at the risk of a second copy, never of
+	 * none. */
 	if (!h->dead && io_send_fd(h->sock, request->p, request->n, fd) == 0 &&
 	    (ms <= HAND_MS ||
 	     io_wait(h->sock, false, clock_deadline(ms)) == IO_OK))
@@ -220,6 +226,8 @@ hand_commit(struct hand *h, const struct places *p, struct err *e)
 		hand_abort(h);
 		return -1;
 	}
+	/* The child holds the same open file: its fsync tells of errors that
+	 * our writes left behind. */
 	wire_put_u64(&q, HAND_COMMIT);
 	wire_put_u64(&q, h->remote.size);
 	wire_put_u64(&q, h->remote.vsize);

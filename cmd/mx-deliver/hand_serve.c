@@ -18,6 +18,8 @@ struct served {
 	bool close_out; /* and closed here after that */
 };
 
+/* The descriptor of the new file goes to the client, which writes the message
+ * itself: no byte of it passes this process. */
 static int
 serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 {
@@ -195,6 +197,8 @@ serve_quota(struct span q, struct buf *a, struct err *e)
 	return r;
 }
 
+/* Requests are numbers and counted strings; anything else is refused and the
+ * next one is read: one bad request ends nobody else's delivery. */
 static int
 serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 {

@@ -63,6 +63,7 @@ wire_put_verdict(struct buf *b, int r, const struct err *e)
 	wire_put_str(b, r == 0 ? "" : e->text);
 }
 
+/* Both ends are one program on one host: the machine's own byte order. */
 bool
 wire_get_u64(struct span *s, uint64_t *v)
 {
@@ -85,6 +86,7 @@ wire_get_span(struct span *s, struct span *v)
 	return true;
 }
 
+/* A NUL inside is refused: what is a C string afterwards is what was said. */
 bool
 wire_get_str(struct span *s, char **v)
 {
@@ -140,6 +142,8 @@ wire_get_places(struct span *s, struct places *p)
 	return true;
 }
 
+/* The other end runs with a user's rights: its words are cut to our sizes and
+ * escaped by whoever prints them. */
 int
 wire_get_verdict(struct span *s, struct err *e)
 {

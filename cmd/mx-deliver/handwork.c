@@ -38,6 +38,7 @@ handwork_init(struct handwork *w)
 	*w = (struct handwork){ .at = NULL };
 }
 
+/* The descriptor alone is given up: files in it are what they are. */
 static void
 forget_dir(struct kept_dir *k)
 {
@@ -152,6 +153,8 @@ handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
 	return 0;
 }
 
+/* Asked right before the commit: a mailbox that was moved away meanwhile would
+ * take the mail with it. */
 static int
 check_same(const struct handwork *w, struct err *e)
 {
@@ -229,6 +232,8 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 	w->d.size = size;
 	w->d.vsize = vsize;
 	w->active = false;
+	/* Everything that may refuse comes before the rename: after it there
+	 * is only the one fsync. */
 	r = check_same(w, e);
 	if (r == 0)
 		r = quota_file(&w->quota, size, w->at->path, e);
@@ -254,6 +259,7 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 	return r;
 }
 
+/* Nothing was promised: the file in tmp/ goes. */
 void
 handwork_abort(struct handwork *w)
 {
@@ -373,6 +379,7 @@ gather(int out, int errs, struct command_result *r, deadline_t d)
 	return true;
 }
 
+/* Our own filters are asked, not started, once a message. */
 static int
 run_kept(const struct command *c, int fd, struct command_result *r,
 	 deadline_t d, struct err *e)
@@ -415,6 +422,8 @@ handwork_run(const struct command *c, int fd, struct command_result *r,
 	pid = proc_spawn(&ps, e);
 	close(out[1]);
 	close(errs[1]);
+	/* A command that closes its output and goes on is waited for; at the
+	 * deadline its whole group is killed (THREATS 96). */
 	if (pid > 0) {
 		(void)gather(out[0], errs[0], r, d);
 		r->status = proc_wait(pid, d, NULL);

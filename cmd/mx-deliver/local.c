@@ -116,6 +116,9 @@ local_finish(struct local *l, struct outcome *out)
 	} else {
 		places_add(&v.places, SPAN(""), NULL, false, false);
 	}
+	/* The order is DESIGN 3.3's: queue entries for redirects and replies
+	 * are there already (not due), now the mailbox copy, last the entries
+	 * are released. A crash between sends nothing or delivers once. */
 	if (r == 0 && v.reject != NULL) {
 		r = err_esc(&e, ST_UNAVAILABLE, "5.7.1", "%s", v.reject);
 		local_abort(l);
@@ -143,6 +146,8 @@ local_finish(struct local *l, struct outcome *out)
 	verdict_free(&v);
 }
 
+/* The same path as a message that comes over the wire: one writer, one commit.
+ */
 static void
 deliver_maildir(const struct dest *d, const struct facts *f, int fd,
 		uint64_t at, uint64_t size, struct outcome *out)
@@ -174,6 +179,8 @@ deliver_maildir(const struct dest *d, const struct facts *f, int fd,
 	outcome_fail(out, &e);
 }
 
+/* From-escaping and locks are the hand's (common/mbox.h): this side only
+ * passes the descriptor. */
 static void
 deliver_mbox(const struct dest *d, const struct facts *f, int fd, uint64_t at,
 	     uint64_t size, struct outcome *out)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* THREATS 110: a clock that went back makes no negative age. */
 static int64_t
 age_ms(const struct work *w)
 {
@@ -98,12 +99,16 @@ settle(struct work *w, const struct verdict *v, bool noted)
 	say(w, v->rcpt, v, status);
 }
 
+/* A line of mx-send: marked before the next one is read, so that a crash
+ * repeats at most the recipient in flight. */
 static void
 remote_done(void *ctx, const struct verdict *v)
 {
 	settle(ctx, v, true);
 }
 
+/* A delivery here; what it became is marked before the next recipient is
+ * begun. */
 static void
 local_one(struct work *w, size_t i)
 {
@@ -121,6 +126,8 @@ local_one(struct work *w, size_t i)
 	settle(w, &v, true);
 }
 
+/* A verdict without a delivery: unknown user, transport error: or retry:, a
+ * table that is away. */
 static void
 no_route(struct work *w, size_t i)
 {
@@ -220,6 +227,8 @@ remote_group(struct work *w, size_t first)
 		w->later = w->later > wait ? w->later : wait;
 	if (wait != 0)
 		return false;
+	/* gather() finds each waiting recipient once: settle() marks all of a
+	 * group as tried, whatever came of it, so this ends. */
 	idx = mem_alloc(max, sizeof(*idx));
 	while (!queue_stopping && (n = gather(w, first, idx, max)) > 0) {
 		if (suspended(w, r, idx, n))
@@ -294,6 +303,8 @@ next_attempt(const struct work *w)
 	return clock_now() + (time_t)(wait / 1000 > 0 ? wait / 1000 : 1);
 }
 
+/* The last act: every recipient is done or told (law 2), so a failed unlink
+ * repeats no delivery, it only leaves an entry in which nobody waits. */
 static enum queue_result
 remove_entry(struct work *w)
 {
@@ -317,6 +328,7 @@ finish(struct work *w, bool all)
 				       .relay = SPAN("none"),
 				       .text = SPAN("-") };
 	struct err e = ERR_INIT;
+	/* Reports are durable before anybody is marked as told. */
 	int told = queue_report(w);
 
 	if (queuefile_count(&w->q, QUEUEFILE_QUEUED) == 0 && told == 0)
@@ -367,6 +379,7 @@ prepare(struct work *w)
 	return -1;
 }
 
+/* One look at all recipients. The entry is locked by our caller. */
 static enum queue_result
 attempt(struct work *w)
 {

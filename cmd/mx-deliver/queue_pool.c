@@ -186,6 +186,8 @@ pool_watch(const struct pool *p, struct pollfd *v, size_t max)
 	return n;
 }
 
+/* Its socket is closed first: a worker that waits for work ends by that, one
+ * that died is only reaped. */
 static void
 worker_gone(struct pool *p, size_t i)
 {
@@ -235,6 +237,8 @@ pool_take(struct pool *p,
 	}
 }
 
+/* After SIGHUP: those at work finish their entry with the old configuration,
+ * then end. */
 void
 pool_recycle(struct pool *p)
 {

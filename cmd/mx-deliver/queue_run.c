@@ -54,6 +54,7 @@ struct runner {
 
 static volatile sig_atomic_t runner_stop, runner_reload;
 
+/* THREATS 117: a flag, no more. */
 static void
 on_signal(int sig)
 {
@@ -135,6 +136,8 @@ consider(struct runner *r, const char *id, time_t when)
 	return names_add(&r->due, id);
 }
 
+/* False stops the scan: there is no room for more names, the next look goes on
+ * here. */
 static bool
 found(void *ctx, const struct queuefile_found *f)
 {
@@ -194,6 +197,8 @@ wait_ms(const struct runner *r)
 	return ms < least ? least : ms;
 }
 
+/* What a worker said of its entry. Nothing is believed of the entry itself:
+ * its marks and its time are on disk. */
 static void
 entry_done(void *ctx, const char *id, enum queue_result result)
 {
@@ -330,6 +335,8 @@ take_event(struct runner *r, const struct inotify_event *ev)
 		r->lost = true;
 }
 
+/* inotify may lose events (IN_Q_OVERFLOW): then the next look finds what they
+ * told of. */
 static void
 take_events(struct runner *r)
 {

@@ -196,6 +196,7 @@ judge(struct span status, struct span dsn, struct verdict *v)
 	return false;
 }
 
+/* Each recipient is answered once, however often mx-send names it. */
 static void
 answer(struct reading *rd, size_t i, struct verdict *v)
 {
@@ -262,6 +263,8 @@ take_times(struct reading *rd, struct span line)
 	}
 }
 
+/* Until mx-send closes the job's socket: its death is the end of the lines
+ * too, and who has none by then is tried again. */
 static void
 read_lines(int fd, struct reading *rd)
 {

@@ -74,6 +74,8 @@ to_disk(struct spool *s, struct err *e)
 	return 0;
 }
 
+/* From memory to disk as soon as it is larger than MEMORY_MAX: a worker's
+ * memory does not depend on what strangers send. */
 static int
 put(struct spool *s, const char *p, size_t n, struct err *e)
 {
@@ -130,6 +132,7 @@ spool_copy(struct spool *s, int fd, uint64_t at, uint64_t size, struct err *e)
 	return 0;
 }
 
+/* What is gathered goes out; the next stage reads from the beginning. */
 int
 spool_rewind(struct spool *s, struct err *e)
 {

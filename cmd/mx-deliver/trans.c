@@ -41,6 +41,8 @@ client_free(struct client *c)
 	*c = (struct client){ .submit = c->submit };
 }
 
+/* The client outlives the transaction: what XFORWARD said is there before
+ * MAIL. */
 void
 trans_init(struct trans *t, const struct client *c, bool lmtp)
 {
@@ -63,6 +65,8 @@ trans_reset(struct trans *t)
 	const struct client *c = t->client;
 	bool lmtp = t->lmtp;
 
+	/* A place that was opened and not committed: its file in tmp/ goes, so
+	 * that nothing of a message nobody answered 250 for is ever seen. */
 	if (t->sink == SINK_DIRECT)
 		local_abort(&t->local);
 	if (t->sink == SINK_QUEUE)
@@ -148,6 +152,8 @@ ends_here(const struct trans *t, const struct trans_rcpt *r)
 	       (r->notify == NULL || strstr(r->notify, "SUCCESS") == NULL);
 }
 
+/* What a delivery before the answer knows; it points into the transaction, so
+ * it must not outlive it. */
 static void
 fill_facts(struct trans *t, const struct trans_rcpt *r)
 {
@@ -166,6 +172,7 @@ fill_facts(struct trans *t, const struct trans_rcpt *r)
 				   .extra = buf_span(&t->top) };
 }
 
+/* The queue's envelope has no line for what is empty. */
 static char *
 dup_or_null(const char *s)
 {
@@ -197,6 +204,8 @@ fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
 		env->flags |= QUEUEFILE_INBOUND;
 }
 
+/* RFC 3461 5.2.7: what a recipient was named with goes to each place that it
+ * became, so that a report can say who was meant. */
 static void
 add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
 	   const struct target *g)
@@ -219,6 +228,8 @@ one_sender(const struct trans *t)
 	return true;
 }
 
+/* Copies have no NOTIFY of their own: as with Postfix's always_bcc their
+ * failure is told to the sender. */
 static void
 add_bcc(const struct trans *t, struct queuefile_env *env)
 {
@@ -228,6 +239,8 @@ add_bcc(const struct trans *t, struct queuefile_env *env)
 		(void)queuefile_env_add(env, conf.always_bcc);
 }
 
+/* The message goes straight into its queue entry: written once (law 3),
+ * complete only with the trailer that queuefile_commit adds. */
 static int
 begin_queue(struct trans *t, struct err *e)
 {
@@ -297,6 +310,9 @@ trans_begin(struct trans *t)
 	const char *ident = t->client->ident;
 	int r = 0;
 
+	/* Whatever fails here is kept in t->failed and told at the end of the
+	 * message: the client is sending already, and RFC 5321 has no word for
+	 * it before the dot. */
 	t->failed = ERR_INIT;
 	t->begun_us = clock_now_us();
 	if (ident != NULL && queuefile_id_ok(span_of(ident)))
@@ -322,6 +338,11 @@ trans_begin(struct trans *t)
 	}
 	if (!t->late && redirect(t, &t->failed) != 0)
 		return;
+	/* The three places a message may be written to as it comes. The spool
+	 * is for what must be whole before anybody knows where it goes: a
+	 * filter decides, a restriction of end-of-data, several senders or
+	 * verdicts, or an mbox, which is locked for as short a time as can be.
+	 */
 	if (t->late || filters_wanted(t->client) || !one_sender(t) ||
 	    (t->lmtp && t->nrcpt > 1) ||
 	    (t->nrcpt == 1 && ends_here(t, &t->rcpt[0]) &&
@@ -339,6 +360,8 @@ trans_begin(struct trans *t)
 		t->failed.status = ST_TEMPFAIL;
 }
 
+/* The message is refused; what still comes of it is read and dropped (put,
+ * trans_write), since the client cannot be stopped before its dot. */
 static void
 give_up(struct trans *t)
 {
@@ -387,6 +410,8 @@ end_header(struct trans *t, size_t end)
 	buf_free(&t->gathered);
 }
 
+/* Looks for the empty line over the border of two pieces: one byte of what was
+ * there before is looked at again. */
 static void
 gather_header(struct trans *t, struct span in)
 {
@@ -409,6 +434,7 @@ gather_header(struct trans *t, struct span in)
 void
 trans_write(struct trans *t, const void *p, size_t n)
 {
+	/* Counted here and not believed from SIZE= (RFC 1870 6.1). */
 	t->size += n;
 	if (conf.message_size_limit > 0 &&
 	    t->size > (uint64_t)conf.message_size_limit &&
@@ -535,6 +561,8 @@ finish_spool(struct trans *t, struct err *e)
 	return -1;
 }
 
+/* RFC 5321 6.3: loops. Where the message is in the spool or the queue each
+ * recipient's own Delivered-To is asked for at its delivery. */
 static int
 check_header(struct trans *t, struct err *e)
 {
@@ -577,8 +605,12 @@ trans_end(struct trans *t, struct err *e)
 	} else {
 		r = finish_spool(t, e);
 	}
+	/* From here on nothing is undone: what was committed is somebody's
+	 * mail. */
 	t->sink = SINK_NONE;
 	if (r != 0)
+		/* Law 1: an error that nobody meant as a refusal is temporary.
+		 */
 		outcome_settle(e);
 	for (size_t i = 0; i < t->nrcpt; i++) {
 		struct outcome *o = &t->rcpt[i].out;
