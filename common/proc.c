@@ -21,7 +21,7 @@
 static MX_NORETURN void
 proc_child(const struct proc_spec *ps, int report)
 {
-	int from[4];
+	int from[5];
 	sigset_t none;
 
 	if (ps->new_group)
@@ -31,9 +31,9 @@ proc_child(const struct proc_spec *ps, int report)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int sig = 1; sig < 32; sig++)
 		(void)signal(sig, SIG_DFL);
-	/* Out of the way of 0..3 first, then into place. */
-	for (int i = 0; i < 4; i++) {
-		int fd = ps->fd[i];
+	/* Out of the way of 0..4 first, then into place. */
+	for (int i = 0; i < 5; i++) {
+		int fd = i < 4 ? ps->fd[i] : ps->fd4 > 0 ? ps->fd4 : -1;
 
 		if (fd < 0 && i < 3)
 			fd = open("/dev/null", i == 0 ? O_RDONLY : O_WRONLY);
@@ -42,13 +42,13 @@ proc_child(const struct proc_spec *ps, int report)
 			goto out;
 	}
 	report = fcntl(report, F_DUPFD_CLOEXEC, 10);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 5; i++) {
 		if (from[i] >= 0 && dup2(from[i], i) < 0)
 			goto out;
 		if (from[i] < 0)
 			close(i);
 	}
-	(void)syscall(436 /* close_range */, 4u, ~0u, 4u /* CLOEXEC */);
+	(void)syscall(436 /* close_range */, 5u, ~0u, 4u /* CLOEXEC */);
 	if (ps->dir != NULL && chdir(ps->dir) != 0)
 		goto out;
 	if (ps->envp != NULL)

@@ -16,6 +16,7 @@ struct proc_spec {
 	int fd[4];         /* child's 0, 1, 2, 3; -1: /dev/null (3: closed) */
 	const char *dir;   /* working directory or NULL */
 	bool new_group; /* own process group, so that it can be killed whole */
+	int fd4;        /* child's 4; 0: closed */
 };
 
 /* Starts it; all other descriptors are closed in the child; signals reset.

@@ -185,6 +185,10 @@ main(int argc, char **argv)
 	const struct subcommand *sub = NULL;
 	int at;
 
+	/* Runs as whoever the program of `checkpassword` became: before the
+	 * configuration, which that user need not be able to read. */
+	if (argc == 2 && strcmp(argv[1], "checkpassword-reply") == 0)
+		return checkpassword_reply();
 	param_sets[0] = site_params;
 	param_sets[1] = auth_param_rows;
 	at = prog_start(&program, argc, argv, &sub);

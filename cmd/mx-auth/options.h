@@ -20,6 +20,8 @@ int cmd_hash(int argc, char **argv);
 int cmd_add(int argc, char **argv);
 int cmd_del(int argc, char **argv);
 int cmd_passwd(int argc, char **argv);
+/* What a checkpassword program runs when the password is right. */
+int checkpassword_reply(void);
 
 /* A password from the terminal (not shown, asked twice when `confirm`), or
  * the first line of stdin.  Wipe it after use. */
