@@ -228,7 +228,7 @@ ask(const char *arg, const struct db_query *q, bool authorized,
 		return e->status == ST_NOPERM ? DB_MISMATCH : DB_TEMP;
 	if (run(arg, q, authorized, request, &reply, &status, e) < 0) {
 		res = DB_TEMP;
-	} else if (status == wanted && reply.n > 0) {
+	} else if (status == wanted && reply.n > 0 && reply.n < REPLY_MAX) {
 		res = take_fields(buf_span(&reply), r, authorized, e) < 0
 			  ? DB_TEMP
 			  : DB_OK;
@@ -240,7 +240,7 @@ ask(const char *arg, const struct db_query *q, bool authorized,
 	} else {
 		err_set(e, ST_TEMPFAIL,
 			status == wanted
-			    ? "exit status %d without running the reply"
+			    ? "exit status %d without a reply that is one"
 			    : "exit status %d",
 			status);
 	}

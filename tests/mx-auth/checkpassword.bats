@@ -27,7 +27,7 @@ try() { local s=0; auth_try "$@" > "$T/said" 2>&1 || s=$?; [ "$s" -eq "$WANT" ] 
   WANT=1 try none 's p'; grep -q 'unknown user' "$T/said"
   WANT=75 try temp 's p'; grep -q 'exit status 111' "$T/said"
   WANT=75 try odd 's p'
-  WANT=75 try silent 's p'; grep -q 'without running the reply' "$T/said"
+  WANT=75 try silent 's p'; grep -q 'without a reply that is one' "$T/said"
   WANT=1 try joe "$(head -c 600 /dev/zero | tr '\0' x)"; grep -q 'over 512 bytes' "$T/said"
 }
 
