@@ -1,5 +1,6 @@
 /*
- * uidlist.c - dovecot-uidlist: see uidlist.h.
+ * uidlist.c - dovecot-uidlist as a whole: parsed, read, kept, written; see
+ * uidlist.h.  What needs only its end is in uidlist_end.c.
  * Layer: mail.  Dovecot "Maildir Mailbox Format", IMAP UID mapping.
  *
  *   3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1
@@ -8,7 +9,7 @@
  * Dovecot appends lines without rewriting the header, so the next UID is the
  * greater of N and the last UID + 1.
  */
-#include "uidlist.h"
+#include "uidlist_int.h"
 #include "escape.h"
 #include "io.h"
 #include "log.h"
@@ -25,10 +26,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_NAME "dovecot-uidlist"
-#define VALIDITY_FILE "dovecot-uidvalidity"
+/* A list of ten million messages has some 800 MB. */
 #define FILE_MAX ((size_t)1 << 30)
-#define TAIL_READ 65536
 
 void
 uidlist_init(struct uidlist *u)
@@ -47,6 +46,7 @@ uidlist_done(struct uidlist *u)
 	*u = (struct uidlist){ 0 };
 }
 
+/* Header and file facts stay. */
 static void
 forget_entries(struct uidlist *u)
 {
@@ -83,6 +83,7 @@ uidlist_ext(const struct uidlist *u, struct span base)
 	return span_make(u->text.p + x->ext, x->ext_n);
 }
 
+/* Appends an entry; the caller keeps the UIDs ascending. */
 static void
 put(struct uidlist *u, uint32_t uid, struct span ext, struct span base)
 {
@@ -100,9 +101,8 @@ put(struct uidlist *u, uint32_t uid, struct span ext, struct span base)
 	(void)map_put(u->index, base, (void *)(uintptr_t)u->n);
 }
 
-/* "3 V123 N456 G...": version 1 was "1 123 456". */
-static bool
-parse_header(struct uidlist *u, struct span line)
+bool
+uidlist_parse_header(struct uidlist *u, struct span line)
 {
 	struct span word;
 	uint64_t validity = 0, next = 1;
@@ -172,8 +172,8 @@ parse_line(struct uidlist *u, struct span line)
 	return true;
 }
 
-static void
-remember(struct uidlist *u, const struct stat *st, struct span content)
+void
+uidlist_remember(struct uidlist *u, const struct stat *st, struct span content)
 {
 	u->file.dev = st->st_dev;
 	u->file.ino = st->st_ino;
@@ -187,9 +187,8 @@ remember(struct uidlist *u, const struct stat *st, struct span content)
 		       sizeof(u->file.tail));
 }
 
-/* Is it the file we know? */
-static bool
-same_file(const struct uidlist *u, const struct stat *st)
+bool
+uidlist_same_file(const struct uidlist *u, const struct stat *st)
 {
 	return u->file.dev == st->st_dev && u->file.ino == st->st_ino &&
 	       u->file.size == (uint64_t)st->st_size &&
@@ -215,6 +214,8 @@ has_grown(const struct uidlist *u, int fd, const struct stat *st)
 	       memcmp(tail, u->file.tail, sizeof(tail)) == 0;
 }
 
+/* Lines behind those that are there; uidnext is beyond the last UID then,
+ * whatever the header said. */
 static void
 parse_lines(struct uidlist *u, struct span bytes)
 {
@@ -241,12 +242,13 @@ uidlist_parse(struct uidlist *u, struct span bytes)
 	forget_entries(u);
 	u->lazy = false;
 	lf = span_chr(bytes, '\n');
-	if (lf < 0 || !parse_header(u, span_sub(bytes, 0, (size_t)lf)))
+	if (lf < 0 || !uidlist_parse_header(u, span_sub(bytes, 0, (size_t)lf)))
 		return false;
 	parse_lines(u, span_from(bytes, (size_t)lf + 1));
 	return true;
 }
 
+/* Reads what was appended since `u->file`. */
 static int
 load_growth(struct uidlist *u, int fd, const struct stat *st, struct err *e)
 {
@@ -257,7 +259,7 @@ load_growth(struct uidlist *u, int fd, const struct stat *st, struct err *e)
 	int r = 0;
 
 	if (got < 0) {
-		r = err_sys(e, "%s: reading", FILE_NAME);
+		r = err_sys(e, "%s: reading", UIDLIST_NAME);
 	} else {
 		ssize_t lf;
 
@@ -269,12 +271,14 @@ load_growth(struct uidlist *u, int fd, const struct stat *st, struct err *e)
 		upto.st_size = (off_t)(u->file.size + b.n);
 		buf_insert(&b, 0,
 			   span_make(u->file.tail, sizeof(u->file.tail)));
-		remember(u, &upto, buf_span(&b));
+		uidlist_remember(u, &upto, buf_span(&b));
 	}
 	buf_free(&b);
 	return r;
 }
 
+/* Brings u up to what fd holds, with as little reading as will do; all: the
+ * entries of a lazy list too. */
 static int
 load(struct uidlist *u, int fd, bool all, struct err *e)
 {
@@ -283,32 +287,34 @@ load(struct uidlist *u, int fd, bool all, struct err *e)
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return err_sys(e, "%s", FILE_NAME);
+		return err_sys(e, "%s", UIDLIST_NAME);
 	all = all && u->lazy;
-	if (!all && same_file(u, &st))
+	if (!all && uidlist_same_file(u, &st))
 		return 0;
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, ST_TEMPFAIL, "%s is no file", FILE_NAME);
+		return err_set(e, ST_TEMPFAIL, "%s is no file", UIDLIST_NAME);
 	if (!all && has_grown(u, fd, &st))
 		return load_growth(u, fd, &st, e);
 	if (io_read_all(fd, &bytes, FILE_MAX, DEADLINE_NEVER) != IO_OK) {
 		buf_free(&bytes);
 		u->file.ino = 0;
-		return err_sys(e, "%s: reading", FILE_NAME);
+		return err_sys(e, "%s: reading", UIDLIST_NAME);
 	}
 	if (!uidlist_parse(u, buf_span(&bytes))) {
-		log_warn("%s: not a list of UIDs: it is made anew", FILE_NAME);
+		log_warn("%s: not a list of UIDs: it is made anew",
+			 UIDLIST_NAME);
 		forget_entries(u);
 		u->uidvalidity = 0;
 	} else if (u->uidvalidity == validity && u->uidnext < next) {
+		/* RFC 3501 2.3.1.1: told once, it may not go down again */
 		u->uidnext = next;
 	}
 	st.st_size = (off_t)bytes.n;
-	remember(u, &st, buf_span(&bytes));
+	uidlist_remember(u, &st, buf_span(&bytes));
 	if (u->skipped > 0)
 		log_warn("%s: %zu damaged lines are passed over; their "
 			 "messages get new UIDs",
-			 FILE_NAME, u->skipped);
+			 UIDLIST_NAME, u->skipped);
 	buf_free(&bytes);
 	return 0;
 }
@@ -319,19 +325,19 @@ uidlist_current(const struct uidlist *u, int dirfd)
 	struct stat st;
 
 	return u->uidvalidity != 0 &&
-	       fstatat(dirfd, FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       same_file(u, &st);
+	       fstatat(dirfd, UIDLIST_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       uidlist_same_file(u, &st);
 }
 
 static int
 read_list(struct uidlist *u, int dirfd, bool all, struct err *e)
 {
-	int fd = openat(dirfd, FILE_NAME,
+	int fd = openat(dirfd, UIDLIST_NAME,
 			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int r;
 
 	if (fd < 0 && errno != ENOENT)
-		return err_sys(e, "%s: opening", FILE_NAME);
+		return err_sys(e, "%s: opening", UIDLIST_NAME);
 	if (fd < 0) {
 		/* With the file its validity is lost. */
 		forget_entries(u);
@@ -373,12 +379,14 @@ uidlist_assume(struct uidlist *u, const struct uidlist_file *file,
 int
 uidlist_lazy_has(const struct uidlist *u, int dirfd, struct span base)
 {
-	int fd = openat(dirfd, FILE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dirfd, UIDLIST_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	void *map = MAP_FAILED;
 	int r = -1;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && same_file(u, &st) &&
+	/* a name that is part of a longer one is found too: "has" is then
+	 * looked at more closely by the caller, "has not" is certain */
+	if (fd >= 0 && fstat(fd, &st) == 0 && uidlist_same_file(u, &st) &&
 	    st.st_size > 0)
 		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd,
 			   0);
@@ -447,13 +455,15 @@ uidlist_renew(struct uidlist *u, int root, struct err *e)
 int
 uidlist_lock(struct dotlock *l, int dirfd, deadline_t d, struct err *e)
 {
-	return dotlock_take(l, dirfd, FILE_NAME, d, e);
+	return dotlock_take(l, dirfd, UIDLIST_NAME, d, e);
 }
 
+/* Under a name that no Maildir reader looks at; *st: the file as it is then.
+ * -1 and errno; the old list stands unless only the last step failed. */
 static int
 write_durably(int dirfd, struct span content, struct stat *st)
 {
-	static const char tmp[] = FILE_NAME ".tmp";
+	static const char tmp[] = UIDLIST_NAME ".tmp";
 	int fd =
 	    openat(dirfd, tmp,
 		   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -465,7 +475,7 @@ write_durably(int dirfd, struct span content, struct stat *st)
 	     fsync(fd) == 0 && fstat(fd, st) == 0;
 	if (close(fd) != 0)
 		ok = false;
-	if (!ok || renameat(dirfd, tmp, dirfd, FILE_NAME) != 0) {
+	if (!ok || renameat(dirfd, tmp, dirfd, UIDLIST_NAME) != 0) {
 		int saved = errno;
 
 		(void)unlinkat(dirfd, tmp, 0);
@@ -475,8 +485,8 @@ write_durably(int dirfd, struct span content, struct stat *st)
 	return fsync(dirfd);
 }
 
-static void
-put_line(struct buf *b, uint32_t uid, struct span ext, struct span base)
+void
+uidlist_put_line(struct buf *b, uint32_t uid, struct span ext, struct span base)
 {
 	buf_addf(b, "%lu ", (unsigned long)uid);
 	buf_addspan(b, ext);
@@ -496,322 +506,19 @@ uidlist_write(struct uidlist *u, int dirfd, const struct dotlock *l,
 	if (!dotlock_held(l))
 		return err_set(e, ST_TEMPFAIL,
 			       "%s: another program took its lock meanwhile",
-			       FILE_NAME);
+			       UIDLIST_NAME);
 	buf_addf(&b, "3 V%lu N%lu%s\n", (unsigned long)u->uidvalidity,
 		 (unsigned long)u->uidnext, buf_str(&u->guid));
 	for (size_t i = 0; i < u->n; i++) {
-		put_line(&b, u->v[i].uid,
-			 span_make(u->text.p + u->v[i].ext, u->v[i].ext_n),
-			 uidlist_base(u, i));
+		uidlist_put_line(
+		    &b, u->v[i].uid,
+		    span_make(u->text.p + u->v[i].ext, u->v[i].ext_n),
+		    uidlist_base(u, i));
 	}
 	if (write_durably(dirfd, buf_span(&b), &st) != 0)
-		r = err_sys(e, "%s: writing", FILE_NAME);
+		r = err_sys(e, "%s: writing", UIDLIST_NAME);
 	else
-		remember(u, &st, buf_span(&b));
+		uidlist_remember(u, &st, buf_span(&b));
 	buf_free(&b);
 	return r;
-}
-
-/* Dovecot's readers take a line when its end is there. */
-static int
-add_durably(int fd, struct span lines, struct err *e)
-{
-	if (io_write(fd, lines.p, lines.n, DEADLINE_NEVER) != IO_OK ||
-	    fdatasync(fd) != 0)
-		return err_sys(e, "%s: writing", FILE_NAME);
-	return 0;
-}
-
-int
-uidlist_append(struct uidlist *u, int dirfd, size_t from, struct err *e)
-{
-	int fd = openat(dirfd, FILE_NAME,
-			O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	struct buf b = BUF_INIT;
-	struct stat st;
-	int r = 1;
-
-	if (fd >= 0 && fstat(fd, &st) == 0 && same_file(u, &st) &&
-	    u->file.tail[UIDLIST_TAIL - 1] == '\n') {
-		for (size_t i = from; i < u->n; i++)
-			put_line(
-			    &b, u->v[i].uid,
-			    span_make(u->text.p + u->v[i].ext, u->v[i].ext_n),
-			    uidlist_base(u, i));
-		r = add_durably(fd, buf_span(&b), e);
-		if (r != 0 && ftruncate(fd, st.st_size) != 0)
-			log_warn("%s: a torn line stays", FILE_NAME);
-		if (r == 0 && fstat(fd, &st) == 0) {
-			buf_insert(&b, 0,
-				   span_make(u->file.tail, UIDLIST_TAIL));
-			remember(u, &st, buf_span(&b));
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	buf_free(&b);
-	return r;
-}
-
-/* The head and the end of a list. */
-struct ends {
-	struct uidlist head; /* facts of its header */
-	struct buf tail;     /* whole lines */
-	bool whole;          /* the tail begins behind the header */
-	uint32_t next;
-};
-
-static void
-ends_free(struct ends *x)
-{
-	buf_free(&x->head.guid);
-	buf_free(&x->tail);
-}
-
-static bool
-line_uid(struct span line, uint32_t *uid_r)
-{
-	uint64_t uid;
-	size_t used;
-
-	if (!num_prefix(line, UINT32_MAX - 1, &uid, &used) || uid == 0)
-		return false;
-	*uid_r = (uint32_t)uid;
-	return true;
-}
-
-/* False: no list, or one that must be read as a whole. */
-static bool
-read_ends(struct ends *x, int fd)
-{
-	char head[512];
-	struct stat st;
-	ssize_t n = pread(fd, head, sizeof(head), 0), lf;
-	size_t from, want;
-	uint32_t uid;
-	bool ok;
-
-	*x = (struct ends){ .whole = false };
-	if (n <= 0 || fstat(fd, &st) != 0)
-		return false;
-	lf = span_chr(span_make(head, (size_t)n), '\n');
-	if (lf < 2 || head[0] != '3' ||
-	    !parse_header(&x->head, span_make(head, (size_t)lf)))
-		return false;
-	from = (size_t)lf + 1;
-	if ((size_t)st.st_size - from > TAIL_READ)
-		from = (size_t)st.st_size - TAIL_READ;
-	x->whole = from == (size_t)lf + 1;
-	want = (size_t)st.st_size - from;
-	if (want > 0) {
-		n = pread(fd, buf_room(&x->tail, want), want, (off_t)from);
-		if (n != (ssize_t)want)
-			return false;
-		buf_grew(&x->tail, want);
-		if (x->tail.p[want - 1] != '\n')
-			return false;
-	}
-	if (!x->whole) {
-		lf = span_chr(buf_span(&x->tail), '\n');
-		buf_shift(&x->tail, (size_t)lf + 1);
-	}
-	x->next = x->head.uidnext;
-	ok = true;
-	if (x->tail.n > 0) {
-		struct span all =
-		    span_sub(buf_span(&x->tail), 0, x->tail.n - 1);
-
-		ok = line_uid(
-		    span_from(all, (size_t)(span_rchr(all, '\n') + 1)), &uid);
-		if (ok && uid >= x->next)
-			x->next = uid + 1;
-	}
-	return ok && (x->whole || x->tail.n > 0);
-}
-
-uint32_t
-uidlist_peek(int dirfd)
-{
-	int fd = openat(dirfd, FILE_NAME,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct ends x;
-	uint32_t next = 0;
-
-	if (fd < 0)
-		return 0;
-	if (read_ends(&x, fd))
-		next = x.next;
-	ends_free(&x);
-	close(fd);
-	return next;
-}
-
-/* The base name of a line: behind its first ":" that ends the extensions. */
-static struct span
-line_base(struct span line)
-{
-	ssize_t at = span_chr(line, ' ');
-	struct maildir_name m;
-
-	line = span_from(line, (size_t)(at + 1));
-	if (line.n == 0 || line.p[0] != ':') {
-		at = span_find(line, SPAN(" :"));
-		line = at < 0 ? line : span_from(line, (size_t)at + 1);
-	}
-	if (line.n > 0 && line.p[0] == ':')
-		line = span_from(line, 1);
-	maildir_name_parse(&m, line);
-	return m.base;
-}
-
-/* Looks through the lines whose UID is at least `since`, from the end; false
- * when they begin before what was read. */
-static bool
-find_since(const struct ends *x, const struct strs *bases, uint32_t since,
-	   uint32_t *uids_r)
-{
-	struct span rest = buf_span(&x->tail);
-	uint32_t uid;
-
-	while (rest.n > 0) {
-		ssize_t lf = span_rchr(span_sub(rest, 0, rest.n - 1), '\n');
-		struct span line = span_sub(rest, (size_t)(lf + 1), rest.n - 1);
-		struct span base;
-
-		if (!line_uid(line, &uid))
-			return false;
-		if (uid < since)
-			return true;
-		base = line_base(line);
-		for (size_t i = 0; i < bases->n; i++)
-			if (span_is(base, bases->v[i]))
-				uids_r[i] = uid;
-		rest = span_sub(rest, 0, (size_t)(lf + 1));
-	}
-	return x->whole;
-}
-
-int
-uidlist_quick_add(int dirfd, const struct strs *bases, uint32_t since,
-		  uint32_t *uidvalidity_r, uint32_t *uids_r, struct err *e)
-{
-	int fd = openat(dirfd, FILE_NAME,
-			O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	struct buf b = BUF_INIT;
-	struct ends x;
-	struct stat st;
-	int r = 1;
-
-	if (fd < 0 || since == 0) {
-		if (fd >= 0)
-			close(fd);
-		return 1;
-	}
-	memset(uids_r, 0, bases->n * sizeof(*uids_r));
-	if (read_ends(&x, fd) && x.next < UINT32_MAX - bases->n &&
-	    find_since(&x, bases, since, uids_r) && fstat(fd, &st) == 0) {
-		for (size_t i = 0; i < bases->n; i++) {
-			if (uids_r[i] != 0)
-				continue;
-			uids_r[i] = x.next++;
-			put_line(&b, uids_r[i], SPAN(""), span_of(bases->v[i]));
-		}
-		*uidvalidity_r = x.head.uidvalidity;
-		r = b.n > 0 ? add_durably(fd, buf_span(&b), e) : 0;
-		if (r != 0 && ftruncate(fd, st.st_size) != 0)
-			log_warn("%s: a torn line stays", FILE_NAME);
-	}
-	ends_free(&x);
-	close(fd);
-	buf_free(&b);
-	return r;
-}
-
-/*
- * The number in dovecot-uidvalidity (hex) is advice; what is true is the name
- * of the empty file beside it, dovecot-uidvalidity.HEX: renaming that to the
- * next number can succeed for one process only.
- */
-uint32_t
-uidlist_validity(int root, struct err *e)
-{
-	struct buf b = BUF_INIT;
-	char old[64], new[64], text[16];
-	uint64_t last, next;
-	int fd;
-
-	for (int i = 0; i < 100; i++) {
-		buf_clear(&b);
-		if (dotlock_read(root, VALIDITY_FILE, &b, e) != 0)
-			break;
-		if (!num_hex(span_trim(buf_span(&b)), UINT32_MAX - 1, &last))
-			last = 0;
-		/* others may have gone on without writing the number */
-		next = (uint64_t)clock_now();
-		if (next <= last + (uint64_t)i)
-			next = last + (uint64_t)i + 1;
-		next &= UINT32_MAX;
-		snprintf(old, sizeof(old), VALIDITY_FILE ".%08lx",
-			 (unsigned long)last);
-		snprintf(new, sizeof(new), VALIDITY_FILE ".%08lx",
-			 (unsigned long)next);
-		fd = openat(root, new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-			    0444);
-		if (fd < 0 && errno == EEXIST)
-			continue;
-		if (fd < 0) {
-			err_sys(e, "%s: making it", new);
-			break;
-		}
-		close(fd);
-		(void)unlinkat(root, old, 0);
-		fd = openat(root, VALIDITY_FILE,
-			    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		snprintf(text, sizeof(text), "%08lx", (unsigned long)next);
-		if (fd < 0 || pwrite(fd, text, 8, 0) != 8) {
-			err_sys(e, VALIDITY_FILE ": writing");
-			if (fd >= 0)
-				close(fd);
-			break;
-		}
-		close(fd);
-		buf_free(&b);
-		return (uint32_t)next;
-	}
-	buf_free(&b);
-	return 0;
-}
-
-void
-uidlist_id(struct buf *b, const struct uidlist *u)
-{
-	struct span rest = buf_span(&u->guid), word;
-
-	while (span_word(&rest, " ", &word)) {
-		if (word.p[0] == 'G' && word.n > 1) {
-			buf_addspan(b, word);
-			return;
-		}
-	}
-	/* an old list without one: the validity is as unique */
-	buf_addf(b, "V%lu", (unsigned long)u->uidvalidity);
-}
-
-bool
-uidlist_id_of(struct buf *b, int dirfd)
-{
-	struct uidlist head = { .uidvalidity = 0 };
-	char line[512];
-	int fd = openat(dirfd, FILE_NAME,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -1 : pread(fd, line, sizeof(line), 0);
-	ssize_t lf = n <= 0 ? -1 : span_chr(span_make(line, (size_t)n), '\n');
-	bool ok = lf > 0 && parse_header(&head, span_make(line, (size_t)lf));
-
-	if (ok)
-		uidlist_id(b, &head);
-	buf_free(&head.guid);
-	if (fd >= 0)
-		close(fd);
-	return ok;
 }
