@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#define LINE_MAX_READ 4096 /* longer ones are cut, not believed */
+#define LINE_MAX_READ 4096 /* RFC 5321 4.5.3.1.5 says 512; longer: broken */
 #define LINE_KEPT 512
 #define LINES_KEPT 100
 #define LINES_MAX 1000 /* beyond it nobody means a reply */
@@ -76,6 +76,7 @@ smtp_reply_line(struct span line, int *code_r, bool *more_r, char esc_r[12],
 	return true;
 }
 
+/* The link is of no use any more: temporary, whatever became of it. */
 static int
 lost(struct smtp_client *c, struct err *e, enum io_result r)
 {
@@ -95,7 +96,7 @@ trace(struct smtp_client *c, char dir, struct span line)
 		c->trace(c->trace_ctx, dir, line);
 }
 
-/* One line, cut to LINE_MAX_READ; the rest of a longer one is dropped. */
+/* One line; a longer one than LINE_MAX_READ ends the connection. */
 static int
 read_line(struct smtp_client *c, struct span *line_r, deadline_t d,
 	  struct err *e)
@@ -110,6 +111,8 @@ read_line(struct smtp_client *c, struct span *line_r, deadline_t d,
 	return r == IO_OK ? 0 : lost(c, e, r);
 }
 
+/* A whole reply, of one line or many; -1 and a broken link on anything that is
+ * none. */
 static int
 read_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 	   struct err *e)
@@ -166,13 +169,17 @@ smtp_client_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 	enum io_result w = stream_flush(&c->s, d);
 	if (w == IO_OK)
 		return read_reply(c, d, r, e);
-	/* It may have said why before it closed. */
+	/* It may have said why before it closed.  A "yes" is no answer to what
+	 * has not reached it: taken for the reply to a message, it would be
+	 * marked as sent. */
 	int st =
 	    w == IO_TIMEOUT ? -1 : read_reply(c, clock_deadline(QUIT_MS), r, e);
 	c->broken = true;
-	return st == 0 ? 0 : lost(c, e, w);
+	return st == 0 && r->code >= 400 ? 0 : lost(c, e, w);
 }
 
+/* Into the buffer; refused with 65 rather than sent when an address or a name
+ * would break the line (THREATS 22). */
 static int
 vsend(struct smtp_client *c, struct err *e, const char *fmt, va_list ap)
 {

@@ -122,6 +122,41 @@ test_dialogues(void)
 	}
 }
 
+/* What a server said before it closed, to a command that never reached it: a
+ * refusal counts, a "yes" does not. */
+static void
+test_unsent(void)
+{
+	static const struct {
+		const char *text;
+		int want;
+	} cases[] = { { "250 2.0.0 Ok: queued\r\n", -1 },
+		      { "354 go\r\n", -1 },
+		      { "451 4.3.2 going down\r\n", 451 },
+		      { "550 5.7.1 no\r\n", 550 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct smtp_client c = { .broken = false };
+		struct smtp_reply r = { .code = 0 };
+		struct err e = ERR_INIT;
+		size_t n = strlen(cases[i].text);
+		int fd[2];
+
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0 &&
+			  write(fd[1], cases[i].text, n) == (ssize_t)n,
+		      "pair");
+		close(fd[1]);
+		smtp_client_start(&c, fd[0]);
+		stream_puts(&c.s, "the end of a message\r\n.\r\n");
+		int st = smtp_client_reply(&c, clock_deadline(5000), &r, &e);
+		CHECK((st == 0 ? r.code : st) == cases[i].want, "%zu: %d %s", i,
+		      r.code, e.text);
+		CHECK(st == 0 || e.status == ST_TEMPFAIL, "%zu: temporary", i);
+		smtp_reply_free(&r);
+		smtp_client_close(&c, false);
+	}
+}
+
 /* Replies without end cost bounded memory and end in an error. */
 static void
 test_endless(void)
@@ -182,6 +217,7 @@ main(void)
 {
 	test_lines();
 	test_dialogues();
+	test_unsent();
 	test_endless();
 	test_commands();
 	return unit_done();
