@@ -16,6 +16,8 @@
 
 #define DEFAULT_HEADER (1024 * 1024)
 #define DEFAULT_LOAD ((size_t)2 << 30)
+/* Beyond it a message goes into a file that is mapped: memory that the kernel
+ * can take back. */
 #define IN_MEMORY (8 * 1024 * 1024)
 #define CHUNK 65536
 
@@ -177,6 +179,17 @@ msg_unfold(struct buf *b, struct span value)
 
 /* --- reading ------------------------------------------------------------- */
 
+/* Trouble of this host's, whatever the errno: a stage that ended with 77 for
+ * EACCES would have the mail refused for good (DESIGN 3.3). */
+static int
+host_trouble(struct err *e)
+{
+	if (e != NULL)
+		e->status = ST_TEMPFAIL;
+	return -1;
+}
+
+/* An unlinked file for reading and writing, or -1. */
 static int
 temp_file(struct err *e)
 {
@@ -187,12 +200,15 @@ temp_file(struct err *e)
 	if (fd >= 0)
 		return fd;
 	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "cannot make a temporary file in %s", dir);
+	if (fd < 0) {
+		(void)err_sys(e, "cannot make a temporary file in %s", dir);
+		return host_trouble(e);
+	}
 	(void)unlink(path);
 	return fd;
 }
 
+/* *got 0: the end. */
 static int
 read_some(int fd, char *p, size_t room, size_t *got, struct err *e)
 {

@@ -1,6 +1,8 @@
 /* The message index, edits, generated fields, loading. */
 #include "unit.h"
 
+#include <fcntl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -257,6 +259,36 @@ test_limits(void)
 	}
 }
 
+/* A host without a place for temporary files: the mail waits. */
+static void
+test_no_temp(void)
+{
+	char dir[] = "/tmp/mx-unit-XXXXXX";
+	static char chunk[1 << 20];
+	struct msg_load l;
+	struct err e = ERR_INIT;
+	int fd, w = 0;
+	pid_t pid;
+
+	if (geteuid() != 0 || mkdtemp(dir) == NULL)
+		return; /* only root can go into an empty root folder */
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	for (int i = 0; i < 9; i++)
+		CHECK(write(fd, chunk, sizeof(chunk)) == sizeof(chunk), "9 MB");
+	(void)lseek(fd, 0, SEEK_SET);
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(chroot(dir) == 0 && msg_load(&l, fd, 0, &e) != 0
+			  ? e.status
+			  : 1);
+	CHECK(waitpid(pid, &w, 0) == pid && WIFEXITED(w) &&
+		  WEXITSTATUS(w) == ST_TEMPFAIL,
+	      "no temporary file: %d", WEXITSTATUS(w));
+	close(fd);
+	rmdir(dir);
+}
+
 int
 main(void)
 {
@@ -267,5 +299,6 @@ main(void)
 	test_unfold();
 	test_load();
 	test_limits();
+	test_no_temp();
 	return unit_done();
 }
