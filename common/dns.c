@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* THREATS 65: CNAMEs in a row; bytes and records kept of one answer.  More is
+ * a temporary error, never "no such record". */
 #define DNS_CHAIN 8
-#define DNS_TOTAL 65536 /* bytes kept of one answer */
+#define DNS_TOTAL 65536
 #define DNS_RECORDS 1000
 
 const char *
@@ -29,6 +31,7 @@ dns_words(enum dns_status s)
 	return words[s];
 }
 
+/* One that is too many is passed over; -1 and e on bad text. */
 static int
 dns_add_server(struct dns *d, struct span text, struct err *e)
 {
@@ -70,8 +73,11 @@ dns_read_resolv_conf(struct dns *d)
 	struct buf b = BUF_INIT;
 	struct span rest, line, word;
 
-	if (io_read_file("/etc/resolv.conf", &b, 1 << 20, NULL) != 0)
+	/* unreadable: dns_open goes on with this host's own resolver */
+	if (io_read_file("/etc/resolv.conf", &b, 1 << 20, NULL) != 0) {
+		buf_free(&b);
 		return;
+	}
 	rest = buf_span(&b);
 	while (span_split(&rest, '\n', &line)) {
 		ssize_t zone;
@@ -80,6 +86,7 @@ dns_read_resolv_conf(struct dns *d)
 		    !span_is(word, "nameserver") ||
 		    !span_word(&line, " \t\r", &word))
 			continue;
+		/* "fe80::1%eth0": no number for endpoint_sockaddr */
 		zone = span_chr(word, '%');
 		if (zone < 0 && dns_add_server(d, word, NULL) != 0)
 			continue;
@@ -248,6 +255,7 @@ dns_take_tlsa(struct dns_rr *out, const ldns_rr *rr)
 	    mem_spandup(span_make((const char *)ldns_rdf_data(data), out->len));
 }
 
+/* The record in the form of dns.h; fields that its RDATA lacks are 0 or "". */
 static void
 dns_take(struct dns_rr *out, const ldns_rr *rr, int type)
 {
@@ -325,6 +333,7 @@ dns_pick(const ldns_rr_list *l, const char *name, int type, size_t *at)
 	return NULL;
 }
 
+/* All records of that owner and type.  DNS_OK, DNS_NODATA or DNS_TEMP. */
 static enum dns_status
 dns_gather(struct dns_answer *ans, const ldns_rr_list *l, const char *name,
 	   int type, struct err *e)
@@ -386,6 +395,8 @@ dns_follow(const ldns_rr_list *l, int type, char **name, int left)
 	return steps;
 }
 
+/* Asks until the chain of CNAMEs that begins at *name ends; *name is then what
+ * it ends with.  AD counts only when every answer on the way had it. */
 static enum dns_status
 dns_ask_chain(struct dns *d, char **name, int type, struct dns_answer *ans,
 	      deadline_t dl, struct err *e)

@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* No fragments on any path (DNS flag day 2020). */
 #define DNS_UDP_SIZE 1232
+/* Each server's time for one question, resolv.conf(5)'s default. */
 #define DNS_TRY_MS 5000
 
 /* The question as wire bytes; false when the name does not fit. */
@@ -68,6 +70,7 @@ wire_matches(const ldns_pkt *pkt, const char *name, int type, uint16_t id)
 	return same;
 }
 
+/* A fresh socket a question: a source port that nobody can guess (RFC 5452). */
 static int
 wire_socket(struct dns *d, int type, int which)
 {
@@ -89,6 +92,7 @@ wire_socket(struct dns *d, int type, int which)
 	return fd;
 }
 
+/* The answer, or NULL: no server, or none that matched until dl. */
 static ldns_pkt *
 wire_udp(struct dns *d, struct span q, const char *name, int type, uint16_t id,
 	 int which, deadline_t dl)
@@ -124,6 +128,7 @@ wire_udp(struct dns *d, struct span q, const char *name, int type, uint16_t id,
 	return pkt;
 }
 
+/* The same over TCP (RFC 7766), whose answer must be the first one. */
 static ldns_pkt *
 wire_tcp(struct dns *d, struct span q, const char *name, int type, uint16_t id,
 	 int which, deadline_t dl)

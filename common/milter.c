@@ -1,5 +1,6 @@
 /*
- * milter.c - see milter.h.
+ * milter.c - packets of the milter protocol, read and made; see milter.h.
+ * Layer: mail.  Sendmail's libmilter (mfdef.h), version 6.
  */
 #include "milter.h"
 
@@ -341,10 +342,11 @@ milter_put_reply(struct buf *b, int code, const char *esc, struct span text)
 bool
 milter_socket(struct span text, struct buf *out)
 {
-	ssize_t colon = span_chr(text, ':'), at;
+	ssize_t colon, at;
 	struct span kind, rest;
 
 	text = span_trim(text);
+	colon = span_chr(text, ':');
 	if (text.n > 0 && text.p[0] == '/') {
 		buf_addf(out, "unix:%.*s", SPAN_ARG(text));
 		return true;

@@ -222,6 +222,7 @@ test_socket(void)
 		{ "inet6:8891@::1", "inet:[::1]:8891" },
 		{ "inet:8891@[::1]", "inet:[::1]:8891" },
 		{ "inet:8891", "inet::8891" },
+		{ " inet:8891@localhost ", "inet:localhost:8891" },
 		{ "local:/run/x.sock", "unix:/run/x.sock" },
 		{ "unix:/run/x.sock", "unix:/run/x.sock" },
 		{ "/run/x.sock", "unix:/run/x.sock" },
