@@ -237,7 +237,7 @@ static const char postfix_names[] =
     "smtp_discard_ehlo_keyword_address_maps "
     "smtp_discard_ehlo_keywords smtp_dns_reply_filter "
     "smtp_dns_resolver_options smtp_dns_support_level "
-    "smtp_enforce_tls smtp_fallback_relay smtp_generic_maps "
+    "smtp_enforce_tls smtp_generic_maps "
     "smtp_header_checks smtp_helo_name smtp_helo_timeout "
     "smtp_host_lookup smtp_line_length_limit smtp_mail_timeout "
     "smtp_mime_header_checks smtp_min_data_rate "

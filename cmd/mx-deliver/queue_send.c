@@ -70,8 +70,13 @@ queue_send_nexthop(struct buf *b, const struct route *r)
 static void
 add_key(struct buf *b, const struct queuefile *q, const struct route *r)
 {
-	buf_addf(b, "send1\n-%s%s\n%s\n",
-		 strcmp(route_client(r->transport), "lmtp") == 0 ? "l" : "",
+	const char *client = route_client(r->transport);
+
+	/* master.cf's relay has no smtp_fallback_relay: it would send a backup
+	 * MX's mail in a circle. */
+	buf_addf(b, "send1\n-%s%s%s\n%s\n",
+		 strcmp(client, "lmtp") == 0 ? "l" : "",
+		 strcmp(client, "relay") == 0 ? "b" : "",
 		 q->env.flags & QUEUEFILE_REQUIRETLS ? "r" : "", q->env.sender);
 	queue_send_nexthop(b, r);
 }

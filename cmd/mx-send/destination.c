@@ -92,6 +92,23 @@ prepare_group(struct group *g, const struct mx_conf *conf,
 	return g->tls == NULL ? -1 : 0;
 }
 
+/* Where the rest goes when none of the destination's own hosts takes it. */
+static void
+add_fallback(struct group *g)
+{
+	struct buf b = BUF_INIT;
+
+	if (params.fallback_relay.n == 0 || options.lmtp ||
+	    options.no_fallback || options.host != NULL)
+		return;
+	for (size_t i = 0; i < params.fallback_relay.n; i++)
+		buf_addf(&b, "%s%s", i > 0 ? ", " : "",
+			 params.fallback_relay.v[i]);
+	g->fallback = mem_alloc(1, sizeof(*g->fallback));
+	*g->fallback = (struct group){ .destination = mem_strdup(buf_str(&b)) };
+	buf_free(&b);
+}
+
 static int
 resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 {
@@ -103,6 +120,12 @@ resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 	tables_open(&policies, &params.policy_maps);
 	for (size_t i = 0; r == 0 && i < gs->n; i++)
 		r = prepare_group(&gs->v[i], conf, &passwords, &policies, e);
+	for (size_t i = 0; r == 0 && i < gs->n; i++) {
+		add_fallback(&gs->v[i]);
+		if (gs->v[i].fallback != NULL)
+			r = prepare_group(gs->v[i].fallback, conf, &passwords,
+					  &policies, e);
+	}
 	tables_close(&passwords);
 	tables_close(&policies);
 	return r;
@@ -209,21 +232,14 @@ over_new(struct group *g, size_t i, bool no_tls, const struct message *m)
 	return a;
 }
 
-void
-group_run(struct group *g, const struct message *m)
+/* Over the destination's own hosts. */
+static enum attempt
+run_hosts(struct group *g, const struct message *m)
 {
 	int64_t sessions = 0;
 	bool no_tls = false;
 	size_t i = 0;
 
-	/* RFC 8460 5.3 lets reports about broken TLS through it; who asked for
-	 * REQUIRETLS (RFC 8689) meant what he said. */
-	send_tls_report = m->tls_report && !options.requiretls;
-	if (g->hosts.n == 0) {
-		report_all(g, "none", &g->no_hosts);
-		report_rest(g);
-		return;
-	}
 	enum attempt a = over_kept(g, m);
 	failing_order(g);
 	if (a != ATTEMPT_FRESH) {
@@ -242,6 +258,38 @@ group_run(struct group *g, const struct message *m)
 		sessions += g->open && a != ATTEMPT_FRESH;
 		no_tls = a == ATTEMPT_PLAIN;
 		i += a != ATTEMPT_PLAIN && a != ATTEMPT_FRESH;
+	}
+	return a;
+}
+
+/* One that no DNS knows, or that is away, goes there; not one that takes no
+ * mail (RFC 7505), nor one that is ourselves. */
+static bool
+may_fall_back(const struct group *g)
+{
+	return g->fallback != NULL && g->fallback->hosts.n > 0 &&
+	       (g->no_hosts.status != ST_NOHOST ||
+		strcmp(err_code(&g->no_hosts), "5.4.4") == 0);
+}
+
+void
+group_run(struct group *g, const struct message *m)
+{
+	enum attempt a = ATTEMPT_NEXT;
+	struct group *f = g->fallback;
+
+	/* RFC 8460 5.3 lets reports about broken TLS through it; who asked for
+	 * REQUIRETLS (RFC 8689) meant what he said. */
+	send_tls_report = m->tls_report && !options.requiretls;
+	if (g->hosts.n > 0)
+		a = run_hosts(g, m);
+	else if (!may_fall_back(g))
+		report_all(g, "none", &g->no_hosts);
+	if (a != ATTEMPT_STOP && may_fall_back(g)) {
+		f->v = g->v;
+		f->n = g->n;
+		(void)run_hosts(f, m);
+		group_close(f);
 	}
 	report_rest(g);
 	/* What a report may do, the next message may not. */

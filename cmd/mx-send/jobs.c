@@ -80,11 +80,13 @@ key_parse(struct span s)
 		return false;
 	jobs.k.lmtp = span_chr(flags, 'l') >= 0;
 	jobs.k.requiretls = span_chr(flags, 'r') >= 0;
+	jobs.k.no_fallback = span_chr(flags, 'b') >= 0;
 	jobs.k.sender = mem_spandup(sender);
 	jobs.k.nexthop = mem_spandup(s);
 	/* Whose password is used is part of what a connection is. */
 	jobs.key = mem_printf(
-	    "%d%d\n%s\n%s", jobs.k.lmtp, jobs.k.requiretls,
+	    "%d%d%d\n%s\n%s", jobs.k.lmtp, jobs.k.requiretls,
+	    jobs.k.no_fallback,
 	    params.sasl_enable && params.sender_auth ? jobs.k.sender : "",
 	    jobs.k.nexthop);
 	return true;

@@ -234,6 +234,7 @@ jobs_child(const struct job_key *k, int channel, int job)
 	close(null);
 	options.lmtp = k->lmtp;
 	options.requiretls = k->requiretls;
+	options.no_fallback = k->no_fallback;
 	options.sender = k->sender;
 	options.nexthop = k->nexthop;
 	options.times = true;

@@ -14,7 +14,8 @@
 
 #define XFORWARD_NAMES 7
 struct send_options {
-	bool lmtp, probe, trace, eight_bit, utf8, requiretls, times, jobs;
+	bool lmtp, probe, trace, eight_bit, utf8, requiretls, times, jobs,
+	    no_fallback;
 	const char *host, *nexthop, *sender, *envid, *ret;
 	int64_t size; /* of the message on stdin; 0: up to its end */
 	struct strs rcpt_options;
@@ -49,6 +50,8 @@ struct send_params {
 	struct strs inet_interfaces, proxy_interfaces, host_lookup;
 	int64_t address_limit, session_limit, rcpt_batch;
 	int64_t failed_time; /* ms */
+	struct strs fallback_relay;
+	char *old_fallback; /* what $fallback_relay stands for */
 	int64_t t_connect, t_helo, t_mail, t_rcpt, t_data, t_xfer, t_done,
 	    t_tls;
 	int tls_level, lmtp_tls_level, dane_insecure_mx;
@@ -152,6 +155,8 @@ struct session {
 /* Recipients with one destination. */
 struct group {
 	const char *destination;
+	struct group *fallback; /* smtp_fallback_relay, for what is left; or
+				   NULL */
 	struct rcpt **v;
 	size_t n, cap;
 	struct mx_hosts hosts;
@@ -204,7 +209,7 @@ void group_close(struct group *g);
 /* jobs.c: --jobs; a status.  jobs_child.c: one destination's messages. */
 int jobs_serve(void);
 struct job_key {
-	bool lmtp, requiretls;
+	bool lmtp, requiretls, no_fallback;
 	char *sender, *nexthop;
 };
 MX_NORETURN void jobs_child(const struct job_key *k, int channel, int job);
