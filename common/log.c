@@ -75,21 +75,43 @@ log_stderr_serves(void)
 	return strcmp(js, want) == 0;
 }
 
-static void
-log_connect(void)
+/* Points the socket at who reads /dev/log now. */
+static int
+log_aim(void)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "/dev/log");
+	return connect(log_state.sock, (struct sockaddr *)&sun, sizeof(sun));
+}
+
+static void
+log_connect(void)
+{
 	log_state.sock =
 	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (log_state.sock < 0)
-		return;
-	if (connect(log_state.sock, (struct sockaddr *)&sun, sizeof(sun)) !=
-	    0) {
+	if (log_state.sock >= 0 && log_aim() != 0) {
 		close(log_state.sock);
 		log_state.sock = -1;
 	}
+}
+
+/*
+ * One datagram, without waiting.  A syslog daemon that was restarted has
+ * another socket: the same descriptor is aimed at it, so that workers, whose
+ * sandbox forbids that, are heard again as soon as their monitor has spoken
+ * (they share it).
+ */
+static bool
+log_send(const char *p, size_t n)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+	if (send(log_state.sock, p, n, flags) >= 0)
+		return true;
+	if (errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET)
+		return false;
+	return log_aim() == 0 && send(log_state.sock, p, n, flags) >= 0;
 }
 
 void
@@ -178,14 +200,13 @@ log_syslog(int severity, struct span line)
 			 LOG_MAIL | LOG_WARNING, when, log_state.name,
 			 log_state.role, log_own_pid(),
 			 (unsigned long long)log_state.lost);
-		if (send(log_state.sock, head, strlen(head),
-			 MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		if (log_send(head, strlen(head)))
 			log_state.lost = 0;
 	}
 	buf_addf(&b, "<%d>%s ", LOG_MAIL | severity, when);
 	log_tag(&b);
 	buf_addspan(&b, line);
-	if (send(log_state.sock, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (!log_send(b.p, b.n))
 		log_state.lost++;
 	buf_free(&b);
 }

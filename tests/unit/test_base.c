@@ -5,12 +5,19 @@
 #include "err.h"
 #include "escape.h"
 #include "json.h"
+#include "log.h"
 #include "num.h"
 #include "status.h"
 #include "strs.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 test_span(void)
@@ -265,6 +272,68 @@ test_misc(void)
 	strs_free(&l);
 }
 
+static int
+dev_log(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX,
+				   .sun_path = "/dev/log" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)unlink(sun.sun_path);
+	return bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 ? fd : -1;
+}
+
+static bool
+heard(int fd, const char *words)
+{
+	char line[1000] = "";
+
+	return recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT) > 0 &&
+	       strstr(line, words) != NULL;
+}
+
+/* In a /dev of our own: 0, or the step that failed. */
+static int
+syslog_restart(void)
+{
+	int fd;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/dev", "tmpfs", 0, NULL) != 0)
+		return 99;
+	(void)unsetenv("MX_LOG");
+	fd = dev_log();
+	close(STDERR_FILENO); /* no terminal */
+	log_open("mx", "unit", LOG_TEXT);
+	log_info("one");
+	if (!heard(fd, "one"))
+		return 1;
+	close(fd);
+	log_info("two"); /* nobody is there */
+	fd = dev_log();
+	log_info("three");
+	if (!heard(fd, "1 log lines lost"))
+		return 2;
+	return heard(fd, "three") ? 0 : 3;
+}
+
+/* A syslog daemon that was restarted is spoken to again. */
+static void
+test_syslog(void)
+{
+	pid_t pid;
+	int w = 0;
+
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) == 0 ? syslog_restart() : 99);
+	CHECK(waitpid(pid, &w, 0) == pid && WIFEXITED(w), "syslog ran");
+	if (WEXITSTATUS(w) != 99) /* 99: no right to a /dev of our own */
+		CHECK(WEXITSTATUS(w) == 0, "syslog restarted: step %d",
+		      WEXITSTATUS(w));
+}
+
 int
 main(void)
 {
@@ -274,5 +343,6 @@ main(void)
 	test_base64();
 	test_map();
 	test_misc();
+	test_syslog();
 	return unit_done();
 }
