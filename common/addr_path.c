@@ -73,7 +73,8 @@ take_literal(struct span s, struct buf *out)
 	if (end < 2)
 		return 0;
 	in = span_sub(s, 1, (size_t)end);
-	if (in.n >= sizeof(text))
+	/* a NUL would end the text that is checked, not the one that is kept */
+	if (in.n >= sizeof(text) || span_has_ctl(in))
 		return 0;
 	if (span_istarts(in, SPAN("IPv6:"))) {
 		snprintf(text, sizeof(text), "%.*s",

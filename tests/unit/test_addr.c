@@ -167,11 +167,34 @@ test_ext(void)
 	CHECK(!addr_split_ext(SPAN("a+b"), "", &u, &x), "no delimiters");
 }
 
+/* What is checked is what is kept: a NUL does not hide the rest. */
+static void
+test_nul(void)
+{
+	static const struct span cases[] = {
+		{ "<u@[192.0.2.1\0x]>", 18 },
+		{ "<u@[IPv6:::1\0x]>", 17 },
+		{ "<u\0v@d>", 8 },
+		{ "<u@d\0e>", 8 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err e = ERR_INIT;
+		struct addr a;
+		size_t used;
+
+		CHECK(addr_parse_path(&a, cases[i], true, true, false, &used,
+				      &e) != 0,
+		      "NUL %zu: %s", i, e.text);
+	}
+}
+
 int
 main(void)
 {
 	test_path();
 	test_list();
 	test_ext();
+	test_nul();
 	return unit_done();
 }
