@@ -265,6 +265,10 @@ table_lookup(struct table *t, struct span key, struct buf *value, struct err *e)
 	struct err mine = ERR_INIT, *why = e != NULL ? e : &mine;
 	enum table_result r = table_ask(t, key, value, why);
 
+	/* A file that is missing or may not be read (66, 77) makes no mail
+	 * bounce: who passes the status on says "try again" too. */
+	if (r == TABLE_TRY_AGAIN && !status_is_temp(why->status))
+		why->status = ST_TEMPFAIL;
 	if (table_trace != NULL)
 		table_trace(t->spec, key, r,
 			    r == TABLE_FOUND ? buf_span(value) : SPAN(""),
