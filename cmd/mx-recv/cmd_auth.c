@@ -26,6 +26,8 @@ static struct {
 	char mech[32];    /* of the exchange that goes on */
 } auth;
 
+/* THREATS 49, 55: a link on which something went wrong is not used for anybody
+ * else. */
 static void
 auth_close(void)
 {
@@ -263,6 +265,8 @@ auth_line(struct session *s)
 	struct span line;
 	struct reply r;
 
+	/* RFC 4954 4: a line of up to 12288 bytes; the exchange is over, for
+	 * the server too. */
 	if (!session_line(s, AUTH_LINE, &line, &r)) {
 		authclient_cancel(&auth.a);
 		return r;

@@ -20,6 +20,8 @@
 /* Beyond the limit a refused message is still read, up to so much more. */
 #define DRAIN_EXTRA 1000000
 
+/* What a bare LF is: DESIGN 3.11, smtpd_forbid_bare_newline. It never ends a
+ * message either way (THREATS 1). */
 static enum wire_policy
 policy(const struct session *s)
 {
@@ -91,6 +93,7 @@ message_begin(struct session *s, bool dots, struct reply *r)
 	return ok;
 }
 
+/* `extra`: how far beyond the limit a client is listened to. */
 static bool
 over_limit(const struct session *s, uint64_t extra)
 {
@@ -112,6 +115,8 @@ pass_bytes(struct session *s, struct span stored)
 static void
 message_piece(struct session *s)
 {
+	/* THREATS 40: the rest is read and dropped, so that the next command
+	 * is found where it is. */
 	if (over_limit(s, 0) && s->drop != DROP_LINK)
 		s->drop = DROP_SIZE;
 	if (s->complete != NULL) {
@@ -126,6 +131,8 @@ message_piece(struct session *s)
 	buf_clear(&s->piece);
 }
 
+/* The connection ended in the middle: no end of data was read, so nothing was
+ * sent (THREATS 11). */
 static struct reply
 gone(struct session *s)
 {
@@ -135,6 +142,7 @@ gone(struct session *s)
 	return r;
 }
 
+/* RFC 1870 6.3. */
 static struct reply
 too_large(struct session *s)
 {
@@ -296,6 +304,7 @@ data_read(struct session *s)
 		stream_take(&s->s,
 			    wire_decode(&s->wire, &s->piece, have, &end));
 		message_piece(s);
+		/* Far too much: nobody waits for its end. */
 		if (!end &&
 		    over_limit(s, (uint64_t)s->conf->p.message_size_limit +
 				      DRAIN_EXTRA)) {
@@ -366,6 +375,8 @@ refuse_chunk(struct session *s, uint64_t n, struct reply r)
 	uint64_t most =
 	    (uint64_t)s->conf->p.message_size_limit * 2 + DRAIN_EXTRA;
 
+	/* More than anybody would send by mistake: not read, so the session is
+	 * out of step and ends. */
 	if (n > most)
 		r.close = true;
 	else if (!read_chunk(s, n, false)) {
@@ -439,6 +450,8 @@ cmd_bdat(struct session *s, struct span args)
 		message_piece(s);
 		return message_end(s);
 	}
+	/* RFC 3030 2: a failed chunk ends the transaction; chunks that are on
+	 * their way get 503, and are read all the same. */
 	if (s->drop == DROP_SIZE || s->drop == DROP_LINK) {
 		r = s->drop == DROP_SIZE ? too_large(s) : link_finish(s);
 		session_end_mail(s);

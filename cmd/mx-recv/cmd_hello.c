@@ -21,6 +21,7 @@ take_name(struct session *s, struct span name)
 	if (name.n == 0 || name.n > 255 || span_has_ctl(name) ||
 	    span_chr(name, ' ') >= 0)
 		return false;
+	/* RFC 5321 4.1.4: EHLO is a RSET, too. */
 	session_end_mail(s);
 	cmd_xforward_reset(s);
 	free(s->helo);
@@ -50,6 +51,7 @@ cmd_helo(struct session *s, struct span args)
 	return reply_make(250, NULL, "%s", s->conf->site.myhostname);
 }
 
+/* smtpd_discard_ehlo_keywords: what is hidden is still taken. */
 static void
 offer(struct session *s, struct reply *r, const char *word, const char *value)
 {

@@ -34,12 +34,14 @@ struct parm {
 	bool (*take)(struct session *s, struct span v);
 };
 
+/* RFC 1870 6.1: a claim, for an early no; the bytes are counted. */
 static bool
 parm_size(struct session *s, struct span v)
 {
 	return num_u64(v, UINT64_MAX / 2, &s->claimed);
 }
 
+/* RFC 6152 2. */
 static bool
 parm_body(struct session *s, struct span v)
 {
@@ -47,6 +49,7 @@ parm_body(struct session *s, struct span v)
 	return s->body8 || span_iis(v, "7BIT");
 }
 
+/* RFC 6531 3.1: no value; looked for before the path is read. */
 static bool
 parm_utf8(struct session *s, struct span v)
 {
@@ -54,6 +57,7 @@ parm_utf8(struct session *s, struct span v)
 	return v.p == NULL;
 }
 
+/* RFC 3461 4.3; passed on as it stands. */
 static bool
 parm_ret(struct session *s, struct span v)
 {
@@ -192,6 +196,7 @@ cmd_mail(struct session *s, struct span args)
 
 	if ((s->conf->p.helo_required || s->lmtp) && s->helo == NULL)
 		return reply_make(503, "5.5.1", "Error: send HELO/EHLO first");
+	/* A MAIL that fails leaves nothing of the one before. */
 	session_end_mail(s);
 	s->utf8 = s->esmtp && wants_utf8(args);
 	if (!take_path(s, args, "FROM:", &s->sender, &rest, &bad)) {
@@ -205,6 +210,7 @@ cmd_mail(struct session *s, struct span args)
 		session_end_mail(s);
 		return r;
 	}
+	/* RFC 1870 6.2: known before a byte is sent. */
 	if (limit > 0 && s->claimed > (uint64_t)limit) {
 		session_end_mail(s);
 		return reply_make(552, "5.3.4",
@@ -332,6 +338,9 @@ cmd_rcpt(struct session *s, struct span args)
 	print_path(s, &s->rcpt_text, &s->rcpt);
 	if (!take_parms(s, rest, rcpt_parms, ARRAY_LEN(rcpt_parms), &r))
 		return r;
+	/* RFC 5321 4.5.3.1.10: 452 and the session goes on; the client sends
+	 * the rest in another transaction. Asked before any table or server
+	 * is. */
 	if (s->rcpts >= s->conf->p.recipient_limit)
 		return reply_make(452, "4.5.3", "Error: too many recipients");
 	if (rates_over(s, RATE_RCPT, &r) || pregreet_refuses(s, &r))
@@ -342,6 +351,8 @@ cmd_rcpt(struct session *s, struct span args)
 	}
 	if (s->queue_id[0] == '\0')
 		queue_id_make(s->queue_id, sizeof(s->queue_id));
+	/* The rules let it pass; whether it exists is the delivery side's to
+	 * say (THREATS 27), and its answer is the answer. */
 	r = link_rcpt(s, rest.n > 0 ? rest : SPAN(""));
 	if (r.code / 100 != 2) {
 		configured_code(s, &r);

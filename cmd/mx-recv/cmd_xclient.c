@@ -81,6 +81,7 @@ decode(struct span xtext, struct buf *b, int *kind)
 	return true;
 }
 
+/* "NAME=value" words; value.p is NULL without "=". */
 static bool
 next_attribute(struct span *rest, struct span *name, struct span *value)
 {
@@ -105,6 +106,7 @@ cmd_xclient_who(struct session *s)
 
 /* ------- XCLIENT */
 
+/* Who the proxy says the client is; TEMPUNAVAIL: DNS did not answer it. */
 static void
 set_name(struct session *s, struct span name, int kind)
 {
@@ -268,6 +270,8 @@ cmd_proxy(struct session *s)
 
 	if (!s->conf->p.proxy_protocol)
 		return true;
+	/* THREATS 17: anybody could say who he is; a table that is away trusts
+	 * nobody. */
 	if (match_lookup(s->conf->proxy_networks, span_of(c->addr), &e) !=
 	    TABLE_FOUND) {
 		log_warn("%s is not in proxy_networks: closed", c->addr);

@@ -41,6 +41,8 @@ complete_free(struct complete **c)
 	*c = NULL;
 }
 
+/* RFC 5322 3.6.6: Resent- fields are of the sending again; then those are
+ * completed. */
 static void
 note_field(struct complete *c, struct span name)
 {

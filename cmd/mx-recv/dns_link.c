@@ -42,6 +42,8 @@ dns_link_start(struct server *s, struct err *e)
 	return 0;
 }
 
+/* Sockets for questions come from the monitor: the sandbox lets us open none.
+ */
 static struct dns *
 opened(struct session *s)
 {
@@ -73,6 +75,7 @@ dns_link_client_name(struct session *s)
 		s->reverse_name != NULL ? s->reverse_name : "");
 }
 
+/* Callers free their answer; the memo keeps its own. */
 static void
 copy(struct dns_answer *to, const struct dns_answer *from)
 {
@@ -147,6 +150,7 @@ dns_link_query(struct session *s, struct span name, int type,
 	return m->st;
 }
 
+/* Another client, or too many questions. */
 void
 dns_link_forget(void)
 {

@@ -54,6 +54,7 @@ hold_offer(struct server *s, const char *dir)
 	offer_number = server_offer(s, open_file, mem_strdup(dir));
 }
 
+/* Nothing is opened before there is too much for memory. */
 void
 hold_init(struct hold *h)
 {
@@ -69,6 +70,7 @@ hold_free(struct hold *h)
 	hold_init(h);
 }
 
+/* Told once a message; the caller answers 452 at its end. */
 static bool
 failed(struct hold *h, const char *what)
 {

@@ -37,6 +37,8 @@ static struct {
 } link_state;
 #define L (&link_state)
 
+/* Whatever was begun there is forgotten by the other side when the connection
+ * goes; it never had a LAST or a dot. */
 static void
 link_close(bool quit)
 {
@@ -85,6 +87,8 @@ link_hello(struct session *s, struct smtp_reply *r, struct err *e)
 	const char *me = s->conf->site.myhostname;
 
 	/* For LMTP clients a verdict a recipient, where the peer has it. */
+	/* A peer that knows one of them only answers the other with 5xx (RFC
+	 * 2033 4.1). */
 	if (smtp_client_hello(&L->c, me, s->lmtp, d, r, e) != 0)
 		return -1;
 	if (r->code / 100 == 5 &&
@@ -103,6 +107,8 @@ link_open(struct session *s, struct err *e)
 	struct smtp_reply r = { 0 };
 	int fd, st = -1;
 
+	/* Kept over sessions: a connect and EHLO a message would cost more
+	 * than the message. */
 	if (L->open && (L->endpoint != s->conf->delivery || L->c.broken ||
 			L->for_lmtp != s->lmtp))
 		link_close(true);
@@ -201,6 +207,8 @@ send_xforward(struct session *s, struct err *e)
 	return n;
 }
 
+/* Only what the peer has offered is asked of it; what it lacks and the client
+ * asked for (SMTPUTF8, 8BITMIME) it takes as bytes. */
 static int
 send_mail(struct session *s, struct err *e)
 {
@@ -218,6 +226,8 @@ send_mail(struct session *s, struct err *e)
 	    caps & SMTP_DSN ? buf_str(&s->sender_parms) : "");
 }
 
+/* NOTIFY and ORCPT go on where the peer does DSN; where not, RFC 3461 5.2.2
+ * makes us the last that reports. */
 static int
 send_rcpt(struct session *s, struct span parms, struct err *e)
 {
@@ -300,6 +310,8 @@ first_rcpt(struct session *s, struct span parms, struct smtp_reply *r,
 		}
 		if (begin(s, parms, r, &any, e) == 0)
 			return 0;
+		/* "any": it answered something, so it was alive and has
+		 * perhaps begun: not once more. */
 		if (!kept || any || attempt > 0)
 			return -1;
 		link_close(false);
@@ -331,6 +343,8 @@ link_rcpt(struct session *s, struct span parms)
 
 	if (explain_on)
 		return rehearse_rcpt(s);
+	/* Recipients were accepted on a link that is gone: taking more on a
+	 * new one would lose the first ones silently. */
 	if (s->link_lost)
 		return reply_make(451, "4.3.0",
 				  "Error: mail delivery is not available, try "
@@ -554,6 +568,9 @@ link_actions(struct session *s, struct reply *r)
 	return ok;
 }
 
+/* One chunk is in flight while the next is gathered: its reply is read before
+ * another is sent (settle), so that a refusal stops the stream, and nothing is
+ * sent after it. */
 static bool
 send_chunk(struct session *s, bool last)
 {
@@ -598,6 +615,7 @@ verdict(struct session *s)
 	r = pass_on(&sr);
 	smtp_reply_free(&sr);
 	/* The transaction is over at the other side, whatever it said. */
+	/* RFC 2033 4.2: one reply for each recipient it took. */
 	L->verdicts = L->c.lmtp ? L->rcpts - 1 : 0;
 	L->in_mail = L->in_data = L->owed = false;
 	L->rcpts = 0;
@@ -645,6 +663,7 @@ link_finish(struct session *s)
 		if (send_chunk(s, true))
 			return verdict(s);
 	}
+	/* A chunk was refused on the way: that is the answer. */
 	if (L->refusal.code != 0)
 		return pass_on(&L->refusal);
 	return reply_make(451, "4.3.0",

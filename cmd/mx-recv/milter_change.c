@@ -35,6 +35,7 @@ milter_field_remove(struct milters *m, size_t i)
 		(m->nfields - i) * sizeof(*m->fields));
 }
 
+/* An empty field at that place, or behind the last one. */
 static struct mfield *
 field_at(struct milters *m, size_t at)
 {
@@ -116,6 +117,7 @@ make_field(struct buf *b, struct span name, struct span value, bool exact)
 	buf_addc(b, '\n');
 }
 
+/* Does this filter see and say the blank behind the colon? */
 static bool
 exact(const struct mlink *l)
 {
@@ -319,6 +321,7 @@ change_from(struct milters *m, struct span data)
 	return true;
 }
 
+/* RFC 5321 2.4: the domain without case, the local part with. */
 static bool
 same_addr(struct span a, struct span b)
 {

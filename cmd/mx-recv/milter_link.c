@@ -15,6 +15,7 @@
 #define REPLIES_MAX 100000 /* to one event: it will never end */
 #define QUIT_MS 5000
 
+/* The enhanced code must outlive the filter's packet. */
 static void
 say(struct session *s, struct reply *r, int code, const char *esc,
     struct span text)
@@ -45,6 +46,7 @@ mlink_lasting(struct mlink *l, struct session *s, struct reply *r)
 	return true;
 }
 
+/* No QUIT: it did not understand us, or is gone. */
 static void
 drop(struct mlink *l)
 {
@@ -308,6 +310,8 @@ mlink_event(struct milters *m, struct mlink *l, const struct milter_event *ev,
 	/* Events that its version does not have. */
 	if ((ev->no & ~l->conf->events) != 0)
 		return false;
+	/* Macros go before the event that they are for, even when the event
+	 * itself is not wanted. */
 	if (ev->stage >= 0)
 		milter_macros(m, l, &l->out, ev->code, ev->stage);
 	if (ev->code == MILTER_MAIL) {

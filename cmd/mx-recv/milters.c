@@ -80,6 +80,7 @@ lasting(struct session *s, const char *what, struct reply *r)
 static const struct milter_conf nobody = { .name = "smtpd_milter_maps",
 					   .action = DEF_TEMPFAIL };
 
+/* Connections to all filters of this client; made once, at its CONNECT. */
 static void
 start(struct session *s)
 {
@@ -272,6 +273,8 @@ milters_unknown(struct session *s, struct span line, struct reply *r)
 	       tell_text(s, &ev_unknown, line, "UNKNOWN", r);
 }
 
+/* Only where some filter still wants this message: else it streams on as
+ * without filters. */
 bool
 milters_hold(struct session *s, struct span ours)
 {
@@ -353,6 +356,8 @@ tell_body(struct milters *m, struct mlink *l, struct reply *r)
 	return no;
 }
 
+/* A held message that cannot be read or written back is nobody's: 452, the
+ * client keeps it. */
 static struct reply
 no_room(void)
 {
@@ -418,6 +423,8 @@ milters_envelope(struct session *s, struct reply *r)
 
 	if (m == NULL || !m->changed)
 		return true;
+	/* The other side has a transaction with the client's words: it is
+	 * taken back and begun anew with the filter's. */
 	m->changed = false;
 	s->renamed = true;
 	link_abort(s);

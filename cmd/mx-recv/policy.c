@@ -20,6 +20,7 @@ struct policy_link {
 };
 static struct policy_link *links;
 
+/* Kept by the endpoint's number: rules that name the same server share it. */
 static struct policy_link *
 link_of(int endpoint)
 {
@@ -106,6 +107,8 @@ request(struct buf *b, const struct check *c)
 	buf_addc(b, '\n');
 }
 
+/* An answer is lines up to an empty one, 100 at most; the first action counts.
+ * False: the link is of no use. */
 static bool
 talk(struct policy_link *l, const struct buf *q, struct buf *action,
      deadline_t d)

@@ -86,6 +86,7 @@ dnsbl_rank(struct session *s, struct buf *where)
 	return rank;
 }
 
+/* Who does not wait for 220 speaks something else. */
 static struct reply
 no_protocol(int code)
 {

@@ -45,6 +45,7 @@ add_comment_text(struct buf *b, const char *text)
 		buf_addc(b, strchr("()\\\"", *text) != NULL ? '?' : *text);
 }
 
+/* RFC 5321 4.4: what it says it is, then what we know. */
 static void
 add_from(struct buf *b, const struct session *s)
 {

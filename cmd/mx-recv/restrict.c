@@ -221,6 +221,7 @@ restrict_log(struct session *s, const char *verb, const char *what,
 	buf_free(&code);
 }
 
+/* Access tables' WARN, HOLD and the like: a line without a code. */
 void
 restrict_log_text(struct session *s, const char *verb, const char *what,
 		  const char *text)
@@ -230,6 +231,8 @@ restrict_log_text(struct session *s, const char *verb, const char *what,
 
 /* ------- running */
 
+/* A class runs as if its words stood there; classes that name each other end
+ * at CLASS_DEPTH. */
 static enum verdict
 run_rule(struct check *c, const struct rule *r)
 {
@@ -245,6 +248,7 @@ run_rule(struct check *c, const struct rule *r)
 	return v;
 }
 
+/* For --explain: each rule and what it said. */
 static void
 told(const struct check *c, const struct rule *r, enum verdict v)
 {
@@ -333,6 +337,8 @@ run_stages(struct session *s, const enum stage *v, size_t n, const char *what,
 				stages[v[i]].name);
 		refused = restrict_run(&c, s->conf->rules[v[i]]) == V_REJECT;
 	}
+	/* postconf(5): DEFER_IF_REJECT turns a permanent no into a temporary
+	 * one, DEFER_IF_PERMIT a yes. */
 	if (refused && c.defer_if_reject.code != 0 && c.reply.code >= 500) {
 		buf_free(&c.reply.text);
 		*r = lasting(s, &c, c.defer_if_reject);

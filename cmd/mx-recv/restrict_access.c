@@ -22,6 +22,8 @@ struct search {
 	enum table_result r;
 };
 
+/* The first table entry counts; after it, and after a table that is away,
+ * nothing is looked up. */
 static void
 search_key(struct search *k, struct span key)
 {
@@ -77,6 +79,7 @@ search_address(struct search *k, const struct addr *a, const char *delims)
 	buf_free(&b);
 }
 
+/* THREATS 71: a table that cannot say is 451, never "no entry". */
 static enum verdict
 search_end(struct check *c, struct search *k, enum about about)
 {

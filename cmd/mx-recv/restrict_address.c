@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mem.h"
 
+/* The parsed address: rules never look at the client's text (THREATS 15). */
 static const struct addr *
 address_of(struct check *c, enum about about)
 {
@@ -100,6 +101,8 @@ RULE(restrict_unauth_destination)
 	if (a->text.p == NULL && c->stage != STAGE_RELAY &&
 	    c->stage != STAGE_RECIPIENT)
 		return V_DUNNO;
+	/* Nobody relays by who he says he is: the sender is not looked at
+	 * (THREATS 16). */
 	ours = restrict_is_ours(c, a->domain);
 	if (ours == TABLE_FOUND && !is_routed(a->local))
 		return V_DUNNO;

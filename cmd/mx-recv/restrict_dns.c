@@ -183,6 +183,8 @@ struct listing {
 	struct buf data, txt;     /* the answer that counts */
 };
 
+/* The answer's texts are copies: the memo of dns_link.c may be dropped
+ * meanwhile. */
 static void
 listing_free(struct listing *l)
 {

@@ -26,6 +26,7 @@
 #define LINE_MAX_AUTH 12288 /* RFC 4954 4 */
 #define SKIP_MAX 1000000    /* of an endless line, before we close */
 
+/* The text may hold several lines, joined with LF; the loop frees it. */
 struct reply
 reply_make(int code, const char *esc, const char *fmt, ...)
 {
@@ -44,6 +45,8 @@ reply_syntax(const char *syntax)
 	return reply_make(501, "5.5.4", "Syntax: %s", syntax);
 }
 
+/* Nobody from a network: a pipe, a terminal, a unix socket. It frees from TLS
+ * and counters, never from the question who may relay (THREATS 16). */
 bool
 session_is_local(const struct session *s)
 {
@@ -51,6 +54,8 @@ session_is_local(const struct session *s)
 	return !s->conn->has_peer && s->peer_addr[0] == '\0';
 }
 
+/* Only where an address is known. A table that is away is no network of ours.
+ */
 bool
 session_in_mynetworks(const struct session *s)
 {
@@ -124,6 +129,9 @@ session_unknown_code(struct session *s, struct span domain)
 void
 session_end_mail(struct session *s)
 {
+	/* THREATS 5: whatever ended it (a reply to the dot, RSET, EHLO,
+	 * STARTTLS, an error), the milters and the delivery side forget it
+	 * too, and nothing of it is there for the next MAIL. */
 	milters_abort(s);
 	link_abort(s);
 	session_actions_clear(&s->actions);
@@ -185,6 +193,8 @@ write_reply(struct session *s, const struct reply *r)
 		log_debug("> %s: %d %s", s->who, r->code, buf_str(&r->text));
 }
 
+/* Replies are gathered while more commands lie in the buffer (RFC 2920 3.2);
+ * here they go. */
 static bool
 flush(struct session *s)
 {
@@ -199,6 +209,7 @@ answer(struct session *s, struct reply r, bool *good_r)
 		struct reply (*then)(struct session *) = r.then;
 		bool end = r.close;
 
+		/* Counted here and nowhere else: no handler can forget it. */
 		if (r.code >= 400) {
 			s->errors++;
 			/* Slow down who guesses (smtpd_soft_error_limit). */
@@ -254,10 +265,12 @@ session_line(struct session *s, size_t max, struct span *line_r,
 {
 	enum io_result io;
 
+	/* The client waits for our replies before it says more. */
 	if (span_chr(stream_buffered(&s->s), '\n') < 0 && !flush(s)) {
 		*r = lost(s, IO_EOF);
 		return false;
 	}
+	/* THREATS 31: one deadline a line, which no byte renews. */
 	s->deadline = clock_deadline(s->conf->p.timeout);
 	io = stream_line(&s->s, max, line_r, s->deadline);
 	if (io == IO_TOOLONG) {
@@ -311,6 +324,7 @@ session_fill(struct session *s)
 	return true;
 }
 
+/* RFC 5321 2.4: verbs are of any case. */
 static const struct command *
 find_command(struct span word)
 {
@@ -336,6 +350,7 @@ check_state(struct session *s, const struct command *c, struct reply *r)
 	bool need_tls = s->conf->p.tls_level == TLS_LEVEL_ENCRYPT && !s->tls &&
 			!session_is_local(s);
 
+	/* RFC 3207 4: what may come before STARTTLS is in the table. */
 	if (need_tls && !(c->states & WHEN_PRE_TLS)) {
 		*r = reply_make(530, "5.7.0",
 				"Must issue a STARTTLS command first");
@@ -397,6 +412,8 @@ dispatch(struct session *s, struct span line, const struct command **c_r)
 		return reply_make(500, "5.5.2", "Error: bad syntax");
 	c = find_command(word);
 	if (c == NULL) {
+		/* An unknown word is an error as others are: twenty of them
+		 * end it. */
 		s->unknown_cmds++;
 		if (is_foreign(s, word)) {
 			log_warn("non-SMTP command from %s: %.*s", s->who,
@@ -454,6 +471,8 @@ serve(struct session *s)
 		struct reply r = { 0 };
 		bool good = true, more;
 
+		/* SIGTERM ends a session between transactions; one under way
+		 * is finished first (DESIGN 3.1). */
 		io_stoppable = !s->in_mail;
 		bool got = session_line(s, LINE_MAX_AUTH, &line, &r);
 
@@ -474,6 +493,7 @@ serve(struct session *s)
 	}
 }
 
+/* Postfix's line: what was tried and what succeeded, by command. */
 static void
 log_disconnect(struct session *s)
 {
@@ -570,6 +590,8 @@ session_run(struct server *server, struct server_conn *conn)
 	stream_init(&s.s, conn->fd_in, conn->fd_out);
 	s.s.out_deadline = clock_deadline(s.conf->p.timeout);
 	s.lmtp = s.conf->lmtp;
+	/* PROXY first: only then is it known who connected; peer_addr keeps
+	 * who that was, whatever XCLIENT says later. */
 	if (cmd_proxy(&s)) {
 		if (conn->has_peer)
 			snprintf(s.peer_addr, sizeof(s.peer_addr), "%s",
