@@ -223,61 +223,77 @@ or_unknown(const char *s)
 	return s != NULL && s[0] != '\0' ? s : "unknown";
 }
 
-/* False: there is no such macro. */
+/* Addresses, which flags quote and fold part by part.  False: it is none. */
+static bool
+add_address_macro(struct buf *b, struct span name, const struct pipe_facts *f)
+{
+	const struct queuefile_rcpt *to = f->to;
+
+	if (span_is(name, "recipient"))
+		add_address(b, span_of(to->addr), f);
+	else if (span_is(name, "original_recipient"))
+		add_address(
+		    b, span_of(to->original != NULL ? to->original : to->addr),
+		    f);
+	else
+		return false;
+	return true;
+}
+
+/* pipe(8) COMMAND ARGUMENTS: the values of one row are a piece of one argument,
+ * whatever bytes they have.  False: there is no such macro. */
 static bool
 add_macro(struct buf *b, struct span name, const struct pipe_facts *f)
 {
+	const struct queuefile_env *env = &f->q->env;
+	const bool *flag = f->spec->flag;
 	struct span addr = span_of(f->to->addr), user, ext;
 	ssize_t at = span_rchr(addr, '@');
 	struct span local = at < 0 ? addr : span_sub(addr, 0, (size_t)at);
-	bool u = f->spec->flag['u'];
-	const struct queuefile_env *env = &f->q->env;
+	struct span domain =
+	    at < 0 ? SPAN("") : span_from(addr, (size_t)at + 1);
+	char size[24];
 
 	if (!addr_split_ext(local, site.recipient_delimiter, &user, &ext)) {
 		user = local;
 		ext = SPAN("");
 	}
-	if (span_is(name, "recipient"))
-		add_address(b, addr, f);
-	else if (span_is(name, "original_recipient"))
-		add_address(b,
-			    span_of(f->to->original != NULL ? f->to->original
-							    : f->to->addr),
-			    f);
-	else if (span_is(name, "sender"))
-		buf_adds(b,
-			 env->sender[0] ? env->sender : f->spec->null_sender);
-	else if (span_is(name, "user"))
-		add_folded(b, user, u);
-	else if (span_is(name, "extension"))
-		add_folded(b, ext, u);
-	else if (span_is(name, "mailbox"))
-		add_folded(b, local, u);
-	else if (span_is(name, "domain"))
-		add_folded(b,
-			   at < 0 ? SPAN("") : span_from(addr, (size_t)at + 1),
-			   f->spec->flag['h']);
-	else if (span_is(name, "nexthop"))
-		add_folded(b, span_of(f->nexthop), f->spec->flag['h']);
-	else if (span_is(name, "size"))
-		buf_addf(b, "%llu", (unsigned long long)f->q->msg_size);
-	else if (span_is(name, "queue_id"))
-		buf_adds(b, f->q->id);
-	else if (span_is(name, "client_address"))
-		buf_adds(b, or_unknown(env->client_addr));
-	else if (span_is(name, "client_hostname"))
-		buf_adds(b, or_unknown(env->client_name));
-	else if (span_is(name, "client_helo"))
-		buf_adds(b, or_unknown(env->helo));
-	else if (span_is(name, "client_port"))
-		buf_adds(b, or_unknown(env->client_port));
-	else if (span_is(name, "client_protocol"))
-		buf_adds(b, or_unknown(env->proto));
-	else if (span_is(name, "sasl_username"))
-		buf_adds(b, env->login != NULL ? env->login : "");
-	else if (!span_is(name, "sasl_method") && !span_is(name, "sasl_sender"))
-		return false;
-	return true;
+	snprintf(size, sizeof(size), "%llu",
+		 (unsigned long long)f->q->msg_size);
+	const struct {
+		const char *name;
+		struct span value;
+		bool fold; /* to lower case: flag u or h */
+	} rows[] = {
+		{ "sender",
+		  span_of(env->sender[0] ? env->sender : f->spec->null_sender),
+		  false },
+		{ "user", user, flag['u'] },
+		{ "extension", ext, flag['u'] },
+		{ "mailbox", local, flag['u'] },
+		{ "domain", domain, flag['h'] },
+		{ "nexthop", span_of(f->nexthop), flag['h'] },
+		{ "size", span_of(size), false },
+		{ "queue_id", span_of(f->q->id), false },
+		{ "client_address", span_of(or_unknown(env->client_addr)),
+		  false },
+		{ "client_hostname", span_of(or_unknown(env->client_name)),
+		  false },
+		{ "client_helo", span_of(or_unknown(env->helo)), false },
+		{ "client_port", span_of(or_unknown(env->client_port)), false },
+		{ "client_protocol", span_of(or_unknown(env->proto)), false },
+		{ "sasl_username", span_of(env->login), false },
+		/* not kept in the queue */
+		{ "sasl_method", SPAN(""), false },
+		{ "sasl_sender", SPAN(""), false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (span_is(name, rows[i].name)) {
+			add_folded(b, rows[i].value, rows[i].fold);
+			return true;
+		}
+	return add_address_macro(b, name, f);
 }
 
 /* $name, ${name}, $(name), $$ in one argument. */

@@ -106,63 +106,131 @@ cmd_xclient_who(struct session *s)
 
 /* ------- XCLIENT */
 
+/* One attribute: its value, decoded, and whether there is one (GIVEN).  False:
+ * malformed, and nothing is changed. */
+typedef bool attribute_fn(struct session *s, struct span v, int kind);
+
 /* Who the proxy says the client is; TEMPUNAVAIL: DNS did not answer it. */
-static void
-set_name(struct session *s, struct span name, int kind)
+static bool
+x_name(struct session *s, struct span v, int kind)
 {
 	free(s->name_mem);
-	s->name_mem = kind == GIVEN ? mem_spandup(name) : NULL;
+	s->name_mem = kind == GIVEN ? mem_spandup(v) : NULL;
 	s->client_name = kind == GIVEN ? s->name_mem : "unknown";
 	s->name_temp = kind == TEMPUNAVAIL;
+	return true;
 }
+
+static void
+set_text(char **slot, struct span v, int kind)
+{
+	free(*slot);
+	*slot = kind == GIVEN ? mem_spandup(v) : NULL;
+}
+
+static bool
+x_reverse_name(struct session *s, struct span v, int kind)
+{
+	set_text(&s->reverse_name, v, kind);
+	return true;
+}
+
+/* Without an address it is in no network, and still not of this host. */
+static bool
+x_addr(struct session *s, struct span v, int kind)
+{
+	struct server_conn *c = s->conn;
+
+	if (kind == GIVEN && !take_addr(c->addr, v))
+		return false;
+	if (kind != GIVEN)
+		snprintf(c->addr, sizeof(c->addr), "unknown");
+	c->has_peer = kind == GIVEN;
+	return true;
+}
+
+static bool
+set_port(int *slot, struct span v, int kind)
+{
+	int n = 0;
+
+	if (kind == GIVEN && !num_int(v, 0, 65535, &n))
+		return false;
+	*slot = n;
+	return true;
+}
+
+static bool
+x_port(struct session *s, struct span v, int kind)
+{
+	return set_port(&s->conn->port, v, kind);
+}
+
+static bool
+x_destaddr(struct session *s, struct span v, int kind)
+{
+	return kind != GIVEN || take_addr(s->conn->local_addr, v);
+}
+
+static bool
+x_destport(struct session *s, struct span v, int kind)
+{
+	return set_port(&s->conn->local_port, v, kind);
+}
+
+static bool
+x_helo(struct session *s, struct span v, int kind)
+{
+	set_text(&s->helo, v, kind);
+	return true;
+}
+
+static bool
+x_proto(struct session *s, struct span v, int kind)
+{
+	if (kind == GIVEN && !span_iis(v, "SMTP") && !span_iis(v, "ESMTP"))
+		return false;
+	s->esmtp = kind == GIVEN && span_iis(v, "ESMTP");
+	return true;
+}
+
+/* The rehearsal's own word: tls=yes of --explain. */
+static bool
+x_tls(struct session *s, struct span v, int kind)
+{
+	(void)kind;
+	if (explain_on)
+		s->tls = span_iis(v, "yes");
+	return explain_on;
+}
+
+static bool
+x_login(struct session *s, struct span v, int kind)
+{
+	set_text(&s->auth_user, v, kind);
+	set_text(&s->auth_method, SPAN("XCLIENT"), kind);
+	return true;
+}
+
+/* XCLIENT_README, "Extended command syntax". */
+static const struct {
+	const char *name;
+	attribute_fn *take;
+} attributes[] = {
+	{ "NAME", x_name },         { "REVERSE_NAME", x_reverse_name },
+	{ "ADDR", x_addr },         { "PORT", x_port },
+	{ "DESTADDR", x_destaddr }, { "DESTPORT", x_destport },
+	{ "HELO", x_helo },         { "PROTO", x_proto },
+	{ "TLS", x_tls },           { "LOGIN", x_login },
+};
 
 static bool
 xclient_one(struct session *s, struct span name, struct span v, int kind)
 {
-	struct server_conn *c = s->conn;
-	int n = 0;
-
-	if (span_iis(name, "NAME")) {
-		set_name(s, v, kind);
-	} else if (span_iis(name, "REVERSE_NAME")) {
-		free(s->reverse_name);
-		s->reverse_name = kind == GIVEN ? mem_spandup(v) : NULL;
-	} else if (span_iis(name, "ADDR")) {
-		if (kind == GIVEN && !take_addr(c->addr, v))
-			return false;
-		if (kind != GIVEN)
-			snprintf(c->addr, sizeof(c->addr), "unknown");
-		c->has_peer = kind == GIVEN;
-	} else if (span_iis(name, "PORT")) {
-		if (kind == GIVEN && !num_int(v, 0, 65535, &n))
-			return false;
-		c->port = n;
-	} else if (span_iis(name, "DESTADDR")) {
-		if (kind == GIVEN && !take_addr(c->local_addr, v))
-			return false;
-	} else if (span_iis(name, "DESTPORT")) {
-		if (kind == GIVEN && !num_int(v, 0, 65535, &n))
-			return false;
-		c->local_port = n;
-	} else if (span_iis(name, "HELO")) {
-		free(s->helo);
-		s->helo = kind == GIVEN ? mem_spandup(v) : NULL;
-	} else if (span_iis(name, "PROTO")) {
-		if (kind == GIVEN && !span_iis(v, "SMTP") &&
-		    !span_iis(v, "ESMTP"))
-			return false;
-		s->esmtp = kind == GIVEN && span_iis(v, "ESMTP");
-	} else if (span_iis(name, "TLS") && explain_on) {
-		s->tls = span_iis(v, "yes");
-	} else if (span_iis(name, "LOGIN")) {
-		free(s->auth_user);
-		free(s->auth_method);
-		s->auth_user = kind == GIVEN ? mem_spandup(v) : NULL;
-		s->auth_method = kind == GIVEN ? mem_strdup("XCLIENT") : NULL;
-	} else {
-		return false;
-	}
-	return true;
+	for (size_t i = 0; i < ARRAY_LEN(attributes); i++)
+		if (span_iis(name, attributes[i].name))
+			return attributes[i].take(s, v, kind);
+	return false;
 }
 
 struct reply
