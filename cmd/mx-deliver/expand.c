@@ -3,6 +3,7 @@
  * :include:, mailboxes.  A work list, no recursion: an item knows its parent,
  * so that a name is not expanded below itself.  THREATS 33, 41.
  */
+#include "expand_int.h"
 #include "addr.h"
 #include "aliases.h"
 #include "conf.h"
@@ -20,26 +21,6 @@
 
 /* Includes and aliases together: no deeper nesting than Postfix allows. */
 #define DEPTH_MAX 100
-#define INCLUDE_MAX (1 << 20)
-
-/* What is still to be done with an item. */
-enum stage { DO_VIRTUAL, DO_ROUTE, DO_ALIAS, DO_FORWARD, DO_MAILBOX };
-
-struct item {
-	char *addr;
-	enum stage stage;
-	ssize_t parent;
-	int depth;
-	char *owner; /* sender from an owner- alias, or NULL */
-	char *by;    /* whose .forward is being read, or NULL */
-};
-
-struct work {
-	struct item *v;
-	size_t n, cap, at;
-	struct targets *out;
-	struct err *e;
-};
 
 void
 targets_free(struct targets *t)
@@ -80,8 +61,8 @@ same_place(const struct target *a, const struct target *b)
 
 /* Takes over dest.  Who is named twice gets one copy (THREATS 33).  owner:
  * the sender of what goes there, NULL: the item's own. */
-static void
-add_target(struct work *w, const struct item *it, struct dest *d,
+void
+expand_add(struct expansion *w, const struct expand_item *it, struct dest *d,
 	   const char *owner)
 {
 	const char *sender = owner != NULL ? owner : it->owner;
@@ -102,8 +83,9 @@ add_target(struct work *w, const struct item *it, struct dest *d,
 }
 
 /* Is addr at or above item `at`? */
-static bool
-in_chain(const struct work *w, ssize_t at, struct span addr, enum stage stage)
+bool
+expand_in_chain(const struct expansion *w, ssize_t at, struct span addr,
+		enum expand_stage stage)
 {
 	for (; at >= 0; at = w->v[at].parent)
 		if (w->v[at].stage == stage &&
@@ -113,9 +95,9 @@ in_chain(const struct work *w, ssize_t at, struct span addr, enum stage stage)
 }
 
 /* A child of item `parent`; takes over addr. */
-static int
-push(struct work *w, char *addr, enum stage stage, ssize_t parent,
-     const char *owner)
+int
+expand_push(struct expansion *w, char *addr, enum expand_stage stage,
+	    ssize_t parent, const char *owner)
 {
 	int depth = parent < 0 ? 0 : w->v[parent].depth + 1;
 
@@ -131,7 +113,7 @@ push(struct work *w, char *addr, enum stage stage, ssize_t parent,
 	if (owner == NULL && parent >= 0)
 		owner = w->v[parent].owner;
 	w->v = mem_grow(w->v, &w->cap, w->n + 1, sizeof(*w->v));
-	w->v[w->n++] = (struct item){
+	w->v[w->n++] = (struct expand_item){
 		addr, stage, parent, depth, owner ? mem_strdup(owner) : NULL,
 		NULL
 	};
@@ -139,8 +121,8 @@ push(struct work *w, char *addr, enum stage stage, ssize_t parent,
 }
 
 /* "joe" -> "joe@$myorigin"; "@other" -> the same local part there. */
-static char *
-qualify(struct span text, struct span local)
+char *
+expand_qualify(struct span text, struct span local)
 {
 	if (text.p[0] == '@')
 		return mem_printf("%.*s%.*s", SPAN_ARG(local), SPAN_ARG(text));
@@ -168,7 +150,7 @@ local_of(const char *addr)
 }
 
 static int
-do_virtual(struct work *w, size_t i)
+do_virtual(struct expansion *w, size_t i)
 {
 	struct buf v = BUF_INIT;
 	struct span rest, word;
@@ -178,8 +160,8 @@ do_virtual(struct work *w, size_t i)
 
 	w->v[i].stage = DO_VIRTUAL;
 	if (maps.virtual_alias.n == 0)
-		return push(w, mem_strdup(w->v[i].addr), DO_ROUTE, (ssize_t)i,
-			    NULL);
+		return expand_push(w, mem_strdup(w->v[i].addr), DO_ROUTE,
+				   (ssize_t)i, NULL);
 	if (route_class(domain_of(w->v[i].addr), &c, w->e) == TABLE_TRY_AGAIN)
 		return -1;
 	local = c == CLASS_LOCAL ||
@@ -192,19 +174,19 @@ do_virtual(struct work *w, size_t i)
 		return -1;
 	case TABLE_NONE:
 		buf_free(&v);
-		return push(w, mem_strdup(w->v[i].addr), DO_ROUTE, (ssize_t)i,
-			    NULL);
+		return expand_push(w, mem_strdup(w->v[i].addr), DO_ROUTE,
+				   (ssize_t)i, NULL);
 	case TABLE_FOUND:
 		break;
 	}
 	rest = buf_span(&v);
 	while (r == 0 && span_word(&rest, ", \t\r\n", &word)) {
-		char *to = qualify(word, local_of(w->v[i].addr));
+		char *to = expand_qualify(word, local_of(w->v[i].addr));
 		bool again;
 
 		if (dropped)
 			to = rewrite_extension(to, w->v[i].addr, "virtual");
-		again = in_chain(w, (ssize_t)i, span_of(to), DO_VIRTUAL);
+		again = expand_in_chain(w, (ssize_t)i, span_of(to), DO_VIRTUAL);
 		if (again && !span_ieq(span_of(to), span_of(w->v[i].addr))) {
 			r = err_esc(w->e, ST_TEMPFAIL, "4.4.6",
 				    "virtual_alias_maps: <%s> comes back to "
@@ -212,8 +194,8 @@ do_virtual(struct work *w, size_t i)
 				    to);
 			free(to);
 		} else {
-			r = push(w, to, again ? DO_ROUTE : DO_VIRTUAL,
-				 (ssize_t)i, NULL);
+			r = expand_push(w, to, again ? DO_ROUTE : DO_VIRTUAL,
+					(ssize_t)i, NULL);
 		}
 	}
 	buf_free(&v);
@@ -223,13 +205,13 @@ do_virtual(struct work *w, size_t i)
 /* An unknown address: refused when it is what the client said, bounced later
  * when an alias names it. */
 static int
-unknown(struct work *w, size_t i, const char *where)
+unknown(struct expansion *w, size_t i, const char *where)
 {
 	ssize_t p = (ssize_t)i;
 
 	for (; p >= 0; p = w->v[p].parent)
 		if (!span_ieq(span_of(w->v[p].addr), span_of(w->v[0].addr))) {
-			add_target(w, &w->v[i], NULL, NULL);
+			expand_add(w, &w->v[i], NULL, NULL);
 			return 0;
 		}
 	return err_esc(w->e, ST_NOUSER, "5.1.1", "User unknown in %s", where);
@@ -238,13 +220,13 @@ unknown(struct work *w, size_t i, const char *where)
 /* A local name that nobody has: what local_recipient_maps lists is taken, and
  * bounced later. */
 static int
-unknown_local(struct work *w, size_t i)
+unknown_local(struct expansion *w, size_t i)
 {
 	switch (route_local_listed(w->v[i].addr, w->e)) {
 	case TABLE_TRY_AGAIN:
 		return -1;
 	case TABLE_FOUND:
-		add_target(w, &w->v[i], NULL, NULL);
+		expand_add(w, &w->v[i], NULL, NULL);
 		return 0;
 	case TABLE_NONE:
 		break;
@@ -255,7 +237,7 @@ unknown_local(struct work *w, size_t i)
 /* local_recipient_maps without the users of the system: who is not in it is
  * refused, whoever has the name. */
 static int
-check_listed(struct work *w, size_t i, bool *go_on)
+check_listed(struct expansion *w, size_t i, bool *go_on)
 {
 	enum table_result t = TABLE_FOUND;
 
@@ -269,7 +251,7 @@ check_listed(struct work *w, size_t i, bool *go_on)
 }
 
 static int
-do_route(struct work *w, size_t i)
+do_route(struct expansion *w, size_t i)
 {
 	struct hop h;
 	enum addr_class c;
@@ -289,11 +271,12 @@ do_route(struct work *w, size_t i)
 	} else if (c == CLASS_ALIAS && strcmp(h.transport, "smtp") == 0) {
 		r = unknown(w, i, "virtual alias table");
 	} else if (strcmp(h.transport, "local") == 0) {
-		r = push(w, mem_strdup(addr), DO_ALIAS, (ssize_t)i, NULL);
+		r = expand_push(w, mem_strdup(addr), DO_ALIAS, (ssize_t)i,
+				NULL);
 	} else if (strcmp(h.transport, "virtual") == 0) {
 		t = virtual_dest(addr, &d, w->e);
 		if (t == TABLE_FOUND)
-			add_target(w, &w->v[i], d, NULL);
+			expand_add(w, &w->v[i], d, NULL);
 		else if (t == TABLE_NONE)
 			r = unknown(w, i, "virtual mailbox table");
 		else
@@ -306,13 +289,13 @@ do_route(struct work *w, size_t i)
 					  site.recipient_delimiter, false, &v,
 					  NULL, w->e);
 		if (t == TABLE_FOUND)
-			add_target(w, &w->v[i], NULL, NULL);
+			expand_add(w, &w->v[i], NULL, NULL);
 		else if (t == TABLE_NONE)
 			r = unknown(w, i, "relay recipient table");
 		else
 			r = -1;
 	} else {
-		add_target(w, &w->v[i], NULL, NULL);
+		expand_add(w, &w->v[i], NULL, NULL);
 	}
 	buf_free(&v);
 	hop_free(&h);
@@ -321,13 +304,13 @@ do_route(struct work *w, size_t i)
 
 /* luser_relay: local(8)'s names in it, "$user@other.example". */
 static int
-push_luser(struct work *w, size_t i)
+push_luser(struct expansion *w, size_t i)
 {
 	const char *p = conf.luser_relay, *addr = w->v[i].addr;
 	struct span user, ext, local = local_of(addr);
 	struct buf b = BUF_INIT;
 
-	if (in_chain(w, w->v[i].parent, local, DO_MAILBOX) ||
+	if (expand_in_chain(w, w->v[i].parent, local, DO_MAILBOX) ||
 	    w->v[i].depth > DEPTH_MAX)
 		return unknown(w, i, "local recipient table");
 	if (!addr_split_ext(local, site.recipient_delimiter, &user, &ext)) {
@@ -358,13 +341,13 @@ push_luser(struct work *w, size_t i)
 		if (!known)
 			buf_addc(&b, *p++);
 	}
-	char *to = qualify(buf_span(&b), local);
+	char *to = expand_qualify(buf_span(&b), local);
 	buf_free(&b);
-	return push(w, to, DO_VIRTUAL, (ssize_t)i, NULL);
+	return expand_push(w, to, DO_VIRTUAL, (ssize_t)i, NULL);
 }
 
 static int
-do_mailbox(struct work *w, size_t i)
+do_mailbox(struct expansion *w, size_t i)
 {
 	struct hop h = { NULL, NULL };
 	struct dest *d = NULL;
@@ -390,7 +373,7 @@ do_mailbox(struct work *w, size_t i)
 	hop_free(&h);
 	buf_free(&low);
 	if (t == TABLE_FOUND)
-		add_target(w, &w->v[i], d, NULL);
+		expand_add(w, &w->v[i], d, NULL);
 	else if (t == TABLE_NONE)
 		return conf.luser_relay[0] != '\0' ? push_luser(w, i)
 						   : unknown_local(w, i);
@@ -399,284 +382,15 @@ do_mailbox(struct work *w, size_t i)
 	return t == TABLE_TRY_AGAIN ? -1 : 0;
 }
 
-/* Where a list of destinations stands: allow_mail_to_commands, _files. */
-enum source { FROM_ALIAS, FROM_FORWARD, FROM_INCLUDE };
-
-static int push_list(struct work *w, size_t i, struct alias_list *l,
-		     const char *owner, enum source from);
-
-/* Commands and files are for those who may edit aliases(5) or .forward; an
- * included list is often written by a list manager, from what strangers ask.
- * Refused ones become a user that nobody has: the bounce tells the owner. */
-static bool
-allowed(const struct alias_item *it, enum source from)
-{
-	static const char *const words[] = { [FROM_ALIAS] = "alias",
-					     [FROM_FORWARD] = "forward",
-					     [FROM_INCLUDE] = "include" };
-	bool command = it->kind == ALIAS_COMMAND;
-
-	if (strs_ihas(command ? &conf.allow_commands : &conf.allow_files,
-		      span_of(words[from])))
-		return true;
-	log_warn("mail to %s \"%s\" is restricted: %s has no \"%s\"",
-		 command ? "command" : "file", it->text,
-		 command ? "allow_mail_to_commands" : "allow_mail_to_files",
-		 words[from]);
-	return false;
-}
-
-static void
-add_refused(struct work *w, size_t i, const struct alias_item *it,
-	    const char *owner)
-{
-	struct item nobody = w->v[i];
-
-	nobody.addr = mem_printf("%s@%s", it->text, site.myorigin);
-	add_target(w, &nobody, NULL, owner);
-	free(nobody.addr);
-}
-
-/* In a .forward file the user names a file that the user can read: what only
- * the queue's owner can read would come back to its author as addresses. */
-static int
-read_include(const char *path, const char *by, struct buf *b, struct err *e)
-{
-	struct dest d = { .has_ids = true };
-	const struct user *u;
-	struct hand *h;
-	int r;
-
-	if (by == NULL)
-		return io_read_file(path, b, INCLUDE_MAX, e);
-	if (users_find(span_of(by), &u, e) != TABLE_FOUND || u->uid == 0)
-		return err_set(e, ST_TEMPFAIL, "%s: no such user", by);
-	d.uid = u->uid;
-	d.gid = u->gid;
-	h = hand_get(&d, e);
-	r = h == NULL ? -1 : hand_forward(h, path, false, b, e);
-	return r == 0  ? err_set(e, ST_TEMPFAIL,
-				 ":include:%s: %s cannot read it", path, by)
-	       : r > 0 ? 0
-		       : -1;
-}
-
-static int
-push_include(struct work *w, size_t i, const char *path, const char *owner)
-{
-	struct alias_list l = { NULL, 0, 0 };
-	struct buf b = BUF_INIT;
-	int r;
-
-	if (path[0] != '/')
-		r = err_set(w->e, ST_TEMPFAIL,
-			    ":include:%s: expected an absolute path", path);
-	else
-		r = read_include(path, w->v[i].by, &b, w->e);
-	if (r != 0 && w->e != NULL)
-		w->e->status = ST_TEMPFAIL;
-	if (r == 0)
-		r = alias_parse(&l, buf_span(&b), true,
-				(size_t)conf.alias_expansion_limit, w->e);
-	/* no include inside an include: no file recursion at all */
-	for (size_t k = 0; r == 0 && k < l.n; k++)
-		if (l.v[k].kind == ALIAS_INCLUDE)
-			r = err_set(w->e, ST_TEMPFAIL,
-				    "%s: :include: inside an included file",
-				    path);
-	if (r == 0)
-		r = push_list(w, i, &l, owner, FROM_INCLUDE);
-	alias_list_free(&l);
-	buf_free(&b);
-	return r;
-}
-
-/* An address of an alias: local names go on as aliases, others from the
- * beginning; a name above itself is the mailbox (joe: joe, other). */
-static int
-push_address(struct work *w, size_t i, const struct alias_item *it,
-	     const char *owner)
-{
-	char *to = qualify(span_of(it->text), SPAN(""));
-	enum addr_class c;
-
-	if (route_class(domain_of(to), &c, w->e) == TABLE_TRY_AGAIN) {
-		free(to);
-		return -1;
-	}
-	if (c != CLASS_LOCAL)
-		return push(w, to, DO_VIRTUAL, (ssize_t)i, owner);
-	/* "joe" in joe's .forward is the mailbox; "\joe" in an alias may
-	 * still be forwarded */
-	if (in_chain(w, (ssize_t)i, span_of(to), DO_FORWARD))
-		return push(w, to, DO_MAILBOX, (ssize_t)i, owner);
-	if (it->literal || in_chain(w, (ssize_t)i, span_of(to), DO_ALIAS))
-		return push(w, to, DO_FORWARD, (ssize_t)i, owner);
-	return push(w, to, DO_ALIAS, (ssize_t)i, owner);
-}
-
-static int
-push_list(struct work *w, size_t i, struct alias_list *l, const char *owner,
-	  enum source from)
-{
-	int r = 0;
-
-	for (size_t k = 0; r == 0 && k < l->n; k++) {
-		const struct alias_item *it = &l->v[k];
-		struct dest *d;
-
-		if (it->kind == ALIAS_ADDRESS) {
-			r = push_address(w, i, it, owner);
-		} else if (it->kind == ALIAS_INCLUDE) {
-			r = push_include(w, i, it->text, owner);
-		} else if (!allowed(it, from)) {
-			add_refused(w, i, it, owner);
-		} else {
-			bool command = it->kind == ALIAS_COMMAND;
-
-			d = w->v[i].by != NULL
-				? dest_of_forward(it->text, command,
-						  span_of(w->v[i].by), w->e)
-				: dest_of_alias(it->text, command, w->e);
-			if (d == NULL)
-				return -1;
-			add_target(w, &w->v[i], d, owner);
-		}
-	}
-	return r;
-}
-
-/* list: ... and owner-list: ...: bounces go to owner-list. */
-static enum table_result
-find_owner(const char *addr, struct span name, char **owner, struct err *e)
-{
-	struct buf key = BUF_INIT, v = BUF_INIT;
-	enum table_result r = TABLE_NONE;
-
-	*owner = NULL;
-	if (!span_istarts(name, SPAN("owner-"))) {
-		buf_addf(&key, "owner-%.*s", SPAN_ARG(name));
-		r = aliases_lookup(buf_span(&key), &v, e);
-	}
-	if (r == TABLE_FOUND)
-		*owner = mem_printf("%s@%.*s", buf_str(&key),
-				    SPAN_ARG(domain_of(addr)));
-	buf_free(&key);
-	buf_free(&v);
-	return r;
-}
-
-static int
-do_alias(struct work *w, size_t i)
-{
-	struct buf v = BUF_INIT;
-	struct alias_list l = { NULL, 0, 0 };
-	struct span name = local_of(w->v[i].addr), base, ext;
-	char *owner = NULL;
-	int r = 0;
-	enum table_result t = aliases_lookup(name, &v, w->e);
-
-	if (t == TABLE_NONE &&
-	    addr_split_ext(name, site.recipient_delimiter, &base, &ext)) {
-		name = base;
-		t = aliases_lookup(name, &v, w->e);
-	}
-	if (t == TABLE_FOUND)
-		t = find_owner(w->v[i].addr, name, &owner, w->e) ==
-			    TABLE_TRY_AGAIN
-			? TABLE_TRY_AGAIN
-			: TABLE_FOUND;
-	if (t == TABLE_NONE)
-		r = push(w, mem_strdup(w->v[i].addr), DO_FORWARD, (ssize_t)i,
-			 NULL);
-	else if (t == TABLE_TRY_AGAIN)
-		r = -1;
-	else
-		r = alias_parse(&l, buf_span(&v), false,
-				(size_t)conf.alias_expansion_limit, w->e);
-	if (r == 0 && t == TABLE_FOUND)
-		r = push_list(w, i, &l, owner, FROM_ALIAS);
-	alias_list_free(&l);
-	buf_free(&v);
-	free(owner);
-	return r;
-}
-
-/* local(8): the user's own say, if there is one. */
-static int
-do_forward(struct work *w, size_t i)
-{
-	struct alias_list l = { NULL, 0, 0 };
-	struct buf low = BUF_INIT, b = BUF_INIT;
-	struct span local = local_of(w->v[i].addr), name, ext = SPAN("");
-	const struct user *u;
-	enum table_result t;
-	int r = 0;
-
-	for (size_t k = 0; k < local.n; k++)
-		buf_addc(&low, ascii_tolower(local.p[k]));
-	name = buf_span(&low);
-	t = users_find(name, &u, w->e);
-	if (t == TABLE_NONE &&
-	    addr_split_ext(name, site.recipient_delimiter, &name, &ext))
-		t = users_find(name, &u, w->e);
-	if (t == TABLE_TRY_AGAIN)
-		r = -1;
-	else if (t == TABLE_FOUND && u->system && u->has_ids && u->uid != 0)
-		r = forward_read(u, ext, &b, w->e);
-	if (r == 1) {
-		w->v[i].by = mem_strdup(u->name);
-		r = alias_parse(&l, buf_span(&b), true,
-				(size_t)conf.alias_expansion_limit, w->e);
-		if (r == 0 && l.n > 0)
-			r = push_list(w, i, &l, NULL, FROM_FORWARD);
-		else if (r == 0)
-			r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX,
-				 (ssize_t)i, NULL);
-		if (r != 0 && w->e != NULL)
-			w->e->status = ST_TEMPFAIL;
-	} else if (r == 0) {
-		r = push(w, mem_strdup(w->v[i].addr), DO_MAILBOX, (ssize_t)i,
-			 NULL);
-	}
-	alias_list_free(&l);
-	buf_free(&low);
-	buf_free(&b);
-	return r;
-}
-
-struct dest *
-dest_of_alias(const char *text, bool command, struct err *e)
-{
-	struct dest *d = mem_alloc(1, sizeof(*d));
-	size_t n = strlen(text);
-
-	*d = (struct dest){ .relay = "local",
-			    .path = mem_strdup(text),
-			    .quota = {
-				.file = (uint64_t)conf.mailbox_size_limit } };
-	d->kind = command ? DEST_COMMAND : DEST_MBOX;
-	if (!command && n > 1 && text[n - 1] == '/') {
-		d->kind = DEST_MAILDIR;
-		d->path[n - 1] = '\0';
-	}
-	d->has_ids = true;
-	if (users_ids(conf.default_privs, &d->uid, &d->gid, e) == 0)
-		return d;
-	err_prefix(e, "default_privs");
-	dest_free(d);
-	return NULL;
-}
-
 int
 route_expand(const char *addr, struct targets *t, struct err *e)
 {
-	static int (*const steps[])(struct work *, size_t) = {
+	static int (*const steps[])(struct expansion *, size_t) = {
 		[DO_VIRTUAL] = do_virtual, [DO_ROUTE] = do_route,
-		[DO_ALIAS] = do_alias,     [DO_FORWARD] = do_forward,
+		[DO_ALIAS] = expand_alias, [DO_FORWARD] = expand_forward,
 		[DO_MAILBOX] = do_mailbox,
 	};
-	struct work w = { .out = t, .e = e };
+	struct expansion w = { .out = t, .e = e };
 	int r;
 
 	char *first = mem_strdup(addr);
@@ -686,7 +400,7 @@ route_expand(const char *addr, struct targets *t, struct err *e)
 	if (r == 0)
 		r = rewrite_address(&first, ENVELOPE_RECIPIENT, e);
 	if (r == 0)
-		r = push(&w, first, DO_VIRTUAL, -1, NULL);
+		r = expand_push(&w, first, DO_VIRTUAL, -1, NULL);
 	else
 		free(first);
 	for (; r == 0 && w.at < w.n; w.at++)

@@ -3,7 +3,7 @@
  * Law 1: trans_end says 0 only for what is on stable storage.  Law 3: with
  * one recipient that ends in one Maildir it is written once, there.
  */
-#include "trans.h"
+#include "trans_int.h"
 #include "room.h"
 #include "conf.h"
 #include "enqueue.h"
@@ -18,7 +18,6 @@
 #include "site.h"
 #include "status.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -140,8 +139,8 @@ trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
 }
 
 /* A place that can be delivered to before the answer. */
-static bool
-ends_here(const struct trans *t, const struct trans_rcpt *r)
+bool
+trans_ends_here(const struct trans *t, const struct trans_rcpt *r)
 {
 	const struct target *g = &r->t.v[0];
 
@@ -154,8 +153,8 @@ ends_here(const struct trans *t, const struct trans_rcpt *r)
 
 /* What a delivery before the answer knows; it points into the transaction, so
  * it must not outlive it. */
-static void
-fill_facts(struct trans *t, const struct trans_rcpt *r)
+void
+trans_fill_facts(struct trans *t, const struct trans_rcpt *r)
 {
 	const struct client *c = t->client;
 
@@ -180,8 +179,8 @@ dup_or_null(const char *s)
 }
 
 /* The envelope without recipients. */
-static void
-fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
+void
+trans_fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
 {
 	const struct client *c = t->client;
 
@@ -206,9 +205,9 @@ fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
 
 /* RFC 3461 5.2.7: what a recipient was named with goes to each place that it
  * became, so that a report can say who was meant. */
-static void
-add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
-	   const struct target *g)
+void
+trans_add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
+		 const struct target *g)
 {
 	struct queuefile_rcpt *q = route_to_queue(env, g);
 
@@ -230,8 +229,8 @@ one_sender(const struct trans *t)
 
 /* Copies have no NOTIFY of their own: as with Postfix's always_bcc their
  * failure is told to the sender. */
-static void
-add_bcc(const struct trans *t, struct queuefile_env *env)
+void
+trans_add_bcc(const struct trans *t, struct queuefile_env *env)
 {
 	for (size_t i = 0; i < t->bcc.n; i++)
 		(void)queuefile_env_add(env, t->bcc.v[i]);
@@ -248,11 +247,12 @@ begin_queue(struct trans *t, struct err *e)
 
 	if (dirfd < 0)
 		return -1;
-	fill_env(t, &t->env, t->sender);
+	trans_fill_env(t, &t->env, t->sender);
 	for (size_t i = 0; i < t->nrcpt; i++)
 		for (size_t k = 0; k < t->rcpt[i].t.n; k++)
-			add_to_env(&t->env, &t->rcpt[i], &t->rcpt[i].t.v[k]);
-	add_bcc(t, &t->env);
+			trans_add_to_env(&t->env, &t->rcpt[i],
+					 &t->rcpt[i].t.v[k]);
+	trans_add_bcc(t, &t->env);
 	if (queuefile_create(&t->qw, dirfd, &t->env, e) != 0)
 		return -1;
 	t->sink = SINK_QUEUE;
@@ -260,8 +260,8 @@ begin_queue(struct trans *t, struct err *e)
 }
 
 /* REDIRECT: one recipient in place of all. */
-static int
-redirect(struct trans *t, struct err *e)
+int
+trans_redirect(struct trans *t, struct err *e)
 {
 	int code = 0;
 	char *to = t->redirect;
@@ -336,7 +336,7 @@ trans_begin(struct trans *t)
 		t->failed.status = ST_TEMPFAIL;
 		return;
 	}
-	if (!t->late && redirect(t, &t->failed) != 0)
+	if (!t->late && trans_redirect(t, &t->failed) != 0)
 		return;
 	/* The three places a message may be written to as it comes. The spool
 	 * is for what must be whole before anybody knows where it goes: a
@@ -345,11 +345,11 @@ trans_begin(struct trans *t)
 	 */
 	if (t->late || filters_wanted(t->client) || !one_sender(t) ||
 	    (t->lmtp && t->nrcpt > 1) ||
-	    (t->nrcpt == 1 && ends_here(t, &t->rcpt[0]) &&
+	    (t->nrcpt == 1 && trans_ends_here(t, &t->rcpt[0]) &&
 	     t->rcpt[0].t.v[0].dest->kind == DEST_MBOX)) {
 		t->sink = SINK_SPOOL;
-	} else if (t->nrcpt == 1 && ends_here(t, &t->rcpt[0])) {
-		fill_facts(t, &t->rcpt[0]);
+	} else if (t->nrcpt == 1 && trans_ends_here(t, &t->rcpt[0])) {
+		trans_fill_facts(t, &t->rcpt[0]);
 		r = local_begin(&t->local, t->rcpt[0].t.v[0].dest, &t->facts,
 				&t->failed);
 		t->sink = r == 0 ? SINK_DIRECT : SINK_NONE;
@@ -455,112 +455,6 @@ trans_write(struct trans *t, const void *p, size_t n)
 		put(t, p, n);
 }
 
-/* Who is told of failures of what goes to that target. */
-static const char *
-sender_of(const struct trans *t, const struct target *g)
-{
-	return g->sender != NULL ? g->sender : t->sender;
-}
-
-/* The recipients of t->rcpt[from..to) that keep or get that sender. */
-static void
-add_of_sender(const struct trans *t, struct queuefile_env *env, size_t from,
-	      size_t to, const char *sender)
-{
-	for (size_t i = from; i < to; i++)
-		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
-			const struct target *g = &t->rcpt[i].t.v[k];
-
-			if (strcmp(sender_of(t, g), sender) == 0)
-				add_to_env(env, &t->rcpt[i], g);
-		}
-}
-
-/* From the spool into queue entries, one for each sender (owner- aliases,
- * SRS): all of them or none.  copies: BCC goes with the first. */
-static int
-queue_some(struct trans *t, size_t from, size_t to, bool copies, struct err *e)
-{
-	struct strs senders = STRS_INIT;
-	struct queuefile_writer *w;
-	size_t n = 0;
-	int r = 0;
-
-	for (size_t i = from; i < to; i++)
-		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
-			const char *s = sender_of(t, &t->rcpt[i].t.v[k]);
-
-			if (!strs_has(&senders, span_of(s)))
-				strs_add(&senders, s);
-		}
-	w = mem_alloc(senders.n + 1, sizeof(*w));
-	for (; r == 0 && n < senders.n; n += r == 0) {
-		struct queuefile_env env;
-
-		fill_env(t, &env, senders.v[n]);
-		add_of_sender(t, &env, from, to, senders.v[n]);
-		if (copies && n == 0)
-			add_bcc(t, &env);
-		r = deliver_queue_copy(&w[n], &env, buf_span(&t->top),
-				       t->spool.fd, 0, t->spool.size, e);
-		queuefile_env_free(&env);
-	}
-	deliver_queue_settle(w, n, r == 0);
-	free(w);
-	strs_free(&senders);
-	for (size_t i = from; i < to; i++)
-		t->rcpt[i].queued = true;
-	return r;
-}
-
-/* LMTP: one recipient's message is in the spool, and it has a verdict of its
- * own (RFC 2033 4.2).  copies: BCC goes with it; true: it went. */
-static bool
-finish_rcpt(struct trans *t, size_t i, bool copies)
-{
-	struct trans_rcpt *r = &t->rcpt[i];
-	struct err e = ERR_INIT;
-
-	if (r->t.n == 0) {
-		outcome_done(&r->out, "redirected by filter");
-		return false;
-	}
-	if (ends_here(t, r)) {
-		fill_facts(t, r);
-		local_deliver(r->t.v[0].dest, &t->facts, t->spool.fd, 0,
-			      t->spool.size, &r->out);
-		return false;
-	}
-	if (queue_some(t, i, i + 1, copies, &e) == 0)
-		outcome_done(&r->out, "queued");
-	else
-		outcome_fail(&r->out, &e);
-	return r->out.result == DELIVER_DONE;
-}
-
-static int
-finish_spool(struct trans *t, struct err *e)
-{
-	bool copies = true; /* once, with the first that is queued */
-
-	if (spool_rewind(&t->spool, e) != 0 || redirect(t, e) != 0 ||
-	    filters_run(t, &t->spool, e) != 0 || redirect(t, e) != 0)
-		return -1;
-	if (t->discard) {
-		for (size_t i = 0; i < t->nrcpt; i++)
-			outcome_done(&t->rcpt[i].out, "discarded by filter");
-		return 0;
-	}
-	if (!t->lmtp && !(t->nrcpt == 1 && ends_here(t, &t->rcpt[0])))
-		return queue_some(t, 0, t->nrcpt, true, e);
-	for (size_t i = 0; i < t->nrcpt; i++)
-		copies = !finish_rcpt(t, i, copies) && copies;
-	if (t->lmtp || t->rcpt[0].out.result == DELIVER_DONE)
-		return 0;
-	*e = t->rcpt[0].out.why;
-	return -1;
-}
-
 /* RFC 5321 6.3: loops. Where the message is in the spool or the queue each
  * recipient's own Delivered-To is asked for at its delivery. */
 static int
@@ -603,7 +497,7 @@ trans_end(struct trans *t, struct err *e)
 		if (r == 0)
 			snprintf(t->id, sizeof(t->id), "%s", t->qw.id);
 	} else {
-		r = finish_spool(t, e);
+		r = trans_finish_spool(t, e);
 	}
 	/* From here on nothing is undone: what was committed is somebody's
 	 * mail. */
@@ -620,70 +514,4 @@ trans_end(struct trans *t, struct err *e)
 			outcome_done(o, "queued");
 	}
 	return t->lmtp ? 0 : r;
-}
-
-static void
-log_one(struct trans *t, const struct trans_rcpt *r, int64_t now)
-{
-	const struct outcome *o = &r->out;
-	struct delays dl = { .arrival_us = t->begun_us,
-			     .a = now - t->begun_us };
-	const struct dest *d = r->t.n > 0 ? r->t.v[0].dest : NULL;
-	const char *relay = d != NULL ? d->relay : "none";
-
-	/* a queued recipient's line is the runner's */
-	if (r->queued && o->result == DELIVER_DONE)
-		return;
-	deliver_log(relay, t->id, r->t.n > 0 ? r->t.v[0].addr : r->addr,
-		    r->addr, relay, &dl, o->dsn,
-		    o->result == DELIVER_DONE       ? "sent"
-		    : o->result == DELIVER_DEFERRED ? "deferred"
-						    : "bounced",
-		    o->text);
-}
-
-/* Postfix's pickup(8): who handed it in here; pflogsumm counts it. */
-static void
-log_pickup(const struct trans *t)
-{
-	const char *login = t->client->login != NULL ? t->client->login : "";
-	const struct passwd *pw = getpwnam(login);
-	struct log_event ev;
-
-	log_role("pickup");
-	log_event_begin(&ev, t->id);
-	if (pw != NULL)
-		log_event_add(&ev, "uid", "%ld", (long)pw->pw_uid);
-	else
-		log_event_add(&ev, "uid", "%s", login);
-	log_event_add(&ev, "from", "<%s>", t->sender);
-	log_event_end(&ev);
-}
-
-void
-trans_log(struct trans *t)
-{
-	struct log_event ev;
-	int64_t now = clock_now_us();
-
-	if (t->id[0] == '\0')
-		return;
-	if (t->client->submit && !t->client->forwarded)
-		log_pickup(t);
-	if (t->head.message_id != NULL) {
-		log_role("cleanup");
-		log_event_begin(&ev, t->id);
-		log_event_add(&ev, "message-id", "%s", t->head.message_id);
-		log_event_end(&ev);
-	}
-	log_role("qmgr");
-	log_event_begin(&ev, t->id);
-	log_event_add(&ev, "from", "<%s>", t->sender);
-	log_event_add(&ev, "size", "%llu", (unsigned long long)t->size);
-	log_event_add(&ev, "nrcpt", "%zu", t->nrcpt);
-	log_event_words(&ev, "queue active");
-	log_event_end(&ev);
-	for (size_t i = 0; i < t->nrcpt; i++)
-		log_one(t, &t->rcpt[i], now);
-	log_role("deliver");
 }
