@@ -5,6 +5,7 @@
 #include "dkim.h"
 #include "log.h"
 
+/* So much is gathered before it goes into the hash. */
 #define FLUSH_AT 16384
 
 void
@@ -16,6 +17,7 @@ dkim_body_init(struct dkim_body *b, enum dkim_canon canon, int64_t limit)
 		log_panic("SHA-256 does not start");
 }
 
+/* Into the hash, as far as l= lets it. */
 static void
 body_flush(struct dkim_body *b)
 {
@@ -45,6 +47,7 @@ body_catch_up(struct dkim_body *b)
 	b->content = true;
 }
 
+/* One byte of LF-ended text. */
 static void
 body_byte(struct dkim_body *b, char c)
 {
@@ -101,13 +104,15 @@ is_plain(enum dkim_canon canon, struct span s)
 }
 
 /* A whole line at the front of bytes that can be taken at once: its length
- * with its end, or 0. */
+ * with its end, or 0; then *again_r is where it makes sense to ask again, for
+ * the rest of this line would be searched for its end at every word. */
 static size_t
-plain_line(struct dkim_body *b, struct span bytes)
+plain_line(struct dkim_body *b, struct span bytes, const char **again_r)
 {
 	const char *lf = memchr(bytes.p, '\n', bytes.n);
 	struct span line;
 
+	*again_r = lf != NULL ? lf : bytes.p + bytes.n;
 	if (lf == NULL)
 		return 0;
 	line = span_make(bytes.p, (size_t)(lf - bytes.p));
@@ -142,9 +147,13 @@ plain_run(const struct dkim_body *b, struct span s)
 void
 dkim_body_add(struct dkim_body *b, struct span bytes)
 {
+	const char *again = bytes.p;
+
 	while (bytes.n > 0) {
 		char c = bytes.p[0];
-		size_t run = !b->cr ? plain_line(b, bytes) : 0;
+		size_t run = !b->cr && bytes.p >= again
+				 ? plain_line(b, bytes, &again)
+				 : 0;
 
 		if (run > 0) {
 			bytes = span_from(bytes, run);
