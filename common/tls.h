@@ -114,6 +114,13 @@ bool tls_facts(const struct stream *s, struct tls_facts *f_r);
 bool tls_session(const struct stream *s, struct buf *der);
 /* The certificates that the peer showed, its own first, as PEM text. */
 bool tls_peer_chain(const struct stream *s, struct buf *pem);
+/* A field of the subject of the peer's certificate, by OpenSSL's name
+ * ("commonName", "emailAddress", "UID"), as UTF-8; false: it has none, several,
+ * or one with control bytes.  Whether the certificate was verified is not
+ * asked here. */
+bool tls_peer_field(const struct stream *s, const char *field, struct buf *b);
+/* Does OpenSSL know such a field? */
+bool tls_field_known(const char *field);
 /* tls-exporter channel binding (RFC 9266) for SCRAM-PLUS. */
 bool tls_channel_binding(const struct stream *s, struct buf *b);
 /* At the server's end all channel bindings that are sound, "TYPE=BASE64":

@@ -133,6 +133,43 @@ tls_peer_chain(const struct stream *s, struct buf *pem)
 }
 
 bool
+tls_field_known(const char *field)
+{
+	return OBJ_txt2nid(field) != NID_undef;
+}
+
+bool
+tls_peer_field(const struct stream *s, const char *field, struct buf *b)
+{
+	struct tls_layer *l = tls_layer_of(s);
+	X509 *x = l != NULL ? SSL_get1_peer_certificate(l->ssl) : NULL;
+	unsigned char *text = NULL;
+	int at, len = -1, nid = OBJ_txt2nid(field);
+	bool ok = false;
+
+	if (x != NULL && nid != NID_undef) {
+		X509_NAME *name = X509_get_subject_name(x);
+
+		at = X509_NAME_get_index_by_NID(name, nid, -1);
+		/* Of several none is the name. */
+		if (at >= 0 && X509_NAME_get_index_by_NID(name, nid, at) < 0)
+			len = ASN1_STRING_to_UTF8(
+			    &text, X509_NAME_ENTRY_get_data(
+				       X509_NAME_get_entry(name, at)));
+	}
+	if (len > 0) {
+		struct span v = span_make((const char *)text, (size_t)len);
+
+		ok = !span_has_ctl(v);
+		if (ok)
+			buf_addspan(b, v);
+	}
+	OPENSSL_free(text);
+	X509_free(x);
+	return ok;
+}
+
+bool
 tls_channel_binding(const struct stream *s, struct buf *b)
 {
 	/* RFC 9266 3: label, no context, 32 bytes. */

@@ -18,6 +18,7 @@ struct auth_params {
 	struct strs master_users;
 	char *mail_location;
 	char *username_chars, *username_format, *default_realm;
+	bool username_from_cert, require_client_cert;
 	int64_t failure_delay;
 	int64_t process_limit;
 };

@@ -71,6 +71,7 @@ mech_state_free(struct mech_state *st)
 {
 	buf_wipe(&st->user);
 	buf_wipe(&st->password);
+	buf_free(&st->cert_user);
 	strs_free(&st->bindings);
 	if (st->data != NULL)
 		st->free(st->data);
@@ -79,6 +80,15 @@ mech_state_free(struct mech_state *st)
 	st->data = NULL;
 	st->has_entry = false;
 	st->step = 0;
+}
+
+void
+mech_cert_user(struct mech_state *st)
+{
+	if (st->cert_user.n == 0)
+		return;
+	buf_clear(&st->user);
+	buf_addspan(&st->user, buf_span(&st->cert_user));
 }
 
 enum db_result
@@ -92,6 +102,7 @@ mech_credentials(struct mech_state *st, struct buf *stored)
 
 	db_entry_init(&st->entry);
 	st->has_entry = true;
+	mech_cert_user(st);
 	if (username_normalize(&user, buf_span(&st->user), &e) == 0) {
 		q.user = buf_str(&user);
 		r = chain_credentials(&q, &st->entry, stored, &e);
@@ -228,6 +239,7 @@ verify(struct client *c, struct request *r)
 	enum db_result res = DB_NONE;
 
 	db_entry_init(&entry);
+	mech_cert_user(&r->st);
 	/* A token may say itself whose it is. */
 	if ((q.token && r->st.user.n == 0) ||
 	    username_normalize(&user, buf_span(&r->st.user), &e) == 0) {
@@ -286,7 +298,9 @@ step(struct client *c, struct request *r, struct span in)
 		refuse(r, "\ttemp");
 		break;
 	case MECH_MISMATCH:
-		log_failed("scram", buf_str(&r->st.user), r->remote_ip,
+		log_failed(strcmp(r->mech->name, "EXTERNAL") == 0 ? "external"
+								  : "scram",
+			   buf_str(&r->st.user), r->remote_ip,
 			   r->st.unknown ? "unknown user" : "Password mismatch",
 			   r->st.unfit.text);
 		if (!trusted(r->remote_ip))
@@ -359,7 +373,15 @@ take_params(struct request *r, struct span rest, struct buf *resp, bool *have)
 		else if (span_starts(p, SPAN("cbind-")) &&
 			 r->st.bindings.n < BINDINGS)
 			strs_addspan(&r->st.bindings, span_from(p, 6));
-		else if (span_is(p, "nologin"))
+		else if (span_is(p, "valid-client-cert"))
+			r->st.valid_cert = true;
+		else if (span_starts(p, SPAN("cert_username=")) &&
+			 auth_params.username_from_cert) {
+			buf_clear(&r->st.cert_user);
+			if (!authclient_unescape(&r->st.cert_user,
+						 span_from(p, 14)))
+				buf_clear(&r->st.cert_user);
+		} else if (span_is(p, "nologin"))
 			r->nologin = true;
 		else if (span_is(p, "secured") ||
 			 span_starts(p, SPAN("secured=")))
@@ -395,6 +417,9 @@ cmd_auth(struct client *c, struct span rest)
 		refuse(r, "\treason=Invalid base64 data in initial response");
 	else if (r->mech->secured_only && !r->secured)
 		refuse(r, "\treason=Not without TLS.");
+	else if (auth_params.require_client_cert && !r->st.valid_cert)
+		refuse(r, "\treason=Client didn't present valid SSL "
+			  "certificate");
 	else
 		step(c, r,
 		     have ? span_make(buf_str(&resp), resp.n)

@@ -22,8 +22,9 @@ struct auth_params auth_params;
 		  WORDS, MEANING)
 static const struct param rows[] = {
 	ROW(LIST, passdb, "passdb", "pam", 0, 0, NULL,
-	    "password databases, in order: passwd-file:PATH, pam, shadow, "
-	    "passwd, static:password=TEXT, oauth2:PATH"),
+	    "password databases, in order: passwd-file:PATH, sql:PATH, "
+	    "pam, shadow, passwd, static:password=TEXT, checkpassword:PROGRAM, "
+	    "oauth2:PATH"),
 	ROW(LIST, userdb, "userdb", "", 0, 0, NULL,
 	    "user databases, in order; empty: each passdb's own users"),
 	ROW(RAWSTR, mail_location, "mail_location", "maildir:~/Maildir", 0, 0,
@@ -44,6 +45,10 @@ static const struct param rows[] = {
 	    "client networks without growing delay"),
 	ROW(LIST, master_users, "auth_master_users", "root, $mail_owner", 0, 0,
 	    NULL, "users whose programs may ask at the master socket"),
+	ROW(BOOL, username_from_cert, "auth_ssl_username_from_cert", "no", 0, 0,
+	    NULL, "who logs in is whom the client's certificate names"),
+	ROW(BOOL, require_client_cert, "auth_ssl_require_client_cert", "no", 0,
+	    0, NULL, "without a verified client certificate nobody logs in"),
 	ROW(INT, process_limit, "auth_process_limit", "1000", 1, 5000, NULL,
 	    "connections served at once"),
 };

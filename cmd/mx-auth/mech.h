@@ -25,6 +25,8 @@ struct mech_state {
 	const char *service, *remote_ip; /* of the request */
 	struct db_entry entry;           /* mech_credentials fills it */
 	bool has_entry;
+	bool valid_cert;      /* the client's certificate was verified */
+	struct buf cert_user; /* and names this one; empty: not asked */
 	struct strs bindings; /* "TYPE=BASE64", of the client's TLS */
 	bool token;           /* ->password is a bearer token */
 	bool unknown;         /* mech_credentials found no such user */
@@ -52,6 +54,9 @@ const struct mech *mech_find(struct span name);
  * its own form, limits of the entry (nologin, allow_nets) count. */
 enum db_result mech_credentials(struct mech_state *st,
 				struct buf *stored) MX_MUST_CHECK;
+/* With auth_ssl_username_from_cert: st->user is whom the certificate names,
+ * whatever the client said. */
+void mech_cert_user(struct mech_state *st);
 /* A saslname, "=2C" and "=3D" undone (RFC 5801 4). */
 bool mech_saslname(struct span in, struct buf *out) MX_MUST_CHECK;
 void mech_state_free(struct mech_state *st);

@@ -96,11 +96,27 @@ policy_allows(const struct session *s, const char *flags)
 
 /* Who the client's certificate says it is; NULL: it proves nothing. */
 static const char *
-cert_name(const struct session *s, struct tls_facts *f)
+cert_name(const struct session *s, struct buf *name)
 {
-	return session_cert(s, f) && f->verified && f->peer_cn[0] != '\0'
-		   ? f->peer_cn
+	struct tls_facts f;
+
+	buf_clear(name);
+	return session_cert(s, &f) && f.verified &&
+		       tls_peer_field(&s->s, s->conf->p.cert_username_field,
+				      name)
+		   ? buf_str(name)
 		   : NULL;
+}
+
+/* Does it prove who it is? */
+static bool
+has_cert_name(const struct session *s)
+{
+	struct buf name = BUF_INIT;
+	bool yes = cert_name(s, &name) != NULL;
+
+	buf_free(&name);
+	return yes;
 }
 
 /* Mechanisms that need what we do not give are left out. */
@@ -108,7 +124,6 @@ static bool
 mech_ok(const struct session *s, const char *m, const char *flags)
 {
 	static const char *const no[] = { "GSSAPI", "GSS-SPNEGO", "NTLM" };
-	struct tls_facts f;
 	size_t n = strlen(m);
 
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
@@ -118,7 +133,7 @@ mech_ok(const struct session *s, const char *m, const char *flags)
 	if ((strcmp(m, "OAUTHBEARER") == 0 || strcmp(m, "XOAUTH2") == 0) &&
 	    !s->tls && !session_is_local(s))
 		return false;
-	if (strcmp(m, "EXTERNAL") == 0 && cert_name(s, &f) == NULL)
+	if (strcmp(m, "EXTERNAL") == 0 && !has_cert_name(s))
 		return false;
 	return n < sizeof(auth.mech) &&
 	       (n < 5 || strcmp(m + n - 5, "-PLUS") != 0) &&
@@ -317,9 +332,9 @@ static enum auth_result
 start(struct session *s, struct span initial, struct buf *out, struct err *e)
 {
 	struct strs bindings = STRS_INIT;
-	struct tls_facts tls;
+	struct buf name = BUF_INIT;
 	struct auth_facts f = { .bindings = &bindings,
-				.cert_username = cert_name(s, &tls),
+				.cert_username = cert_name(s, &name),
 				.service = s->conf->p.sasl_service,
 				.local_ip = s->conn->local_addr,
 				.remote_ip = s->conn->addr,
@@ -341,6 +356,7 @@ start(struct session *s, struct span initial, struct buf *out, struct err *e)
 			err_set(e, 75, "no connection");
 	}
 	strs_free(&bindings);
+	buf_free(&name);
 	return k;
 }
 

@@ -284,6 +284,8 @@ static const struct param rows[] = {
 	  "TLS only with a client certificate that verifies, where required"),
 	P(STR, tls_ca_file, "smtpd_tls_CAfile", "", 0, 0, NULL,
 	  "CAs of client certificates"),
+	P(STR, cert_username_field, "ssl_cert_username_field", "commonName", 0,
+	  0, NULL, "the field of a client certificate that names the user"),
 	P(STR, sasl_service, "smtpd_sasl_service", "smtp", 0, 0, NULL,
 	  "service name for the auth server"),
 	P(LIST, xclient_hosts, "smtpd_authorized_xclient_hosts", "", 0, 0, NULL,
@@ -736,6 +738,11 @@ load_one(struct conf *c, struct server *s, struct err *e)
 	if (r == 0 && (cmd_auth_check(&c->p.sasl_options, e) != 0 ||
 		       cmd_auth_check(&c->p.sasl_tls_options, e) != 0))
 		r = err_prefix(e, "smtpd_sasl_security_options");
+	if (r == 0 && !tls_field_known(c->p.cert_username_field))
+		r = err_set(e, ST_CONFIG,
+			    "ssl_cert_username_field = %s: expected a field's "
+			    "name, as commonName or emailAddress",
+			    c->p.cert_username_field);
 	for (int i = 0; i < STAGES && r == 0; i++) {
 		c->rules[i] = restrict_parse(file, s, &c->p, i, text[i], e);
 		if (c->rules[i] == NULL)
