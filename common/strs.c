@@ -146,3 +146,14 @@ strs_split_braced(struct strs *l, struct span s)
 		s = span_from(s, i);
 	}
 }
+
+bool
+strs_same(const struct strs *a, const struct strs *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i], b->v[i]) != 0)
+			return false;
+	return true;
+}

@@ -47,4 +47,7 @@ size_t map_count(const struct map *m);
 bool map_next(const struct map *m, size_t *i, struct span *key_r,
 	      void **value_r);
 
+/* The same strings in the same order. */
+bool strs_same(const struct strs *a, const struct strs *b);
+
 #endif

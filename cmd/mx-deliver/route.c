@@ -15,6 +15,7 @@
 #include "site.h"
 #include "status.h"
 #include "users.h"
+#include "verify.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -116,6 +117,27 @@ check_limit(const char *name, int64_t *limit)
 	*limit = conf.message_size_limit;
 }
 
+/* What probes have instead, by the same names. */
+static struct {
+	struct tables transport, sender_relayhost, sender_transport;
+} probes;
+
+/* The tables of probes; where they are those of mail, nothing is opened. */
+static void
+open_probes(void)
+{
+	const struct verify_conf *v = &verify_conf;
+
+	if (!strs_same(&v->transport_maps, &conf.transport_maps))
+		tables_open(&probes.transport, &v->transport_maps);
+	if (!strs_same(&v->sender_relayhost_maps, &conf.sender_relayhost_maps))
+		tables_open(&probes.sender_relayhost,
+			    &v->sender_relayhost_maps);
+	if (!strs_same(&v->sender_transport_maps, &conf.sender_transport_maps))
+		tables_open(&probes.sender_transport,
+			    &v->sender_transport_maps);
+}
+
 void
 route_open(void)
 {
@@ -138,9 +160,53 @@ route_open(void)
 	tables_open(&maps.fallback_transport, &conf.fallback_transport_maps);
 	tables_open(&maps.sender_bcc, &conf.sender_bcc_maps);
 	tables_open(&maps.recipient_bcc, &conf.recipient_bcc_maps);
+	open_probes();
 	aliases_open(&conf.alias_maps);
 	rewrite_open();
 	senders_open();
+}
+
+static void
+swap_tables(struct tables *a, struct tables *b, const struct strs *mail,
+	    const struct strs *probe)
+{
+	struct tables t = *a;
+
+	if (strs_same(mail, probe))
+		return;
+	*a = *b;
+	*b = t;
+}
+
+static void
+swap_text(char **a, char **b)
+{
+	char *t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+void
+route_probing(bool on)
+{
+	static bool now;
+	struct verify_conf *v = &verify_conf;
+
+	if (on == now)
+		return;
+	now = on;
+	swap_tables(&maps.transport, &probes.transport, &conf.transport_maps,
+		    &v->transport_maps);
+	swap_tables(&maps.sender_relayhost, &probes.sender_relayhost,
+		    &conf.sender_relayhost_maps, &v->sender_relayhost_maps);
+	swap_tables(&maps.sender_transport, &probes.sender_transport,
+		    &conf.sender_transport_maps, &v->sender_transport_maps);
+	swap_text(&conf.relayhost, &v->relayhost);
+	swap_text(&conf.local_transport, &v->local_transport);
+	swap_text(&conf.virtual_transport, &v->virtual_transport);
+	swap_text(&conf.relay_transport, &v->relay_transport);
+	swap_text(&conf.default_transport, &v->default_transport);
 }
 
 static void
@@ -161,6 +227,9 @@ route_refresh(void)
 	refresh(&maps.relay_recipient);
 	refresh(&maps.sender_relayhost);
 	refresh(&maps.sender_transport);
+	refresh(&probes.transport);
+	refresh(&probes.sender_relayhost);
+	refresh(&probes.sender_transport);
 	refresh(&maps.mailbox_transport);
 	refresh(&maps.fallback_transport);
 	refresh(&maps.sender_bcc);
@@ -319,6 +388,11 @@ route_hop(const char *addr, const char *sender, enum addr_class *c,
 	if (r == TABLE_TRY_AGAIN)
 		return r;
 	h->nexthop = mem_spandup(domain);
+	/* A host that asks back whether our probes have a sender. */
+	if (verify_is_sender(addr)) {
+		hop_set(h, "discard:mail to the sender of probes");
+		return TABLE_FOUND;
+	}
 	if (*c == CLASS_LOCAL)
 		hop_set(h, conf.local_transport);
 	else if (*c == CLASS_MAILBOX)

@@ -11,6 +11,8 @@
 
 /* Opens all tables; in the monitor, before rights are given up. */
 void route_open(void);
+/* From now on (until false) routes are those of probes: address_verify_*. */
+void route_probing(bool on);
 /* Reads changed tables again; between sessions. */
 void route_refresh(void);
 

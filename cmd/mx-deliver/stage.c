@@ -49,17 +49,6 @@ forget(struct kept *k)
 	k->count = 0;
 }
 
-static bool
-same(const struct strs *a, const struct strs *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->v[i], b->v[i]) != 0)
-			return false;
-	return true;
-}
-
 /* The one with this command line, or room for it. */
 static struct kept *
 find(const struct strs *argv)
@@ -67,7 +56,7 @@ find(const struct strs *argv)
 	struct kept *room = &kept[0];
 
 	for (size_t i = 0; i < STAGES_KEPT; i++) {
-		if (same(&kept[i].argv, argv))
+		if (strs_same(&kept[i].argv, argv))
 			return &kept[i];
 		if (room->argv.n > 0 &&
 		    (kept[i].argv.n == 0 || kept[i].used < room->used))

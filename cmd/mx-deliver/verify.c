@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "num.h"
 #include "queue.h"
+#include "route.h"
 #include "site.h"
 #include "status.h"
 
@@ -48,20 +49,32 @@ static const struct param rows[] = {
 	    "3h", "h", "after so long a failure is probed again"),
 	ROW(STR, sender, "address_verify_sender", "$double_bounce_sender", NULL,
 	    "sender of probes; empty or <>: the null sender"),
+	ROW(TIME, sender_ttl, "address_verify_sender_ttl", "0s", "s",
+	    "so often the sender of probes changes; 0: never"),
+	/* routes of probes, where they are not those of mail */
+	ROW(LIST, transport_maps, "address_verify_transport_maps",
+	    "$transport_maps", NULL, "transport_maps of probes"),
+	ROW(STR, relayhost, "address_verify_relayhost", "$relayhost", NULL,
+	    "relayhost of probes"),
+	ROW(STR, local_transport, "address_verify_local_transport",
+	    "$local_transport", NULL, "local_transport of probes"),
+	ROW(STR, virtual_transport, "address_verify_virtual_transport",
+	    "$virtual_transport", NULL, "virtual_transport of probes"),
+	ROW(STR, relay_transport, "address_verify_relay_transport",
+	    "$relay_transport", NULL, "relay_transport of probes"),
+	ROW(STR, default_transport, "address_verify_default_transport",
+	    "$default_transport", NULL, "default_transport of probes"),
+	ROW(LIST, sender_relayhost_maps,
+	    "address_verify_sender_dependent_relayhost_maps",
+	    "$sender_dependent_relayhost_maps", NULL,
+	    "sender_dependent_relayhost_maps of probes"),
+	ROW(LIST, sender_transport_maps,
+	    "address_verify_sender_dependent_default_transport_maps",
+	    "$sender_dependent_default_transport_maps", NULL,
+	    "sender_dependent_default_transport_maps of probes"),
 };
 
 const struct param_rows verify_params = { rows, ARRAY_LEN(rows), &verify_conf };
-
-static char *
-probe_sender(void)
-{
-	const char *s = verify_conf.sender;
-
-	if (s[0] == '\0' || strcmp(s, "<>") == 0)
-		return mem_strdup("");
-	return strchr(s, '@') != NULL ? mem_strdup(s)
-				      : mem_printf("%s@%s", s, site.myorigin);
-}
 
 static void
 set(struct verify_answer *a, enum verify_state state, const char *dsn,
@@ -94,7 +107,7 @@ static void
 probe_and_keep(const char *addr, const struct route *r, int out)
 {
 	struct verify_answer a = { .text = BUF_INIT }, was = a;
-	char *sender = probe_sender();
+	char *sender = verify_sender();
 	bool refresh;
 	struct buf b = BUF_INIT;
 
@@ -229,7 +242,7 @@ remote(const char *addr, const struct route *r, int64_t wait_ms,
 void
 verify_address(const char *addr, int64_t wait_ms, struct verify_answer *a)
 {
-	char *low = mem_strdup(addr), *sender = probe_sender();
+	char *low = mem_strdup(addr), *sender = verify_sender();
 	ssize_t at = span_rchr(span_of(low), '@');
 	struct queuefile_rcpt rcpt = { .addr = low };
 	struct queuefile_env env = { .sender = sender };
@@ -237,7 +250,9 @@ verify_address(const char *addr, int64_t wait_ms, struct verify_answer *a)
 
 	for (size_t i = at < 0 ? 0 : (size_t)at; low[i] != '\0'; i++)
 		low[i] = ascii_tolower(low[i]);
+	route_probing(true);
 	route_find(&r, &env, &rcpt);
+	route_probing(false);
 	switch (r.kind) {
 	case ROUTE_REMOTE:
 		remote(low, &r, wait_ms, a);

@@ -28,6 +28,12 @@ extern const struct param_rows verify_params;
  * Frees nothing that is in *a. */
 void verify_address(const char *addr, int64_t wait_ms, struct verify_answer *a);
 
+/* verify_sender.c: the sender of probes, allocated; "" is the null sender.
+ * Mail to it (it is real only as far as others probe it in turn) is accepted
+ * and forgotten. */
+char *verify_sender(void);
+bool verify_is_sender(const char *addr);
+
 /* verify_cache.c: one file an address, below address_verify_map.  load: false
  * when nothing of use is there. */
 bool verify_load(const char *addr, struct verify_answer *a);
@@ -47,6 +53,11 @@ struct verify_conf {
 	int64_t positive_expire, positive_refresh;
 	int64_t negative_expire, negative_refresh;
 	bool negative_cache;
+	int64_t sender_ttl;
+	struct strs transport_maps, sender_relayhost_maps,
+	    sender_transport_maps;
+	char *relayhost, *local_transport, *virtual_transport, *relay_transport,
+	    *default_transport;
 };
 extern struct verify_conf verify_conf;
 

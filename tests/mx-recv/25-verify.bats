@@ -28,6 +28,7 @@ system() {
     "smtpd_relay_restrictions = reject_unauth_destination" \
     "address_verify_poll_delay = 30s" "$@"
   spawn mx-deliver -c "$T/mx.conf" --lmtp --listen "unix:$T/deliver"
+  MTA=$SPAWNED
   DELIVER_LOG=$T/out.$((${#PIDS[@]} - 1))
   wait_for 10 test -S "$T/deliver"
   recv_start
@@ -129,4 +130,41 @@ probes() { grep -c '^C: RCPT TO' "$T/peer.log"; }
   deliver_start
   recv_start
   rcpt a@x.test joe@far.test "450 4.1.1 <joe@far.test>: Recipient address rejected: unverified address: Address verification is not available"
+}
+
+@test "probes go other ways than mail: address_verify_transport_maps, _relayhost, _relay_transport" {
+  far2=$(free_port); : > "$T/peer2.log"
+  spawn python3 "$HERE/far_host.py" "$far2" "$T/peer2.log" reject
+  wait_listen "$far2"
+  rules=("smtpd_recipient_restrictions = reject_unverified_recipient" "unverified_recipient_reject_code = 550")
+  system ok "${rules[@]}" "address_verify_transport_maps = inline:{ {far.test = smtp:[127.0.0.1]:$far2} }"
+  rcpt a@x.test joe@far.test "550 5.1.1"
+  grep -q '^C: RCPT TO:<joe@far.test>' "$T/peer2.log"
+  [ "$(probes)" -eq 0 ]
+  # mail itself still goes the first way
+  mx-deliver -c "$T/mx.conf" -f a@x.test joe@far.test <<<'Subject: x'
+  mx-deliver -c "$T/mx.conf" --queue-run
+  wait_for 20 grep -q '^C: RCPT TO:<joe@far.test>' "$T/peer.log"
+  # the class's transport, where no table says more; a SIGHUP is heard
+  sed -i 's/^address_verify_transport_maps.*/address_verify_transport_maps =/' "$T/mx.conf"
+  echo "address_verify_relay_transport = smtp:[127.0.0.1]:$far2" >> "$T/mx.conf"
+  kill -HUP "$MTA"
+  : > "$T/peer2.log"
+  asked() { rcpt a@x.test "n$RANDOM@far.test" "550 5.1.1" && grep -q '^C: RCPT TO:<n' "$T/peer2.log"; }
+  wait_for 20 asked
+  [ "$(probes)" -eq 1 ]
+}
+
+@test "mail to the sender of probes is taken and forgotten; address_verify_sender_ttl" {
+  system ok "smtpd_recipient_restrictions = reject_unverified_recipient" "address_verify_sender_ttl = 1h" "address_verify_sender = probe"
+  rcpt a@x.test joe@far.test "250"
+  from=$(sed -n 's/^C: MAIL FROM:<\([^>]*\)>.*/\1/p' "$T/peer.log")
+  echo "$from"
+  [[ $from =~ ^probe[0-9b-df-hj-np-tv-z]{3,}@mx.test$ ]]
+  # who is asked asks back
+  rcpt "" "$from" "250"
+  rcpt "" probe0@mx.test "450 4.1.1"
+  mx-deliver -c "$T/mx.conf" -f '' "$from" <<<'Subject: back'
+  mx-deliver -c "$T/mx.conf" --queue-run
+  [ -z "$(find "$T/spool/queue" -type f 2>/dev/null)" ]
 }
