@@ -86,6 +86,23 @@ struct front_protocol {
 	void (*session)(struct stream *st, struct front_user *u);
 };
 
+/* What main() of these servers has in common: its parameters (room for three
+ * sets, of which the last is its own) and where its options lie. */
+struct front_start {
+	const struct program *program;
+	struct param_rows *params;
+	const struct param_rows *own;
+	const bool *preauth;
+	const char *const *maildir; /* NULL: there is no such option */
+};
+/* prog_start, and a look at what stands behind the options: with --preauth
+ * one *user_r (or NULL), else nothing.  A status for main where that is
+ * wrong. */
+int front_start(const struct front_start *f, int argc, char **argv,
+		const char **user_r);
+/* Opens the log as a server that stands where Dovecot's would. */
+void front_log(const char *role);
+
 /* The server; returns a status for main. */
 int front_run(const struct front_protocol *p, struct server_options *o);
 

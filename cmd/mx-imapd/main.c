@@ -8,7 +8,7 @@
 #include "hook.h"
 #include "log.h"
 #include "maildir_root.h"
-#include "site.h"
+#include "status.h"
 
 #include <time.h>
 
@@ -37,36 +37,28 @@ static const struct program program = {
 	.nparams = ARRAY_LEN(params),
 };
 
+static const struct front_start start = { &program, params, &conf_rows,
+					  &options.preauth, &options.maildir };
+
 int
 main(int argc, char **argv)
 {
 	struct hook_rules rules;
 	struct err e = ERR_INIT;
-	int at;
+	const char *user;
+	int r = front_start(&start, argc, argv, &user);
 
-	params[0] = site_params;
-	params[1] = front_params;
-	params[2] = conf_rows;
-	at = prog_start(&program, argc, argv, NULL);
+	if (r != ST_OK)
+		return r;
 	tzset();
 	maildir_root_boxes = conf.mailbox_auto;
 	if (hook_parse(&rules, &e) != 0)
 		return prog_fail(&e);
 	hook_free(&rules);
 	if (options.preauth) {
-		if (at + 1 < argc)
-			return prog_usage("%s: one user is expected",
-					  argv[at + 1]);
 		log_role("imap");
-		return before_preauth(at < argc ? argv[at] : NULL,
-				      options.maildir);
+		return before_preauth(user, options.maildir);
 	}
-	if (at < argc)
-		return prog_usage("%s: no operand is expected", argv[at]);
-	if (options.maildir != NULL)
-		return prog_usage("--maildir goes with --preauth");
-	log_dovecot();
-	log_open(site.syslog_name, "imap-login",
-		 (enum log_format)site.log_format);
+	front_log("imap-login");
 	return before_serve(&program);
 }

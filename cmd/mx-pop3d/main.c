@@ -4,8 +4,7 @@
  */
 #include "before.h"
 #include "conf.h"
-#include "log.h"
-#include "site.h"
+#include "status.h"
 
 struct options options;
 
@@ -32,28 +31,19 @@ static const struct program program = {
 	.nparams = ARRAY_LEN(params),
 };
 
+static const struct front_start start = { &program, params, &conf_rows,
+					  &options.preauth, &options.maildir };
+
 int
 main(int argc, char **argv)
 {
-	int at;
+	const char *user;
+	int r = front_start(&start, argc, argv, &user);
 
-	params[0] = site_params;
-	params[1] = front_params;
-	params[2] = conf_rows;
-	at = prog_start(&program, argc, argv, NULL);
-	if (options.preauth) {
-		if (at + 1 < argc)
-			return prog_usage("%s: one user is expected",
-					  argv[at + 1]);
-		return before_preauth(at < argc ? argv[at] : NULL,
-				      options.maildir);
-	}
-	if (at < argc)
-		return prog_usage("%s: no operand is expected", argv[at]);
-	if (options.maildir != NULL)
-		return prog_usage("--maildir goes with --preauth");
-	log_dovecot();
-	log_open(site.syslog_name, "pop3-login",
-		 (enum log_format)site.log_format);
+	if (r != ST_OK)
+		return r;
+	if (options.preauth)
+		return before_preauth(user, options.maildir);
+	front_log("pop3-login");
 	return before_serve(&program);
 }

@@ -4,8 +4,7 @@
  */
 #include "before.h"
 #include "conf.h"
-#include "log.h"
-#include "site.h"
+#include "status.h"
 
 struct options options;
 
@@ -30,25 +29,19 @@ static const struct program program = {
 	.nparams = ARRAY_LEN(params),
 };
 
+static const struct front_start start = { &program, params, &conf_rows,
+					  &options.preauth, NULL };
+
 int
 main(int argc, char **argv)
 {
-	int at;
+	const char *user;
+	int r = front_start(&start, argc, argv, &user);
 
-	params[0] = site_params;
-	params[1] = front_params;
-	params[2] = conf_rows;
-	at = prog_start(&program, argc, argv, NULL);
-	if (options.preauth) {
-		if (at + 1 < argc)
-			return prog_usage("%s: one user is expected",
-					  argv[at + 1]);
-		return before_preauth(at < argc ? argv[at] : NULL);
-	}
-	if (at < argc)
-		return prog_usage("%s: no operand is expected", argv[at]);
-	log_dovecot();
-	log_open(site.syslog_name, "sieve-login",
-		 (enum log_format)site.log_format);
+	if (r != ST_OK)
+		return r;
+	if (options.preauth)
+		return before_preauth(user);
+	front_log("sieve-login");
 	return before_serve(&program);
 }
