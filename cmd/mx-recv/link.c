@@ -2,7 +2,7 @@
  * link.c - the link to the delivery side; see link.h.
  * RFC 5321, 2033 (LMTP), 2920, 3030 (BDAT); Postfix XFORWARD_README.
  */
-#include "link.h"
+#include "link_int.h"
 
 #include "escape.h"
 #include "explain.h"
@@ -15,31 +15,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REPLY_MS 300000 /* RFC 5321 4.5.3.2.2, .3 */
 #define FINAL_MS 600000 /* RFC 5321 4.5.3.2.6 */
 #define RSET_MS 5000
 #define XFORWARD_LINE 480 /* room for CRLF within 512 */
 #define CHUNK 65536
 
-static struct {
-	struct smtp_client c;
-	bool open;
-	int endpoint;
-	bool for_lmtp; /* greeted so for our own client */
-	bool in_mail;  /* the peer has a transaction of ours */
-	bool in_data;  /* it expects message bytes */
-	int rcpts;     /* accepted by the peer */
-	int verdicts;  /* replies of LMTP still to be read */
-	struct wire_out out;
-	struct buf chunk;          /* encoded, not yet sent */
-	bool owed;                 /* a BDAT whose reply was not read yet */
-	struct smtp_reply refusal; /* code != 0: a chunk was refused */
-} link_state;
+struct link link_state;
 #define L (&link_state)
 
 /* Whatever was begun there is forgotten by the other side when the connection
  * goes; it never had a LAST or a dot. */
-static void
+void
 link_close(bool quit)
 {
 	if (L->open)
@@ -51,7 +37,7 @@ link_close(bool quit)
 }
 
 /* The link is no use: say why in the log, and let the client try again. */
-static struct reply
+struct reply
 link_fail(struct session *s, const struct err *e)
 {
 	log_warn("delivery = %s: %s", s->conf->p.delivery, e->text);
@@ -64,8 +50,8 @@ link_fail(struct session *s, const struct err *e)
 }
 
 /* What the peer said, as it said it. */
-static struct reply
-pass_on(const struct smtp_reply *from)
+struct reply
+link_pass_on(const struct smtp_reply *from)
 {
 	struct reply r =
 	    reply_make(from->code, NULL, "%s", buf_str(&from->text));
@@ -83,7 +69,7 @@ pass_on(const struct smtp_reply *from)
 static int
 link_hello(struct session *s, struct smtp_reply *r, struct err *e)
 {
-	deadline_t d = clock_deadline(REPLY_MS);
+	deadline_t d = clock_deadline(LINK_REPLY_MS);
 	const char *me = s->conf->site.myhostname;
 
 	/* For LMTP clients a verdict a recipient, where the peer has it. */
@@ -101,7 +87,7 @@ link_hello(struct session *s, struct smtp_reply *r, struct err *e)
 	return 0;
 }
 
-static int
+int
 link_open(struct session *s, struct err *e)
 {
 	struct smtp_reply r = { 0 };
@@ -115,13 +101,14 @@ link_open(struct session *s, struct err *e)
 	if (L->open)
 		return 0;
 	fd = server_connect(s->server, s->conf->delivery,
-			    clock_deadline(REPLY_MS), e);
+			    clock_deadline(LINK_REPLY_MS), e);
 	if (fd < 0)
 		return -1;
 	L->endpoint = s->conf->delivery;
 	L->for_lmtp = s->lmtp;
 	L->open = true;
-	if (smtp_client_open(&L->c, fd, clock_deadline(REPLY_MS), &r, e) != 0)
+	if (smtp_client_open(&L->c, fd, clock_deadline(LINK_REPLY_MS), &r, e) !=
+	    0)
 		;
 	else if (r.code / 100 != 2)
 		err_set(e, ST_TEMPFAIL, "it greets with %d %s", r.code,
@@ -241,7 +228,7 @@ send_rcpt(struct session *s, struct span parms, struct err *e)
 static int
 take(struct smtp_reply *r, bool *any_r, struct err *e)
 {
-	if (smtp_client_reply(&L->c, clock_deadline(REPLY_MS), r, e) != 0)
+	if (smtp_client_reply(&L->c, clock_deadline(LINK_REPLY_MS), r, e) != 0)
 		return -1;
 	*any_r = true;
 	return 0;
@@ -357,13 +344,13 @@ link_rcpt(struct session *s, struct span parms)
 	else if (send_rcpt(s, parms, &e) != 0)
 		st = -1;
 	else
-		st =
-		    smtp_client_reply(&L->c, clock_deadline(REPLY_MS), &sr, &e);
+		st = smtp_client_reply(&L->c, clock_deadline(LINK_REPLY_MS),
+				       &sr, &e);
 	if (st != 0) {
 		smtp_reply_free(&sr);
 		return link_fail(s, &e);
 	}
-	r = pass_on(&sr);
+	r = link_pass_on(&sr);
 	smtp_reply_free(&sr);
 	if (r.code / 100 == 2)
 		L->rcpts++;
@@ -391,13 +378,13 @@ link_data(struct session *s, struct reply *r)
 	buf_clear(&L->chunk);
 	L->owed = false;
 	if (!chunks) {
-		if (smtp_client_cmd(&L->c, clock_deadline(REPLY_MS), &sr, &e,
-				    "DATA") != 0) {
+		if (smtp_client_cmd(&L->c, clock_deadline(LINK_REPLY_MS), &sr,
+				    &e, "DATA") != 0) {
 			*r = link_fail(s, &e);
 			return false;
 		}
 		if (sr.code != 354) {
-			*r = pass_on(&sr);
+			*r = link_pass_on(&sr);
 			if (r->code < 400)
 				r->code = 451;
 			smtp_reply_free(&sr);
@@ -410,8 +397,8 @@ link_data(struct session *s, struct reply *r)
 }
 
 /* The reply of the chunk that was sent before.  False: give up. */
-static bool
-settle(struct session *s)
+bool
+link_settle(struct session *s)
 {
 	struct smtp_reply sr = { 0 };
 	struct err e = ERR_INIT;
@@ -419,7 +406,8 @@ settle(struct session *s)
 	if (!L->owed)
 		return true;
 	L->owed = false;
-	if (smtp_client_reply(&L->c, clock_deadline(REPLY_MS), &sr, &e) != 0) {
+	if (smtp_client_reply(&L->c, clock_deadline(LINK_REPLY_MS), &sr, &e) !=
+	    0) {
 		struct reply r = link_fail(s, &e);
 
 		buf_free(&r.text);
@@ -436,147 +424,15 @@ settle(struct session *s)
 	return false;
 }
 
-/* One command that is of no transaction. */
-static struct reply
-ask(struct session *s, const char *line)
-{
-	struct smtp_reply sr = { 0 };
-	struct err e = ERR_INIT;
-	struct reply r;
-
-	if (L->in_data && !settle(s))
-		return reply_make(451, "4.3.0",
-				  "Error: mail delivery is not available, try "
-				  "again later");
-	for (int attempt = 0; attempt < 2; attempt++) {
-		bool kept = L->open;
-
-		if (link_open(s, &e) != 0)
-			break;
-		if (smtp_client_cmd(&L->c, clock_deadline(REPLY_MS), &sr, &e,
-				    "%s", line) == 0) {
-			r = pass_on(&sr);
-			smtp_reply_free(&sr);
-			return r;
-		}
-		/* A kept link may have died since: then once more. */
-		if (!kept || L->in_mail)
-			break;
-		link_close(false);
-	}
-	return link_fail(s, &e);
-}
-
-struct reply
-link_verify(struct session *s, struct span addr)
-{
-	char *line = mem_printf("VRFY <%.*s>", SPAN_ARG(addr));
-	struct reply r = ask(s, line);
-
-	free(line);
-	/* Off, or unknown to it: RCPT will tell. */
-	if (r.code >= 500 && r.code < 510) {
-		buf_free(&r.text);
-		r = reply_make(252, "2.0.0", "not told");
-	}
-	return r;
-}
-
-struct reply
-link_probe(struct session *s, struct span addr, int64_t wait_ms)
-{
-	char *line = mem_printf("XVERIFY <%.*s> %lld", SPAN_ARG(addr),
-				(long long)((wait_ms + 999) / 1000));
-	struct reply r = ask(s, line);
-
-	free(line);
-	if (r.code != 250 && r.code != 252 && r.code != 550 &&
-	    r.code / 100 != 4) {
-		log_warn("delivery = %s: XVERIFY is refused: %d %s: it cannot "
-			 "verify addresses",
-			 s->conf->p.delivery, r.code, buf_str(&r.text));
-		buf_free(&r.text);
-		r = reply_make(451, "4.3.0",
-			       "Address verification is not "
-			       "available");
-	}
-	return r;
-}
-
-/* " NAME=xtext" */
-static void
-add_action(struct buf *b, const char *name, const char *value)
-{
-	buf_addf(b, " %s=", name);
-	escape_xtext(b, span_of(value));
-}
-
-bool
-link_actions(struct session *s, struct reply *r)
-{
-	const struct actions *a = &s->actions;
-	struct smtp_reply sr = { 0 };
-	struct err e = ERR_INIT;
-	struct buf b = BUF_INIT;
-	bool ok = false;
-
-	if (a->hold)
-		buf_adds(&b, " HOLD");
-	if (s->conf->rules[STAGE_END]->n > 0)
-		buf_adds(&b, " LATE");
-	if (a->redirect != NULL)
-		add_action(&b, "REDIRECT", a->redirect);
-	/* postconf(5): an access table's FILTER goes before content_filter */
-	if (a->filter != NULL)
-		add_action(&b, "FILTER", a->filter);
-	else if (s->conf->p.content_filter[0] != '\0')
-		add_action(&b, "FILTER", s->conf->p.content_filter);
-	for (size_t i = 0; i < a->bcc.n; i++)
-		add_action(&b, "BCC", a->bcc.v[i]);
-	if (b.n > 0 && explain_on)
-		explain("actions", "XACTION%s", buf_str(&b));
-	if (b.n == 0 || explain_on ||
-	    span_is(buf_span(&b), s->told_actions ? s->told_actions : "") ||
-	    s->link_lost || !L->in_mail) {
-		ok = true;
-	} else if (!(L->c.caps & SMTP_XACTION)) {
-		/* LATE alone asks for nothing. */
-		ok = strcmp(buf_str(&b), " LATE") == 0;
-		if (!ok) {
-			log_warn("delivery = %s: it does not know XACTION, "
-				 "which%s needs",
-				 s->conf->p.delivery, buf_str(&b));
-			*r = reply_make(451, "4.3.5",
-					"Server configuration error");
-		}
-	} else if (L->in_data && !settle(s)) {
-		ok = true; /* link_finish tells why */
-	} else if (smtp_client_cmd(&L->c, clock_deadline(REPLY_MS), &sr, &e,
-				   "XACTION%s", buf_str(&b)) != 0) {
-		*r = link_fail(s, &e);
-	} else if (sr.code / 100 != 2) {
-		log_warn("delivery = %s: XACTION%s is refused: %d %s",
-			 s->conf->p.delivery, buf_str(&b), sr.code,
-			 buf_str(&sr.text));
-		*r = reply_make(451, "4.3.5", "Server configuration error");
-	} else {
-		ok = true;
-	}
-	smtp_reply_free(&sr);
-	free(s->told_actions);
-	s->told_actions = buf_steal(&b);
-	return ok;
-}
-
 /* One chunk is in flight while the next is gathered: its reply is read before
- * another is sent (settle), so that a refusal stops the stream, and nothing is
- * sent after it. */
+ * another is sent (link_settle), so that a refusal stops the stream, and
+ * nothing is sent after it. */
 static bool
 send_chunk(struct session *s, bool last)
 {
-	deadline_t d = clock_deadline(REPLY_MS);
+	deadline_t d = clock_deadline(LINK_REPLY_MS);
 
-	if (!settle(s))
+	if (!link_settle(s))
 		return false;
 	L->c.s.out_deadline = d;
 	if (L->c.caps & SMTP_CHUNKING) {
@@ -612,7 +468,7 @@ verdict(struct session *s)
 
 	if (smtp_client_reply(&L->c, clock_deadline(FINAL_MS), &sr, &e) != 0)
 		return link_fail(s, &e);
-	r = pass_on(&sr);
+	r = link_pass_on(&sr);
 	smtp_reply_free(&sr);
 	/* The transaction is over at the other side, whatever it said. */
 	/* RFC 2033 4.2: one reply for each recipient it took. */
@@ -646,7 +502,7 @@ link_verdict(struct session *s)
 	L->verdicts--;
 	if (smtp_client_reply(&L->c, clock_deadline(FINAL_MS), &sr, &e) != 0)
 		return link_fail(s, &e);
-	r = pass_on(&sr);
+	r = link_pass_on(&sr);
 	smtp_reply_free(&sr);
 	if (r.code / 100 != 2 && r.code < 400)
 		r.code = 451;
@@ -665,7 +521,7 @@ link_finish(struct session *s)
 	}
 	/* A chunk was refused on the way: that is the answer. */
 	if (L->refusal.code != 0)
-		return pass_on(&L->refusal);
+		return link_pass_on(&L->refusal);
 	return reply_make(451, "4.3.0",
 			  "Error: mail delivery is not available, try again "
 			  "later");
@@ -693,7 +549,7 @@ link_abort(struct session *s)
 		link_close(false);
 		return;
 	}
-	if (!settle(s) && !L->open)
+	if (!link_settle(s) && !L->open)
 		return;
 	if (smtp_client_cmd(&L->c, clock_deadline(RSET_MS), &r, &e, "RSET") !=
 		0 ||

@@ -278,3 +278,23 @@ X
   is "$(reply no@virt.test joe@virt.test)" "550 5.1.0 <no@virt.test>: Sender address rejected: User unknown"
   is "$(reply '' joe@virt.test)" "250 2.1.5 Ok"
 }
+
+@test "end_of_data rules ask nothing in the middle of a message (a delivery side without chunks)" {
+  kill "$DELIVER"; rm -f "$T/deliver"; deliver_start nochunk
+  recv_conf "smtpd_end_of_data_restrictions = reject_unlisted_sender"
+  recv_start
+  talk <<'X'
+< 220
+> EHLO me.test
+<- 250
+> MAIL FROM:<ann@mx.test>
+< 250
+> RCPT TO:<b@mx.test>
+< 250
+> DATA
+< 354
+= 'Subject: s\r\n\r\nbody\r\n.\r\n'
+< 250 2.0.0
+X
+  ! grep -q VRFY "$T/box/msg.1"
+}
