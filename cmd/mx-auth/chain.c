@@ -63,6 +63,7 @@ take_id(struct span text, uint32_t *id, bool *have, struct err *e)
 	return 0;
 }
 
+/* An empty value is none. */
 static void
 take_text(char **slot, struct span v)
 {
@@ -88,6 +89,8 @@ db_entry_field(struct db_entry *r, struct span field, struct err *e)
 	return 0;
 }
 
+/* Drivers register themselves in a section of the program: adding one is
+ * adding a file. */
 static const struct db_driver *
 driver_find(struct span name)
 {
@@ -112,6 +115,7 @@ unknown_driver(struct span name, struct err *e)
 	return -1;
 }
 
+/* The old chain after SIGHUP, or a new one that did not load. */
 static void
 chain_drop(struct chain *c)
 {
@@ -171,6 +175,7 @@ chain_twins(struct chain *c, const struct chain *pass, struct err *e)
 	return 0;
 }
 
+/* What the sandbox must leave readable. */
 static void
 find_folders(const struct chain *c)
 {
@@ -295,6 +300,8 @@ check_limits(const struct db_query *q, const struct db_entry *r, struct err *e)
 	return DB_OK;
 }
 
+/* Limits count only for who has proved the password: else they would tell that
+ * the account exists. */
 static enum db_result
 ask_source(const struct source *s, const struct db_query *q, struct db_entry *r,
 	   struct strs *trail, struct err *e)
@@ -333,6 +340,8 @@ chain_verify(const struct db_query *q, struct db_entry *r, struct strs *trail,
 		res = ask_source(&passdbs.v[i], q, r, trail, &why);
 		if (res == DB_OK)
 			return DB_OK;
+		/* Somebody did the work of one hash: then none is done for
+		 * show. */
 		hashed = hashed || r->hashed;
 		db_entry_free(r);
 		if (res == DB_TEMP && end != DB_TEMP)

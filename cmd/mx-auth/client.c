@@ -66,6 +66,8 @@ mech_find(struct span name)
 	return NULL;
 }
 
+/* Secrets are wiped; a context is never used for a second exchange (THREATS
+ * 55). */
 void
 mech_state_free(struct mech_state *st)
 {
@@ -119,6 +121,7 @@ mech_credentials(struct mech_state *st, struct buf *stored)
 	return r;
 }
 
+/* The place is free; what lay in it is not the next one's. */
 static void
 request_free(struct request *r)
 {
@@ -169,6 +172,8 @@ refuse(struct request *r, const char *fields)
 	mech_state_free(&r->st);
 }
 
+/* login_trusted_networks: webmail hosts log in for everybody, and one user's
+ * failures shall not slow the others. */
 static bool
 trusted(const char *addr)
 {
@@ -248,6 +253,8 @@ verify(struct client *c, struct request *r)
 	} else {
 		log_failed("auth", buf_str(&r->st.user), r->remote_ip,
 			   "invalid credentials", e.text);
+		/* The work of a hash all the same: a name that cannot exist
+		 * must not answer sooner (THREATS 52). */
 		scheme_dummy(SPAN(""), q.password);
 	}
 	if (res == DB_OK) {
@@ -282,6 +289,8 @@ step(struct client *c, struct request *r, struct span in)
 		break;
 	case MECH_PASSWORD:
 		r->phase = VERIFY;
+		/* The delay of an address comes before the password is looked
+		 * at: a right guess waits as long as a wrong one. */
 		r->due =
 		    clock_mono() +
 		    (trusted(r->remote_ip) ? 0 : shared_penalty(r->remote_ip));
@@ -319,6 +328,7 @@ step(struct client *c, struct request *r, struct span in)
 	buf_free(&challenge);
 }
 
+/* By id among those in use; with in_use false any free place. */
 static struct request *
 request_find(struct client *c, uint32_t id, bool in_use)
 {
@@ -538,6 +548,8 @@ run_due(struct client *c)
 	return next;
 }
 
+/* A worker with requests under way is not stopped by SIGTERM before they are
+ * answered. */
 static bool
 any_waiting(const struct client *c)
 {

@@ -166,6 +166,7 @@ edit_commit(struct edit *ed, struct err *e)
 	return sync_folder(ed->path, e);
 }
 
+/* The lock goes with the old file's descriptor: after the rename. */
 static void
 edit_close(struct edit *ed)
 {

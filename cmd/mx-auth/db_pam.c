@@ -82,6 +82,8 @@ answer(const struct pam_message *m, const struct db_query *q)
 	return NULL; /* texts and errors want no answer */
 }
 
+/* Modules may ask for anything; the password is given to hidden prompts, the
+ * name to others. */
 static int
 converse(int n, const struct pam_message **msg, struct pam_response **resp,
 	 void *appdata)
@@ -103,6 +105,7 @@ no_delay(int status MX_UNUSED, unsigned usec MX_UNUSED, void *data MX_UNUSED)
 {
 }
 
+/* What PAM cannot say is "try again", never "wrong password". */
 static enum db_result
 result_of(int r)
 {

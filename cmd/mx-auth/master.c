@@ -81,6 +81,8 @@ reply_user(struct master *m, uint32_t id, const char *user,
 	buf_free(&line);
 }
 
+/* FAIL is "try again" here, NOTFOUND "no such user": a database that is away
+ * is never the latter. */
 static void
 answer_user(struct master *m, uint32_t id, const char *user,
 	    const char *service)

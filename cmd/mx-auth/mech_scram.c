@@ -155,6 +155,8 @@ read_first(struct mech_state *st, struct scram *s, struct span in, bool plus)
 	return ok;
 }
 
+/* The answer to "n,,n=user,r=nonce": salt and iterations, also for who is not
+ * there. */
 static enum mech_result
 first(struct mech_state *st, struct scram *s, const char *name,
       const char *scheme, const char *md, struct span in, struct buf *challenge)
@@ -220,6 +222,8 @@ proof_fits(const struct scram *s, const char *md, struct span message,
 	return ok;
 }
 
+/* RFC 5802 7: channel binding and nonce are the ones of the first message,
+ * else the exchange was spliced from two. */
 static enum mech_result
 final(struct scram *s, const char *md, struct span in, struct buf *challenge)
 {

@@ -168,6 +168,8 @@ ec_signature(const struct alg *a, struct span sig, size_t *n_r)
 	return n > 0 ? der : NULL;
 }
 
+/* A key of another kind than the algorithm's is refused before it is used: an
+ * RSA public key never serves as HMAC secret. */
 static bool
 key_fits(const struct alg *a, EVP_PKEY *key)
 {

@@ -199,6 +199,8 @@ digest(const char *md_name, struct span password, struct span salt,
 	return len;
 }
 
+/* Both codings are read wherever the length tells them apart, as Dovecot does.
+ */
 static bool
 decode(struct buf *raw, const struct scheme *s, struct span data,
        enum coding coding, size_t len)
@@ -304,6 +306,7 @@ scheme_verify(struct span stored, const char *fallback, struct span password,
 	return verify_digest(s, stored, coding, password, e);
 }
 
+/* rounds 0: libcrypt's own choice. */
 static int
 make_crypt(struct buf *out, const struct scheme *s, int64_t rounds,
 	   struct span password, struct err *e)

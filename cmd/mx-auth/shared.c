@@ -55,6 +55,8 @@ static const char magic[16] = "mx-auth state 1";
 static struct table *table;
 static int table_fd = -1;
 
+/* fcntl locks end with their process: a worker that is killed in here blocks
+ * nobody. */
 static bool
 lock(short type)
 {
@@ -145,6 +147,8 @@ shared_login_add(const char *cookie, uint32_t id, const char *user)
 	lock(F_UNLCK);
 }
 
+/* Cookies are compared in constant time: they are what a master shows for
+ * another's login. */
 static bool
 login_is(const struct login *l, struct span cookie, uint32_t id)
 {

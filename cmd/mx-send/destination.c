@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+/* One session carries all recipients of one destination. */
 void
 group_add(struct groups *gs, const char *destination, struct rcpt *r)
 {
@@ -29,6 +30,7 @@ group_add(struct groups *gs, const char *destination, struct rcpt *r)
 	g->v[g->n++] = r;
 }
 
+/* --host, --nexthop, relayhost, else the address's own domain. */
 const char *
 destination_of(const char *addr)
 {
@@ -43,6 +45,7 @@ destination_of(const char *addr)
 	return at != NULL ? at + 1 : site.myorigin;
 }
 
+/* "25" or a service's name, as smtp_tcp_port has it. */
 static int
 port_of(const char *text, int fallback)
 {
@@ -109,6 +112,8 @@ add_fallback(struct group *g)
 	buf_free(&b);
 }
 
+/* Tables and passwords are read here, with the rights that are given up right
+ * after. */
 static int
 resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 {
@@ -157,6 +162,8 @@ groups_prepare(struct groups *gs, struct err *e)
 	return r;
 }
 
+/* Before the first byte of a stranger is read (law 4): the user, then files,
+ * exec and new listeners. */
 int
 send_give_up_rights(struct err *e)
 {
@@ -183,6 +190,8 @@ group_close(struct group *g)
 	g->open = false;
 }
 
+/* What is told beside each verdict starts with the message, not with the
+ * connection. */
 static enum attempt
 transact(struct group *g, const struct message *m)
 {
@@ -214,6 +223,7 @@ over_kept(struct group *g, const struct message *m)
 	return a;
 }
 
+/* A host in turn; ours is closed first, whatever was left of it. */
 static enum attempt
 over_new(struct group *g, size_t i, bool no_tls, const struct message *m)
 {
@@ -241,6 +251,8 @@ run_hosts(struct group *g, const struct message *m)
 	size_t i = 0;
 
 	enum attempt a = over_kept(g, m);
+	/* Hosts that failed of late are asked last (Postfix has no such
+	 * memory; RFC 5321 5.1 leaves the choice among equals). */
 	failing_order(g);
 	if (a != ATTEMPT_FRESH) {
 		while (&g->hosts.v[g->order[i]] != g->session.target)

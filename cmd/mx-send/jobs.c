@@ -112,6 +112,7 @@ forget(void)
 	strs_free(&old);
 }
 
+/* Made where it is not there yet. */
 static struct dest *
 dest_of(const char *key)
 {
@@ -150,6 +151,8 @@ worth_keeping(const struct kept *k)
 	       (params.cache_on_demand && (k->follows || k->dest->busy > 0));
 }
 
+/* The channel's end is the child's end. Its TLS sessions stay: they are of the
+ * destination. */
 static void
 drop(size_t i)
 {
@@ -301,6 +304,7 @@ take_word(size_t i)
 	return false;
 }
 
+/* Until the first kept connection is too old. */
 static int
 next_ms(void)
 {
@@ -312,6 +316,8 @@ next_ms(void)
 	return ms < 0 ? 0 : (int)ms;
 }
 
+/* One round: words of children, what has become old, then at most one job, so
+ * that none of them starves the others. */
 static void
 turn(const sigset_t *open)
 {

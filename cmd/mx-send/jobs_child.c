@@ -27,6 +27,7 @@ struct job {
 	struct message m;
 };
 
+/* Options and recipients point into the job and die with it. */
 static const char *
 keep_text(struct job *j, struct span s)
 {
@@ -104,6 +105,7 @@ read_job(struct job *j, int sock, struct err *e)
 	memset(options.xforward, 0, sizeof(options.xforward));
 	options.eight_bit = options.utf8 = false;
 	options.size = 0;
+	/* The message comes as a descriptor: this process reads no folder. */
 	ok = io_wait(sock, false, d) == IO_OK &&
 	     io_recv_fd(sock, &c, 1, &fd) == 1 && fd >= 0;
 	stream_init(&s, sock, sock);

@@ -36,6 +36,8 @@ spool(struct message *m, int fd, struct err *e)
 	}
 }
 
+/* From a file by place, so that each host of a list gets it from its
+ * beginning; never beyond its size. */
 ssize_t
 message_read(const struct message *m, int64_t at, void *p, size_t n)
 {

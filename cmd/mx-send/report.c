@@ -73,6 +73,8 @@ report_final(struct rcpt *r, enum rcpt_state state, const char *dsn,
 	(void)fflush(stdout);
 }
 
+/* For good: told now. For now: another host may still take it, report_rest
+ * tells at the end. */
 void
 report_failure(struct rcpt *r, const char *relay, const struct err *e)
 {
@@ -90,6 +92,7 @@ report_all(struct group *g, const char *relay, const struct err *e)
 			report_failure(g->v[i], relay, e);
 }
 
+/* Who was refused by nobody for good and taken by nobody waits. */
 void
 report_rest(struct group *g)
 {

@@ -18,6 +18,7 @@ int64_t send_connect_us, send_began_us;
 bool send_dsn;
 int send_uses;
 
+/* --trace; secrets never, not even at a terminal. */
 static void
 show(void *ctx, char dir, struct span line)
 {
@@ -35,6 +36,7 @@ show_event(const struct session *s, const char *words)
 		fprintf(stderr, "* %s: %s\n", s->relay, words);
 }
 
+/* smtp_bind_address: some receivers judge by it. */
 static bool
 bind_to(int fd, int family, struct err *e)
 {
@@ -77,6 +79,7 @@ connect_to(struct session *s, struct err *e)
 	}
 	if (connect(fd, (const struct sockaddr *)&t->ss, t->len) != 0)
 		error = errno;
+	/* smtp_connect_timeout: the system's own is minutes. */
 	if (error == EINPROGRESS) {
 		enum io_result w =
 		    io_wait(fd, true, clock_deadline(params.t_connect));
@@ -270,6 +273,7 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 	return sasl_login(s, e) == 0 ? ATTEMPT_DONE : ATTEMPT_NEXT;
 }
 
+/* QUIT, where the link is still in step. */
 void
 session_close(struct session *s)
 {

@@ -88,6 +88,7 @@ find_level(struct session *s, struct err *e)
 							      : 0;
 }
 
+/* Case does not count; an empty one equals nothing. */
 static bool
 same_fingerprint(const char *want, const char *have)
 {

@@ -44,6 +44,8 @@ cache_path(const char *domain)
 	return path;
 }
 
+/* False: nothing, or nothing that makes sense; then it is as if there were no
+ * cache (law 7). */
 static bool
 cache_read(struct cached *c, const char *domain)
 {

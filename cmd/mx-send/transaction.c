@@ -18,6 +18,7 @@
 /* Bytes of a BDAT chunk, more or less. */
 #define CHUNK (512 * 1024)
 
+/* Of addresses: what is not needs SMTPUTF8 (RFC 6531 3.2). */
 static bool
 is_ascii(const char *s)
 {
@@ -62,6 +63,8 @@ check_features(const struct session *s, const struct group *g,
 	return 0;
 }
 
+/* Only extensions that were offered; what is missing and needed was refused by
+ * check_features. */
 static int
 send_mail(struct session *s, const struct group *g, const struct message *m,
 	  struct err *e)
@@ -83,6 +86,7 @@ send_mail(struct session *s, const struct group *g, const struct message *m,
 		buf_adds(&more, " ENVID=");
 		escape_xtext(&more, span_of(options.envid));
 	}
+	/* Counted for MAILMAX (RFC 9422 4.1), refused ones too. */
 	s->mails++;
 	int r = smtp_client_send(&s->c, e, "MAIL FROM:<%s>%s", options.sender,
 				 buf_str(&more));
@@ -126,6 +130,7 @@ mail_reply(struct session *s, struct group *g)
 	smtp_reply_free(&r);
 	s->in_mail = a == ATTEMPT_DONE;
 	/* "Too many in this session", too, is no word on this message. */
+	/* Nothing of this message was given to anybody yet. */
 	if (a != ATTEMPT_DONE && s->reused)
 		return ATTEMPT_FRESH;
 	if (a != ATTEMPT_DONE)
@@ -250,6 +255,8 @@ send_body(struct session *s, const struct message *m)
 	return ok;
 }
 
+/* Those who were accepted get the verdict of what went wrong after it; who was
+ * refused at RCPT has its own. */
 static void
 accepted_failure(struct session *s, struct group *g, const struct err *e)
 {
@@ -260,6 +267,8 @@ accepted_failure(struct session *s, struct group *g, const struct err *e)
 		}
 }
 
+/* The line is written at once: whoever drives us marks it before the next step
+ * (DESIGN 3.9). */
 static void
 accepted_done(struct session *s, struct rcpt *r, const struct smtp_reply *reply)
 {
@@ -293,6 +302,9 @@ final_replies(struct session *s, struct group *g, bool whole)
 					   : "sending message body",
 				     &e);
 			accepted_failure(s, g, &e);
+			/* RFC 1047: the dot was sent and no reply came. They
+			 * may have it: another host would surely deliver it
+			 * twice, so this attempt ends here. */
 			a = whole ? ATTEMPT_STOP : ATTEMPT_NEXT;
 			break;
 		}
@@ -556,6 +568,8 @@ transact(struct session *s, struct group *g, const struct message *m)
 		else
 			a = transact_part(s, &part, m);
 		/* Whoever waits still was asked here: not once more. */
+		/* A server whose limits are smaller than its word would make
+		 * this endless. */
 		for (size_t i = 0; a != ATTEMPT_FRESH && i < part.n; i++)
 			part.v[i]->refused = s->target;
 		if (a == ATTEMPT_STOP || a == ATTEMPT_FRESH || s->c.broken)

@@ -119,6 +119,8 @@ add_operand(struct submission *s, const char *text, struct err *e)
 	return 0;
 }
 
+/* -t: RFC 5322 3.6.6: of a message that is sent again, only the Resent- fields
+ * name recipients. */
 static int
 add_from_header(struct submission *s, const struct msg *m, struct err *e)
 {
@@ -269,6 +271,8 @@ write_head(struct submission *s, const struct msg *m, const char *name)
 	add_missing(s, m, name);
 }
 
+/* -f, else the caller; mx-deliver tells the login beside it, whatever -f says.
+ */
 static int
 choose_sender(struct submission *s, const char *login, struct err *e)
 {

@@ -116,6 +116,7 @@ command(struct smtp_client *c, struct smtp_reply *r, const char *what,
 	return refused(r, what, e);
 }
 
+/* SIZE is what is sent; DSN where the server has it, as sendmail does. */
 static int
 mail_from(struct smtp_client *c, const struct submission *s,
 	  struct smtp_reply *r, struct err *e)
@@ -165,6 +166,8 @@ rcpt_to(struct smtp_client *c, const struct submission *s, struct smtp_reply *r,
 	return rc;
 }
 
+/* The encoder is the one of all programs (THREATS 2): a line with a dot in the
+ * message is no end of it. */
 static int
 send_data(struct smtp_client *c, const struct submission *s,
 	  struct smtp_reply *r, struct err *e)

@@ -94,6 +94,7 @@ until_dot(struct span s)
 	return s;
 }
 
+/* 0 only when handover or the smarthost has said so. */
 static int
 submit(int argc, char **argv)
 {
