@@ -7,7 +7,6 @@
 #include "command.h"
 #include "log.h"
 #include "proc.h"
-#include "sandbox.h"
 #include "site.h"
 #include "status.h"
 
@@ -52,20 +51,16 @@ queue_link_worker(void)
 	sender.theirs = -1;
 }
 
-/* In the child, with the rights of a worker. */
+/* In the child.  As root it stays root until mx-send has read the passwords
+ * that only root may read: it becomes mail_owner itself. */
 static MX_NORETURN void
 become_sender(void)
 {
 	struct strs argv = STRS_INIT;
-	struct err e = ERR_INIT;
 	static const int plain[] = { SIGHUP, SIGCHLD, SIGTERM, SIGINT };
 
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
 		(void)signal(plain[i], SIG_DFL);
-	if (sandbox_user(site.mail_owner, &e) != 0) {
-		log_error("%s", e.text);
-		_exit(ST_TEMPFAIL);
-	}
 	strs_take(&argv, command_own("mx-send"));
 	for (size_t i = 0; i < prog.overrides.n; i++)
 		strs_addf(&argv, "-o%s", prog.overrides.v[i]);

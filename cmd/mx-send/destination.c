@@ -120,8 +120,7 @@ resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 	struct tables passwords = { .n = 0 }, policies = { .n = 0 };
 	int r = 0;
 
-	if (params.sasl_enable)
-		tables_open(&passwords, &params.sasl_maps);
+	secrets_open(&passwords);
 	tables_open(&policies, &params.policy_maps);
 	for (size_t i = 0; r == 0 && i < gs->n; i++)
 		r = prepare_group(&gs->v[i], conf, &passwords, &policies, e);
@@ -131,7 +130,7 @@ resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 			r = prepare_group(gs->v[i].fallback, conf, &passwords,
 					  &policies, e);
 	}
-	tables_close(&passwords);
+	secrets_close(&passwords);
 	tables_close(&policies);
 	return r;
 }

@@ -9,6 +9,8 @@
 #include "send.h"
 #include "log.h"
 #include "mem.h"
+#include "sandbox.h"
+#include "site.h"
 #include "site.h"
 #include "status.h"
 
@@ -337,6 +339,9 @@ turn(const sigset_t *open)
 	for (size_t i = jobs.n; i-- > 0;)
 		if (jobs.v[i].idle && clock_left(jobs.v[i].until) <= 0)
 			drop(i);
+	/* Who comes next reads them anew. */
+	if (r > 0 && v[0].revents != 0 && !stop && secrets_changed())
+		stop = 1;
 	if (r > 0 && v[0].revents != 0 && !stop)
 		take_job();
 }
@@ -347,6 +352,7 @@ jobs_serve(void)
 	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_stop };
 	sigset_t block, open;
+	struct err e = ERR_INIT;
 	int type = 0;
 	socklen_t len = sizeof(type);
 
@@ -366,6 +372,12 @@ jobs_serve(void)
 	sigprocmask(SIG_BLOCK, &block, &open);
 	jobs.dests = map_new();
 	policy_warm();
+	secrets_preload();
+	/* Only reading files needed root. */
+	if (sandbox_user(site.mail_owner, &e) != 0) {
+		log_error("%s", e.text);
+		return e.status;
+	}
 	while (!stop)
 		turn(&open);
 	/* Who is at work ends its message, the others hear the end. */

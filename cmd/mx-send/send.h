@@ -299,6 +299,13 @@ void tlsrpt_certificate(struct session *s, long bad, const char *words);
 /* What became of TLS in this session is known: it is told. */
 void tlsrpt_session(struct session *s);
 
+/* secrets.c: smtp_sasl_password_maps.  As root: what only root may read stays
+ * at hand; has such a file changed since? */
+void secrets_preload(void);
+bool secrets_changed(void);
+void secrets_open(struct tables *out);
+void secrets_close(struct tables *ts);
+
 /* sasl.c */
 void sasl_find(struct secret *s, const struct tables *maps, const char *host,
 	       const char *destination);
