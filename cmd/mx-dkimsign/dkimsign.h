@@ -37,11 +37,23 @@ struct sign_conf {
 	bool exact_domain; /* SubDomains no */
 	int64_t expire;    /* SignatureTTL */
 	struct strs sign_headers, oversign_headers, omit_headers;
-	char *socket; /* as written there, or NULL */
+	char *socket;       /* as written there, or NULL */
+	char *user, *group; /* UserID, or NULL */
+	bool has_umask;
+	unsigned umask;
+	bool all_signers; /* MultipleSignatures */
+	bool safe_keys;   /* an opendkim.conf is there: its RequireSafeKeys */
+	bool unsafe_keys; /* RequireSafeKeys no */
+	bool remove_old;  /* RemoveOldSignatures */
+	bool software_header, log_why;
+	struct strs sender_headers, macros, mtas;
+	char *peers, *unsigned_to, *exempt; /* datasets, or NULL */
 };
 extern struct sign_conf conf;
 /* opendkim_conf.c: what the file says replaces what c has. */
-int opendkim_read(struct sign_conf *c, const char *path, struct err *e);
+/* say: called with a sentence for each word that does not count, or NULL. */
+int opendkim_read(struct sign_conf *c, const char *path,
+		  void (*say)(const char *sentence), struct err *e);
 
 /* One signature to make. */
 struct signer {
@@ -68,7 +80,7 @@ int sign_message(struct sign_plan *plan, const struct msg *m, struct err *e);
 int sign_fields(const struct sign_plan *plan, const struct msg *m,
 		const unsigned char hash[32], struct buf *fields,
 		struct err *e);
-/* From's addr-spec; ST_DATA without one. */
+/* From's addr-spec (or SenderHeaders'); ST_DATA without one. */
 int sign_from(const struct msg *m, struct buf *local, struct buf *domain,
 	      struct err *e);
 int plan_add(struct sign_plan *plan, const char *domain, const char *selector,
@@ -84,6 +96,8 @@ void plan_free(struct sign_plan *plan);
  * in it; keys_abandon: the one before it stands again.  In the worker:
  * keys_forget first, then a key by its file, and signatures by that. */
 struct held_key;
+/* dkim_load_key, unless RequireSafeKeys forbids it. */
+EVP_PKEY *keys_load(const char *path, enum dkim_alg *alg_r, struct err *e);
 void keys_begin(struct server *s);
 void keys_abandon(void);
 int keys_keep(const char *keyfile, struct err *e);
@@ -133,6 +147,8 @@ int keytable_each(const char *key_table,
 		  int (*fn)(const char *keyfile, struct err *e), struct err *e);
 /* Is the file one that the table names, a domain in the place of each %? */
 bool keytable_names(const char *key_table, const char *keyfile);
+/* Is the text an entry of the file, "*" being any bytes? */
+int keytable_has(const char *file, struct span text, bool *yes, struct err *e);
 /* Is the client (address, name) in the file? */
 int keytable_trusted(const char *file, const char *addr, const char *name,
 		     bool *yes, struct err *e);

@@ -12,6 +12,7 @@
 #include "tls_key.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define KEYS_MAX 100000
 #define PATH_MAX_BYTES 4096
@@ -37,6 +38,22 @@ static struct key_set *now;  /* the one that is asked; NULL: none is */
 
 /* A request is one byte, and then a path, or a number and a hash. */
 enum { ASK_PATH = 'p', ASK_SIGN = 's' };
+
+EVP_PKEY *
+keys_load(const char *path, enum dkim_alg *alg_r, struct err *e)
+{
+	struct stat st;
+
+	if (conf.safe_keys && !conf.unsafe_keys && stat(path, &st) == 0 &&
+	    (st.st_mode & 06) != 0) {
+		err_set(e, ST_CONFIG,
+			"%s: everybody can read or write this key "
+			"(RequireSafeKeys): chmod 600 is expected",
+			path);
+		return NULL;
+	}
+	return dkim_load_key(path, alg_r, e);
+}
 
 static struct held_key *
 set_add(struct key_set *set, struct span path, EVP_PKEY *key, enum dkim_alg alg)
@@ -69,7 +86,7 @@ serve_path(struct key_set *set, struct span path, struct buf *reply,
 			return err_set(e, ST_CONFIG,
 				       "a key file that no table names");
 		}
-		key = dkim_load_key(name, &alg, e);
+		key = keys_load(name, &alg, e);
 		free(name);
 		if (key == NULL)
 			return -1;
@@ -147,7 +164,7 @@ keys_keep(const char *keyfile, struct err *e)
 
 	if (map_get(now->by_path, span_of(keyfile)) != NULL)
 		return 0;
-	key = dkim_load_key(keyfile, &alg, e);
+	key = keys_load(keyfile, &alg, e);
 	if (key == NULL)
 		return -1;
 	(void)set_add(now, span_of(keyfile), key, alg);

@@ -208,14 +208,33 @@ find_key(struct sign_plan *plan, struct span table, const char *file,
 		       SPAN_ARG(name));
 }
 
+/* "KEYNAME [SIGNER]" of the signing table. */
+static int
+sign_as(struct sign_plan *plan, struct span keys, const char *key_table,
+	struct span value, struct span domain, struct err *e)
+{
+	struct buf signer = BUF_INIT;
+	struct span name;
+	int r;
+
+	(void)span_word(&value, " \t", &name);
+	if (span_is(name, "%"))
+		name = domain;
+	r = percent(span_trim(value), domain, &signer, e);
+	if (r == 0)
+		r = find_key(plan, keys, key_table, name, domain,
+			     buf_str(&signer), e);
+	buf_free(&signer);
+	return r;
+}
+
 int
 keytable_plan(struct sign_plan *plan, const char *signing_table,
 	      const char *key_table, struct span local, struct span domain,
 	      struct err *e)
 {
-	struct buf signing = BUF_INIT, keys = BUF_INIT, addr = BUF_INIT,
-		   signer = BUF_INIT;
-	struct span rest, key, value, best = { NULL, 0 }, name = { NULL, 0 };
+	struct buf signing = BUF_INIT, keys = BUF_INIT, addr = BUF_INIT;
+	struct span rest, key, value, best = { NULL, 0 };
 	enum kind kind, unused;
 	size_t rank, best_rank = 0;
 	int r = read_table(signing_table, &signing, &kind, e);
@@ -226,27 +245,43 @@ keytable_plan(struct sign_plan *plan, const char *signing_table,
 	rest = buf_span(&signing);
 	while (r == 0 && next_line(&rest, &key, &value)) {
 		rank = signing_rank(kind, key, buf_span(&addr), local, domain);
-		if (rank == 0 || (best_rank > 0 && rank >= best_rank))
+		if (rank == 0)
+			continue;
+		if (conf.all_signers) {
+			r = sign_as(plan, buf_span(&keys), key_table, value,
+				    domain, e);
+			continue;
+		}
+		if (best_rank > 0 && rank >= best_rank)
 			continue;
 		best_rank = rank;
 		best = value;
 		if (kind != TABLE_FILE)
 			break;
 	}
-	if (r == 0 && best_rank > 0) {
-		(void)span_word(&best, " \t", &name);
-		if (span_is(name, "%"))
-			name = domain;
-		r = percent(span_trim(best), domain, &signer, e);
-		if (r == 0)
-			r = find_key(plan, buf_span(&keys), key_table, name,
-				     domain, buf_str(&signer), e);
-	}
+	if (r == 0 && best_rank > 0)
+		r = sign_as(plan, buf_span(&keys), key_table, best, domain, e);
 	buf_free(&signing);
 	buf_free(&keys);
 	buf_free(&addr);
-	buf_free(&signer);
 	return r;
+}
+
+int
+keytable_has(const char *file, struct span text, bool *yes, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	struct span rest, word, value;
+	enum kind unused;
+
+	*yes = false;
+	if (read_table(file, &b, &unused, e) != 0)
+		return -1;
+	rest = buf_span(&b);
+	while (!*yes && next_line(&rest, &word, &value))
+		*yes = glob(word, text);
+	buf_free(&b);
+	return 0;
 }
 
 /* The file of "DOMAIN:SELECTOR:KEYFILE"; p NULL: malformed. */

@@ -202,6 +202,15 @@ may_sign(bool *yes, struct err *e)
 	    (env.auth_user == NULL || env.auth_user[0] == '\0'))
 		r = keytable_trusted(file, env.client_addr, env.client_name,
 				     yes, e);
+	for (size_t i = 0;
+	     r == 0 && *yes && conf.unsigned_to != NULL && i < env.recipients.n;
+	     i++) {
+		bool never = false;
+
+		r = keytable_has(conf.unsigned_to, span_of(env.recipients.v[i]),
+				 &never, e);
+		*yes = !never;
+	}
 	envelope_free(&env);
 	return r;
 }
@@ -218,7 +227,8 @@ sign(int argc, char **argv)
 	bool yes = false;
 	int r;
 
-	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, &e) != 0)
+	if (opendkim[0] != '\0' &&
+	    opendkim_read(&conf, opendkim, NULL, &e) != 0)
 		return prog_fail(&e);
 	r = sign_check_options(&plan);
 	if (argc > 0)

@@ -16,6 +16,7 @@
 #include "tls_key.h"
 
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 
 #define HEADER_MAX (1024 * 1024)
@@ -31,7 +32,8 @@ struct client {
 	char *addr, *name;
 	struct buf header;
 	struct dkim_body body;
-	bool hashing;
+	size_t old; /* signatures that came along */
+	bool hashing, never;
 };
 
 static enum milter_code
@@ -83,6 +85,35 @@ has_macro(const struct milter *m, const char *name)
 	return milter_macro(m, name).n > 0;
 }
 
+/* MTA and MacroList: what the MTA says of its listener or client. */
+static bool
+macros_say_ours(struct milter *m)
+{
+	for (size_t i = 0; i < conf.mtas.n; i++)
+		if (span_ieq(milter_macro(m, "daemon_name"),
+			     span_of(conf.mtas.v[i])))
+			return true;
+	for (size_t i = 0; i < conf.macros.n; i++) {
+		struct span want = span_of(conf.macros.v[i]), name, value;
+		struct buf n = BUF_INIT;
+
+		(void)span_split(&want, '=', &name);
+		if (name.n > 2 && name.p[0] == '{')
+			name = span_sub(name, 1, name.n - 1);
+		buf_addspan(&n, name);
+		value = milter_macro(m, buf_str(&n));
+		buf_free(&n);
+		if (value.p == NULL)
+			continue;
+		if (want.n == 0)
+			return true;
+		while (span_split(&want, '|', &name))
+			if (span_eq(name, value))
+				return true;
+	}
+	return false;
+}
+
 /* Whose mail is signed: logins', and that of InternalHosts (without such a
  * list: of this host and mynetworks).  -1: cannot tell. */
 static int
@@ -92,7 +123,8 @@ is_ours(struct milter *m, const struct client *c, struct err *e)
 	    opts.trusted_hosts ? opts.trusted_hosts : conf.dkim_trusted_hosts;
 	bool yes = false;
 
-	if (has_macro(m, "auth_authen") || has_macro(m, "auth_type"))
+	if (has_macro(m, "auth_authen") || has_macro(m, "auth_type") ||
+	    macros_say_ours(m))
 		return 1;
 	/* No network between: its own host's mail. */
 	if (c->addr == NULL)
@@ -113,6 +145,7 @@ on_mail(struct milter *m, const struct span *v, size_t n)
 {
 	struct client *c = *milter_state(m);
 	struct err e = ERR_INIT;
+	bool peer = false;
 	int ours;
 
 	(void)v;
@@ -120,14 +153,44 @@ on_mail(struct milter *m, const struct span *v, size_t n)
 	if (c == NULL)
 		c = *milter_state(m) = mem_alloc(1, sizeof(*c));
 	ours = is_ours(m, c, &e);
+	if (ours >= 0 && conf.peers != NULL && c->addr != NULL &&
+	    keytable_trusted(conf.peers, c->addr, c->name, &peer, &e) != 0)
+		ours = -1;
 	if (ours < 0) {
 		log_warn("%s", e.text);
 		return MILTER_TEMPFAIL;
 	}
-	if (ours == 0 || conf.verify_only)
+	if (conf.log_why && (ours == 0 || peer))
+		log_info("%s [%s]: not signed: %s", c->name, c->addr,
+			 peer ? "in PeerList"
+			      : "no login, and not in InternalHosts");
+	if (ours == 0 || peer || conf.verify_only)
 		return MILTER_ACCEPT;
+	c->never = false;
+	c->old = 0;
 	dkim_body_init(&c->body, m_state.plan.body, -1);
 	c->hashing = true;
+	return MILTER_CONTINUE;
+}
+
+/* DontSignMailTo: any of them. */
+static enum milter_code
+on_rcpt(struct milter *m, const struct span *v, size_t n MX_UNUSED)
+{
+	struct client *c = *milter_state(m);
+	struct span addr = v[0];
+	struct err e = ERR_INIT;
+	bool yes = false;
+
+	if (c == NULL || !c->hashing || conf.unsigned_to == NULL)
+		return MILTER_CONTINUE;
+	if (addr.n >= 2 && addr.p[0] == '<' && addr.p[addr.n - 1] == '>')
+		addr = span_sub(addr, 1, addr.n - 1);
+	if (keytable_has(conf.unsigned_to, addr, &yes, &e) != 0) {
+		log_warn("%s", e.text);
+		return MILTER_TEMPFAIL;
+	}
+	c->never |= yes;
 	return MILTER_CONTINUE;
 }
 
@@ -140,6 +203,7 @@ on_header(struct milter *m, struct span name, struct span value)
 		return MILTER_CONTINUE;
 	if (c->header.n + name.n + value.n > HEADER_MAX)
 		return milter_reply(m, 552, "5.3.4", "header too large");
+	c->old += span_iis(name, "DKIM-Signature");
 	buf_addspan(&c->header, name);
 	buf_addc(&c->header, ':');
 	if (!milter_leading_space(m))
@@ -189,6 +253,26 @@ insert(struct milter *m, struct span fields)
 	return true;
 }
 
+/* RemoveOldSignatures, SoftwareHeader. */
+static bool
+tidy(struct milter *m, const struct client *c)
+{
+	struct buf v = BUF_INIT;
+	bool ok = true;
+
+	for (size_t i = conf.remove_old ? c->old : 0; i > 0 && ok; i--)
+		ok = milter_change_header(m, (uint32_t)i, "DKIM-Signature",
+					  SPAN(""));
+	if (ok && conf.software_header) {
+		buf_addf(&v, "%smx-dkimsign %s %s %.*s",
+			 milter_leading_space(m) ? " " : "", MX_VERSION,
+			 site.myhostname, SPAN_ARG(milter_macro(m, "i")));
+		ok = milter_insert_header(m, 1, "DKIM-Filter", buf_span(&v));
+	}
+	buf_free(&v);
+	return ok;
+}
+
 static void
 log_signed(struct milter *m, const struct sign_plan *plan)
 {
@@ -215,6 +299,12 @@ on_eom(struct milter *m)
 		return MILTER_CONTINUE;
 	dkim_body_done(&c->body, hash);
 	c->hashing = false;
+	if (c->never) {
+		if (conf.log_why)
+			log_info("%.*s: not signed: DontSignMailTo",
+				 SPAN_ARG(milter_macro(m, "i")));
+		return MILTER_ACCEPT;
+	}
 	buf_addc(&c->header, '\n');
 	msg_index(&msg, buf_span(&c->header), HEADER_MAX);
 	if (opts.time == NULL)
@@ -228,7 +318,11 @@ on_eom(struct milter *m)
 	} else if (r == 0 && plan.n > 0) {
 		r = sign_fields(&plan, &msg, hash, &fields, &e);
 	}
-	ok = r == 0 && insert(m, buf_span(&fields));
+	if (r == 0 && plan.n == 0 && conf.log_why)
+		log_info("%.*s: not signed: no key for its author",
+			 SPAN_ARG(milter_macro(m, "i")));
+	ok = r == 0 && (plan.n == 0 || tidy(m, c)) &&
+	     insert(m, buf_span(&fields));
 	if (r != 0)
 		log_error("%.*s: cannot sign: %s",
 			  SPAN_ARG(milter_macro(m, "i")), e.text);
@@ -243,14 +337,15 @@ on_eom(struct milter *m)
 	return ok ? MILTER_ACCEPT : MILTER_TEMPFAIL;
 }
 
-static const struct milter_filter filter = {
+static struct milter_filter filter = {
 	.name = "mx-dkimsign",
-	.actions = MILTER_ACT_ADDHDRS,
+	.actions = MILTER_ACT_ADDHDRS | MILTER_ACT_CHGHDRS,
 	.protocol = MILTER_P_HDR_LEADSPC | MILTER_P_NR_BODY | MILTER_P_NR_CONN,
 	.macros = { [MILTER_AT_MAIL] = "i {auth_type} {auth_authen}",
 		    [MILTER_AT_EOM] = "i" },
 	.connect = on_connect,
 	.mail = on_mail,
+	.rcpt = on_rcpt,
 	.header = on_header,
 	.body = on_body,
 	.eom = on_eom,
@@ -306,25 +401,58 @@ load_keys(struct err *e)
 }
 
 static struct server_spec spec;
+static char *no_group;
+
+static void
+say(const char *sentence)
+{
+	log_warn("%s", sentence);
+}
+
+/* The macros that decide, besides the usual ones, asked for at MAIL. */
+static void
+want_macros(void)
+{
+	static struct buf names = BUF_INIT;
+
+	buf_clear(&names);
+	buf_adds(&names, "i {auth_type} {auth_authen} {daemon_name}");
+	for (size_t i = 0; i < conf.macros.n; i++) {
+		struct span name, rest = span_of(conf.macros.v[i]);
+
+		(void)span_split(&rest, '=', &name);
+		if (name.n > 1 && name.p[0] == '{')
+			buf_addf(&names, " %.*s", SPAN_ARG(name));
+		else
+			buf_addf(&names, name.n > 1 ? " {%.*s}" : " %.*s",
+				 SPAN_ARG(name));
+	}
+	filter.macros[MILTER_AT_MAIL] = buf_str(&names);
+}
 
 static int
 before_drop(struct server *s, bool reload, struct err *e)
 {
-	const char *const tables[] = {
-		opts.key_table,          opts.signing_table,
-		opts.trusted_hosts,      conf.dkim_key_table,
-		conf.dkim_signing_table, conf.dkim_trusted_hosts
-	};
+	const char *const tables[] = { opts.key_table,
+				       opts.signing_table,
+				       opts.trusted_hosts,
+				       conf.dkim_key_table,
+				       conf.dkim_signing_table,
+				       conf.dkim_trusted_hosts,
+				       conf.peers,
+				       conf.unsigned_to,
+				       conf.exempt };
 	const char *opendkim =
 	    opts.opendkim_conf ? opts.opendkim_conf : conf.opendkim_conf;
 	struct sign_plan plan = { 0 };
 
 	if (reload && opendkim[0] != '\0' &&
-	    opendkim_read(&conf, opendkim, e) != 0)
+	    opendkim_read(&conf, opendkim, say, e) != 0)
 		return -1;
 	if (sign_check_options(&plan) != ST_OK)
 		return err_set(e, ST_CONFIG, "the options do not fit");
 	m_state.plan = plan;
+	want_macros();
 	strs_clear(&m_state.folders);
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		if (tables[i] != NULL)
@@ -353,37 +481,59 @@ session(struct server *s, struct server_conn *c)
 	milter_serve(&filter, NULL, s, c);
 }
 
+/* opendkim.conf's Socket, UserID and UMask, where nothing else is said. */
+static int
+as_opendkim(struct server_mode *mode, char **user, struct err *e)
+{
+	struct buf at = BUF_INIT;
+
+	if (opts.server.listen.n == 0 && conf.socket != NULL &&
+	    getenv("LISTEN_FDS") == NULL) {
+		if (!milter_socket(span_of(conf.socket), &at))
+			return err_set(e, ST_USAGE,
+				       "Socket %s: inet:PORT@HOST or "
+				       "local:PATH is expected",
+				       conf.socket);
+		strs_add(&opts.server.listen, buf_str(&at));
+		buf_free(&at);
+	}
+	if (conf.has_umask)
+		mode->unix_mode = 0666 & ~conf.umask;
+	if (conf.user != NULL && getpwnam(conf.user) == NULL) {
+		log_warn("UserID %s: there is no such user: %s is taken",
+			 conf.user, *user);
+	} else if (conf.user != NULL) {
+		free(*user);
+		*user = mem_strdup(conf.user);
+		mode->owner = &conf.user;
+		mode->group = conf.group != NULL ? &conf.group : &no_group;
+	}
+	return 0;
+}
+
 int
 sign_milter(const struct program *p)
 {
-	static const struct server_mode mode = { .name = "milter",
-						 .unix_mode = 0660,
-						 .group = &site.sign_user };
+	static struct server_mode mode = { .name = "milter",
+					   .unix_mode = 0660,
+					   .group = &site.sign_user };
 	const char *opendkim =
 	    opts.opendkim_conf ? opts.opendkim_conf : conf.opendkim_conf;
-	struct buf at = BUF_INIT;
+	char *user = mem_strdup(site.sign_user);
 	struct err e = ERR_INIT;
 
 	tls_key_scrub(); /* before OpenSSL has any memory */
 	log_role("dkim");
-	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, &e) != 0)
+	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, say, &e) != 0)
 		return prog_fail(&e);
-	/* opendkim.conf's Socket, where nothing else is said. */
-	if (opts.server.listen.n == 0 && conf.socket != NULL &&
-	    getenv("LISTEN_FDS") == NULL) {
-		if (!milter_socket(span_of(conf.socket), &at))
-			return prog_usage("Socket %s: inet:PORT@HOST or "
-					  "local:PATH is expected",
-					  conf.socket);
-		strs_add(&opts.server.listen, buf_str(&at));
-		buf_free(&at);
-	}
+	if (as_opendkim(&mode, &user, &e) != 0)
+		return prog_fail(&e);
 	opts.server.max_workers = conf.process_limit;
 	opts.server.max_use = 100;
 	spec = (struct server_spec){ .program = p,
 				     .modes = &mode,
 				     .nmodes = 1,
-				     .user = mem_strdup(site.sign_user),
+				     .user = user,
 				     .sandbox = SANDBOX_RPATH,
 				     .patient = true,
 				     .before_drop = before_drop,

@@ -1,7 +1,7 @@
 /*
- * opendkim_conf.c - opendkim.conf as it is: what concerns signing is taken,
- * what concerns OpenDKIM's own workings is passed over, an unknown word is an
- * error.  opendkim.conf(5).
+ * opendkim_conf.c - opendkim.conf as it is: what concerns signing is acted on,
+ * how OpenDKIM's own process lives is passed over, the rest is said not to
+ * count, and why; an unknown word is an error.  opendkim.conf(5).
  */
 #include "dkimsign.h"
 #include "io.h"
@@ -11,40 +11,66 @@
 #include "word_conf.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define CONF_MAX (1u << 20)
 
-/* Words that mean nothing to us. */
-static const char ignored[] =
-    " AllowSHA1Only AlwaysAddARHeader AuthservID AuthservIDWithJobID "
-    "AutoRestart AutoRestartCount AutoRestartRate Background BaseDirectory "
-    "BodyLengthDB BogusKey CaptureUnknownErrors ChangeRootDirectory "
-    "ClockDrift Diagnostics DiagnosticDirectory DisableCryptoInit DNSConnect "
-    "DNSTimeout DomainKeysCompat DontSignMailTo EnableCoredumps "
-    "ExemptDomains ExternalIgnoreList FinalPolicyScript FixCRLF "
-    "IdentityHeader IdentityHeaderRemove IgnoreMalformedMail KeepAuthResults "
-    "KeepTemporaryFiles LDAPAuthMechanism LDAPAuthName LDAPAuthRealm "
-    "LDAPAuthUser LDAPBindPassword LDAPBindUser LDAPDisableCache "
-    "LDAPKeepaliveIdle LDAPKeepaliveInterval LDAPKeepaliveProbes LDAPTimeout "
-    "LDAPUseTLS LogResults LogWhy MacroList MaximumHeaders "
-    "MaximumSignaturesToVerify MaximumSignedBytes MilterDebug Minimum "
-    "MinimumKeyBits MTA MTACommand MultipleSignatures MustBeSigned "
-    "Nameservers NoHeaderB On-BadSignature On-Default On-DNSError "
-    "On-InternalError On-KeyNotFound On-NoSignature On-PolicyError "
-    "On-Security On-SignatureError PeerList PidFile POPDBFile Quarantine "
-    "QueryCache RedirectFailuresTo RemoveARAll RemoveARFrom "
-    "RemoveOldSignatures ReplaceHeaders ReplaceRules ReportAddress "
-    "ReportBccAddress RequestReports RequiredHeaders RequireSafeKeys "
-    "ResignAll ResignMailTo ResolverConfiguration ResolverTracing "
-    "ScreenPolicyScript SelectCanonicalizationHeader SenderHeaders "
-    "SenderMacro SendReports SetupPolicyScript SignatureAlgorithm SMTPURI "
-    "SoftStart SoftwareHeader Statistics StatisticsName "
-    "StatisticsPolicyScript StatisticsPrefix StrictHeaders StrictTestMode "
-    "Syslog SyslogFacility SyslogName SyslogSuccess TemporaryDirectory "
-    "TestDNSData TestPublicKeys TrustAnchorFile TrustSignaturesFrom UMask "
-    "UnprotectedKey UserID VBR-Certifiers VBR-PurgeFields "
-    "VBR-TrustedCertifiers VBR-TrustedCertifiersOnly VBR-Type "
-    "WeakSyntaxChecks ";
+/* How OpenDKIM's own process lives: ours is the monitor's and the sandbox's
+ * business. */
+static const char process_words[] =
+    " AutoRestart AutoRestartCount AutoRestartRate Background "
+    "CaptureUnknownErrors Diagnostics DiagnosticDirectory DisableCryptoInit "
+    "DNSConnect EnableCoredumps KeepTemporaryFiles Minimum MilterDebug "
+    "NoHeaderB PidFile QueryCache SoftStart StrictTestMode Syslog SyslogName "
+    "SyslogSuccess TemporaryDirectory TestDNSData TestPublicKeys "
+    "UnprotectedKey BogusKey WeakSyntaxChecks ";
+
+/* Words that do not count here, and why; one that is off says nothing. */
+static const struct {
+	const char *why, *words;
+} left_out[] = {
+	{ "mx-dnscheck --milter verifies; its parameters, or an "
+	  "opendmarc.conf, say how",
+	  " AllowSHA1Only AlwaysAddARHeader AuthservID AuthservIDWithJobID "
+	  "ClockDrift DNSTimeout ExternalIgnoreList IgnoreMalformedMail "
+	  "KeepAuthResults LogResults MaximumHeaders "
+	  "MaximumSignaturesToVerify MinimumKeyBits MustBeSigned Nameservers "
+	  "On-BadSignature On-Default On-DNSError On-InternalError "
+	  "On-KeyNotFound On-NoSignature On-PolicyError On-Security "
+	  "On-SignatureError Quarantine RedirectFailuresTo RemoveARAll "
+	  "RemoveARFrom RequiredHeaders ResolverConfiguration "
+	  "ResolverTracing StrictHeaders TrustAnchorFile "
+	  "TrustSignaturesFrom " },
+	{ "failure reports are made by mx-dnscheck and mx-report",
+	  " ReportAddress ReportBccAddress RequestReports SendReports "
+	  "SMTPURI MTACommand " },
+	{ "whole bodies are signed, or a sender's mail could be added to",
+	  " BodyLengthDB MaximumSignedBytes " },
+	{ "what is forwarded is sealed by mx-dkimsign --arc",
+	  " ResignAll ResignMailTo " },
+	{ "tables are files here",
+	  " LDAPAuthMechanism LDAPAuthName LDAPAuthRealm LDAPAuthUser "
+	  "LDAPBindPassword LDAPBindUser LDAPDisableCache "
+	  "LDAPKeepaliveIdle LDAPKeepaliveInterval LDAPKeepaliveProbes "
+	  "LDAPTimeout LDAPUseTLS " },
+	{ "no scripts are run: mx-filter has Sieve and header checks",
+	  " FinalPolicyScript ScreenPolicyScript SetupPolicyScript "
+	  "StatisticsPolicyScript ReplaceHeaders ReplaceRules " },
+	{ "logins are told by the MTA ({auth_authen})", " POPDBFile " },
+	{ "no statistics are kept: the log says what was signed",
+	  " Statistics StatisticsName StatisticsPrefix " },
+	{ "workers are in a sandbox (Landlock, seccomp) instead",
+	  " ChangeRootDirectory " },
+	{ "the log goes to facility mail", " SyslogFacility " },
+	{ "it is an experiment of OpenDKIM's, or of the past",
+	  " DomainKeysCompat FixCRLF IdentityHeader IdentityHeaderRemove "
+	  "SelectCanonicalizationHeader SenderMacro VBR-Certifiers "
+	  "VBR-PurgeFields VBR-TrustedCertifiers VBR-TrustedCertifiersOnly "
+	  "VBR-Type " },
+};
+
+static void (*say_to)(const char *);
+static const char *conf_path;
 
 static void
 set(char **at, struct span v)
@@ -95,6 +121,148 @@ set_domains(struct sign_conf *c, struct span v, struct err *e)
 	return r;
 }
 
+static bool
+has_word(const char *words, struct span name)
+{
+	struct buf b = BUF_INIT;
+	bool yes;
+
+	buf_addf(&b, " %.*s ", SPAN_ARG(name));
+	yes = span_ifind(span_of(words), buf_span(&b)) >= 0;
+	buf_free(&b);
+	return yes;
+}
+
+/* 1: OpenDKIM does not know it, either. */
+static int
+leave_out(struct span name, struct span v)
+{
+	bool on = true;
+	char *text;
+
+	if (has_word(process_words, name))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(left_out); i++) {
+		if (!has_word(left_out[i].words, name))
+			continue;
+		if (say_to == NULL || (num_bool(v, &on) && !on))
+			return 0;
+		text = mem_printf("%s: %.*s does not count: %s", conf_path,
+				  SPAN_ARG(name), left_out[i].why);
+		say_to(text);
+		free(text);
+		return 0;
+	}
+	return 1;
+}
+
+/* "0007" */
+static bool
+octal(struct span v, unsigned *r)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] < '0' || v.p[i] > '7')
+			return false;
+		n = n * 8 + (unsigned)(v.p[i] - '0');
+		if (n > 0777)
+			return false;
+	}
+	*r = n;
+	return v.n > 0;
+}
+
+static int
+take_process(struct sign_conf *c, struct span name, struct span v,
+	     struct err *e)
+{
+	struct span user;
+	char *dir;
+	int r = 0;
+
+	if (span_iis(name, "UserID")) {
+		(void)span_split(&v, ':', &user);
+		set(&c->user, user);
+		if (v.n > 0)
+			set(&c->group, v);
+	} else if (span_iis(name, "UMask")) {
+		c->has_umask = octal(v, &c->umask);
+		if (!c->has_umask)
+			r = err_set(e, ST_CONFIG,
+				    "UMask: expected an octal number");
+	} else if (span_iis(name, "BaseDirectory")) {
+		dir = mem_spandup(v);
+		r = chdir(dir) != 0 ? err_sys(e, "%s", dir) : 0;
+		free(dir);
+	} else if (span_iis(name, "SignatureAlgorithm")) {
+		/* The key says which; RFC 8301 3.1 */
+		if (span_iis(v, "rsa-sha1"))
+			r = err_set(e, ST_CONFIG,
+				    "SignatureAlgorithm: rsa-sha1 is not made "
+				    "(RFC 8301): rsa-sha256 is expected");
+	} else {
+		r = 1;
+	}
+	return r;
+}
+
+static int
+take_lists(struct sign_conf *c, struct span name, struct span v)
+{
+	struct {
+		const char *name;
+		struct strs *at;
+	} rows[] = {
+		{ "SignHeaders", &c->sign_headers },
+		{ "OversignHeaders", &c->oversign_headers },
+		{ "OmitHeaders", &c->omit_headers },
+		{ "SenderHeaders", &c->sender_headers },
+		{ "MacroList", &c->macros },
+		{ "MTA", &c->mtas },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!span_iis(name, rows[i].name))
+			continue;
+		if (span_istarts(v, SPAN("csl:")))
+			v = span_from(v, 4);
+		strs_clear(rows[i].at);
+		strs_split(rows[i].at, v, ", \t");
+		return 0;
+	}
+	return 1;
+}
+
+static int
+take_bools(struct sign_conf *c, struct span name, struct span v, struct err *e)
+{
+	struct {
+		const char *name;
+		bool *at, turned;
+	} rows[] = {
+		{ "SubDomains", &c->exact_domain, true },
+		{ "MultipleSignatures", &c->all_signers, false },
+		{ "RequireSafeKeys", &c->unsafe_keys, true },
+		{ "RemoveOldSignatures", &c->remove_old, false },
+		{ "SoftwareHeader", &c->software_header, false },
+		{ "LogWhy", &c->log_why, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool yes = false;
+
+		if (!span_iis(name, rows[i].name))
+			continue;
+		if (!num_bool(v, &yes))
+			return err_set(e, ST_CONFIG, "%s: expected yes or no",
+				       rows[i].name);
+		*rows[i].at = yes != rows[i].turned;
+		return 0;
+	}
+	return 1;
+}
+
 /* One "Name value"; 1: not ours. */
 static int
 take(void *ctx, struct span name, struct span v, struct err *e)
@@ -113,7 +281,11 @@ take(void *ctx, struct span name, struct span v, struct err *e)
 		{ "TrustedHosts", &c->dkim_trusted_hosts, true },
 		{ "Canonicalization", &c->dkim_canonicalization, false },
 		{ "Socket", &c->socket, false },
+		{ "PeerList", &c->peers, true },
+		{ "DontSignMailTo", &c->unsigned_to, true },
+		{ "ExemptDomains", &c->exempt, true },
 	};
+	int r;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (!span_iis(name, rows[i].name))
@@ -130,43 +302,32 @@ take(void *ctx, struct span name, struct span v, struct err *e)
 		c->verify_only = span_chr(v, 's') < 0;
 		return 0;
 	}
-	if (span_iis(name, "SubDomains")) {
-		bool yes = false;
-
-		if (!num_bool(v, &yes))
-			return err_set(e, ST_CONFIG,
-				       "SubDomains: expected "
-				       "yes or no");
-		c->exact_domain = !yes;
-		return 0;
-	}
 	if (span_iis(name, "SignatureTTL")) {
 		if (!num_i64(v, 0, INT32_MAX, &c->expire))
 			return err_set(e, ST_CONFIG,
 				       "SignatureTTL: expected seconds");
 		return 0;
 	}
-	if (span_iis(name, "SignHeaders") ||
-	    span_iis(name, "OversignHeaders") ||
-	    span_iis(name, "OmitHeaders")) {
-		struct strs *l =
-		    span_iis(name, "SignHeaders")   ? &c->sign_headers
-		    : span_iis(name, "OmitHeaders") ? &c->omit_headers
-						    : &c->oversign_headers;
-
-		strs_clear(l);
-		strs_split(l, v, ", \t");
-		return 0;
-	}
-	return 1;
+	r = take_process(c, name, v, e);
+	if (r == 1)
+		r = take_lists(c, name, v);
+	if (r == 1)
+		r = take_bools(c, name, v, e);
+	return r == 1 ? leave_out(name, v) : r;
 }
 
 int
-opendkim_read(struct sign_conf *c, const char *path, struct err *e)
+opendkim_read(struct sign_conf *c, const char *path,
+	      void (*say)(const char *sentence), struct err *e)
 {
+	say_to = say;
+	conf_path = path;
 	/* opendkim's defaults, not ours */
 	c->exact_domain = true;
+	c->safe_keys = true;
+	c->unsafe_keys = c->all_signers = c->remove_old = false;
+	c->software_header = c->log_why = c->verify_only = false;
 	set(&c->dkim_canonicalization, SPAN("simple/simple"));
 	set(&c->dkim_trusted_hosts, SPAN("csl:127.0.0.1,::1"));
-	return word_conf_read(path, ignored, take, c, e);
+	return word_conf_read(path, "", take, c, e);
 }

@@ -50,15 +50,21 @@ plan_message(struct sign_plan *plan, const struct msg *m, struct err *e)
 	struct buf local = BUF_INIT, domain = BUF_INIT;
 	bool tables = opts.domain == NULL && st[0] != '\0' && kt[0] != '\0';
 	bool named = opts.domain == NULL && !tables && conf.dkim_domain.n > 0;
+	bool exempt = false;
 	int r;
 
 	/* Nothing to do: the message passes as it is, From or not. */
 	if (conf.verify_only || (opts.domain == NULL && !tables && !named))
 		return 0;
 	r = sign_from(m, &local, &domain, e);
+	if (r == 0 && conf.exempt != NULL &&
+	    keytable_has(conf.exempt, buf_span(&domain), &exempt, e) != 0)
+		r = -1;
 	/* A From without an address belongs to nobody's domain. */
 	if (r != 0 && (e == NULL || e->status == 0))
 		r = opts.domain != NULL ? plan_options(plan, e) : 0;
+	else if (r == 0 && exempt)
+		; /* ExemptDomains */
 	else if (r == 0 && opts.domain != NULL)
 		r = plan_options(plan, e);
 	else if (r == 0 && tables)

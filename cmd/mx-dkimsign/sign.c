@@ -49,9 +49,14 @@ int
 sign_from(const struct msg *m, struct buf *local, struct buf *domain,
 	  struct err *e)
 {
-	const struct msg_field *f = msg_find(m, "From", 0);
+	const struct msg_field *f = NULL;
 	struct addr_list l;
 	int r = -1;
+
+	for (size_t i = 0; i < conf.sender_headers.n && f == NULL; i++)
+		f = msg_find(m, conf.sender_headers.v[i], 0);
+	if (f == NULL)
+		f = msg_find(m, "From", 0);
 
 	if (f == NULL)
 		return err_set(e, ST_DATA, "the message has no From field");
@@ -99,7 +104,7 @@ plan_add(struct sign_plan *plan, const char *domain, const char *selector,
 	if (keys_held())
 		held = keys_find(keyfile, &alg, e);
 	else
-		key = dkim_load_key(keyfile, &alg, e);
+		key = keys_load(keyfile, &alg, e);
 	if (key == NULL && held == NULL)
 		return -1;
 	plan->v = mem_grow(plan->v, &plan->cap, plan->n + 1, sizeof(*plan->v));

@@ -195,3 +195,59 @@ PY
   wait_for 20 ed
   for p in $(workers); do not_in_memory "$p" "$T/rsa.pem" "$T/ed.pem"; done
 }
+
+@test "opendkim.conf: UserID, PeerList, MTA, MacroList, RemoveOldSignatures, SoftwareHeader, DontSignMailTo, LogWhy; what does not count is said" {
+  dkim_serve
+  chown mail "$T/rsa.pem"
+  cat > "$T/opendkim.conf" <<C
+Mode sv
+Domain example.test
+Selector rsa
+KeyFile $T/rsa.pem
+InternalHosts 192.0.2.7
+PeerList 192.0.2.8
+MTA submission,other
+MacroList {client_name}=mac.test|mack.test
+RemoveOldSignatures yes
+SoftwareHeader yes
+DontSignMailTo never@dest.test
+LogWhy yes
+UserID mail
+UMask 007
+On-BadSignature reject
+Quarantine no
+LDAPUseTLS no
+Socket inet:$MILTER@127.0.0.1
+C
+  start --opendkim-conf "$T/opendkim.conf"
+  for p in $(pgrep -P "$DKIMSIGN"); do [ "$(awk '/^Uid/ { print $2 }' "/proc/$p/status")" -eq "$(id -u mail)" ]; done
+  grep -q 'opendkim.conf: On-BadSignature does not count: mx-dnscheck --milter verifies' "$DKIMSIGN_LOG"
+  ! grep -qE 'Quarantine|LDAPUseTLS' "$DKIMSIGN_LOG"
+  mta "milter_mail_macros = i {client_name} {auth_type} {auth_authen}"
+  message > "$T/plain"
+  { printf 'DKIM-Signature: v=1; a=old-one\nDKIM-Signature: v=1; a=old-two\n'; cat "$T/plain"; } > "$T/m"
+  n=0
+  while read -r signed to xclient; do
+    send "$T/m" --xclient "$xclient" --to "$to@dest.test"
+    n=$((n + 1)); wait_for 10 arrived $n
+    echo "$xclient"; head -n 20 "$(newest)"
+    if [ "$signed" = 1 ]; then
+      [ "$(grep -c '^DKIM-Signature' "$(newest)")" -eq 1 ]
+      ! grep -q old- "$(newest)"
+      grep -q '^DKIM-Filter: mx-dkimsign ' "$(newest)"
+      mx-dnscheck dkim --resolver "127.0.0.1:$DNS" < "$(newest)"
+    else
+      [ "$(grep -c '^DKIM-Signature: v=1; a=old' "$(newest)")" -eq 2 ]
+      ! grep -q '^DKIM-Filter' "$(newest)"
+    fi
+  done <<'E'
+1 joe ADDR=192.0.2.7 NAME=inside.test
+0 never ADDR=192.0.2.7 NAME=inside.test
+0 joe ADDR=192.0.2.8 NAME=mac.test
+0 joe ADDR=192.0.2.9 NAME=stranger.test
+1 joe ADDR=192.0.2.9 NAME=mack.test
+E
+  grep -q 'not signed: DontSignMailTo' "$DKIMSIGN_LOG"
+  grep -q 'stranger.test \[192.0.2.9\]: not signed: no login, and not in InternalHosts' "$DKIMSIGN_LOG"
+  grep -q 'not signed: in PeerList' "$DKIMSIGN_LOG"
+}

@@ -108,11 +108,58 @@ X
   run -78 mx-dkimsign --opendkim-conf "$T/none" < "$T/m"
   run -78 sign "KeyFile $T/none"
   run -78 sign "SubDomains perhaps"
-  # every word of opendkim.conf(5) is known
-  man opendkim.conf 2>/dev/null | grep -oE '^       [A-Z][A-Za-z0-9-]+ \((string|Boolean|boolean|dataset|integer)' | awk '{print $1}' > "$T/words" || true
+}
+
+@test "every word of opendkim.conf(5) is known" {
+  man opendkim.conf 2>/dev/null | col -b | grep -oE '^       [A-Z][A-Za-z0-9-]+ \((string|Boolean|boolean|dataset|integer|address|filename)' > "$T/words" || true
   [ -s "$T/words" ] || skip "no manual page of opendkim.conf here"
-  while read -r w; do
-    case $w in Domain | Include | KeyTable | KeyFile | Selector | Canonicalization | SigningTable | SignatureTTL | Mode | SubDomains) continue ;; esac
-    sign "$w x" > /dev/null || { echo "$w"; false; }
+  [ "$(wc -l < "$T/words")" -gt 110 ]
+  touch "$T/list"
+  while read -r w kind; do
+    case $w:$kind in
+      Domain:* | Include:* | KeyTable:* | KeyFile:* | Selector:* | Canonicalization:* | SigningTable:* | SignatureTTL:* | Mode:*) continue ;;
+      BaseDirectory:*) v=$T ;;
+      UMask:*) v=007 ;;
+      *oolean) v=no ;;
+      *dataset) v=$T/list ;;
+      *) v=x ;;
+    esac
+    sign "$w $v" > /dev/null || { echo "$w $v"; false; }
   done < "$T/words"
+}
+
+@test "Debian's own opendkim.conf, as it is and with the key it asks for" {
+  [ -f /etc/opendkim.conf ] || skip "no /etc/opendkim.conf here"
+  mx-dkimsign --opendkim-conf /etc/opendkim.conf < "$T/m" | cmp - "$T/m"
+  sed "s|^#Domain.*|Domain example.test|; s|^#Selector.*|Selector 2020|; s|^#KeyFile.*|KeyFile $T/dkim.key|" /etc/opendkim.conf > "$T/debian.conf"
+  mx-dkimsign --opendkim-conf "$T/debian.conf" < "$T/m" | field > "$T/h"
+  grep -q 'c=relaxed/simple;d=example.test;s=2020;' "$T/h"
+  grep -q 'h=[^;]*From:[^;]*From' "$T/h"
+  # each example in its comments, too
+  sed -E 's/^#([A-Z][A-Za-z]+[[:space:]].*)/\1/' "$T/debian.conf" | grep -vE '^(Domain example.com|Socket)' > "$T/all.conf"
+  mx-dkimsign --opendkim-conf "$T/all.conf" < "$T/m" | grep -q '^DKIM-Signature'
+}
+
+@test "MultipleSignatures, SenderHeaders, ExemptDomains, DontSignMailTo, RequireSafeKeys, SignatureAlgorithm, BaseDirectory" {
+  printf '*@example.test one\n*@example.test two\n' > "$T/signing"
+  printf 'one example.test:a:%s/dkim.key\ntwo example.test:b:%s/ed.pem\n' "$T" "$T" > "$T/table"
+  [ "$(sign "KeyTable $T/table" "SigningTable refile:$T/signing" | grep -c '^DKIM')" -eq 1 ]
+  [ "$(sign "KeyTable $T/table" "SigningTable refile:$T/signing" "MultipleSignatures yes" | grep -c '^DKIM')" -eq 2 ]
+  sed -i '1i Sender: s@example.test' "$T/m"; sed -i 's/^From: .*/From: x@else.test/' "$T/m"
+  sign | cmp - "$T/m"
+  sign "SenderHeaders Sender,From" | grep -q '^DKIM'
+  sign "SenderHeaders Sender,From" "ExemptDomains example.test" | cmp - "$T/m"
+  sign "SenderHeaders Sender,From" "ExemptDomains else.test" | grep -q '^DKIM'
+  message > "$T/m"
+  MX_RECIPIENTS=$'a@x.test\nno@y.test' sign "DontSignMailTo no@y.test" | cmp - "$T/m"
+  MX_RECIPIENTS=$'a@x.test\nb@y.test' sign "DontSignMailTo no@y.test" | grep -q '^DKIM'
+  MX_RECIPIENTS=b@y.test sign "DontSignMailTo *@y.test" | cmp - "$T/m"
+  run -78 sign "SignatureAlgorithm rsa-sha1"
+  sign "SignatureAlgorithm rsa-sha256" | grep -q '^DKIM'
+  chmod 644 "$T/dkim.key"
+  run -78 sign
+  [[ $output == *"RequireSafeKeys"* ]]
+  sign "RequireSafeKeys no" | grep -q '^DKIM'
+  chmod 600 "$T/dkim.key"
+  sign "BaseDirectory $T" "KeyFile dkim.key" | grep -q '^DKIM'
 }
