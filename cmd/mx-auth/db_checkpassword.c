@@ -63,7 +63,10 @@ checkpassword_reply(void)
 	}
 	buf_addc(&out, '\n');
 	/* At once: the pipe has room for it, and nobody reads before the end */
-	if (out.n > REPLY_MAX || write(4, out.p, out.n) != (ssize_t)out.n)
+	bool told =
+	    out.n <= REPLY_MAX && write(4, out.p, out.n) == (ssize_t)out.n;
+	buf_free(&out);
+	if (!told)
 		return 111;
 	if (authorized == NULL)
 		return EXIT_YES;
