@@ -13,6 +13,7 @@
 
 #define FILE_MAX (64 << 20)
 
+/* Empty afterwards, and usable again. */
 void
 alias_list_free(struct alias_list *l)
 {
@@ -190,6 +191,8 @@ static size_t nsources;
 static const char *const text_types[] = { "hash", "btree", "cdb",     "lmdb",
 					  "dbm",  "sdbm",  "texthash" };
 
+/* One that cannot be read keeps its reason: lookups are TRY_AGAIN then, not
+ * "no such alias". */
 static void
 source_load(struct source *s)
 {

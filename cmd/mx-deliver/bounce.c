@@ -55,6 +55,8 @@ listed(const struct report *r, size_t i)
 	}
 }
 
+/* Controls and line ends of remote words become blanks: nothing from outside
+ * begins a field of ours (THREATS 25). */
 static void
 field(struct buf *b, const char *name, struct span value)
 {
@@ -62,6 +64,7 @@ field(struct buf *b, const char *name, struct span value)
 	buf_addc(b, '\n');
 }
 
+/* Local time with its offset (RFC 5322 3.3). */
 static void
 date_field(struct buf *b, const char *name, time_t t)
 {
@@ -79,6 +82,7 @@ struct last {
 	struct buf dsn, relay, text;
 };
 
+/* The journal in order: the last line about a recipient is what counts. */
 static void
 take_note(void *ctx, const struct queuefile_note *n)
 {
@@ -116,6 +120,7 @@ why(const struct report *r, size_t i, struct last *l)
 		l->dsn.p[0] = '5';
 }
 
+/* Harmless when nothing was found. */
 static void
 last_free(struct last *l)
 {
@@ -193,6 +198,7 @@ add_part(struct report *r, const char *what, const char *type, struct span body)
 		buf_addspan(&r->out, body);
 }
 
+/* For people: what happened, to whom, in whose words. */
 static void
 text_part(struct report *r)
 {
@@ -309,6 +315,8 @@ recipient_fields(const struct report *r, struct buf *b, size_t i)
 	last_free(&l);
 }
 
+/* For programs: RFC 3464 2.2, 2.3. Only recipients who are to be told are in
+ * it. */
 static void
 status_part(struct report *r)
 {
@@ -372,6 +380,8 @@ read_message(const struct queuefile *q, struct buf *out, struct err *e)
 	return n < 0 ? err_sys(e, "%s: reading the message", q->id) : 0;
 }
 
+/* RFC 3462 2: the message, or its header where RET=HDRS or bounce_size_limit
+ * say so (THREATS 42). */
 static int
 last_part(struct report *r, struct err *e)
 {
@@ -392,6 +402,8 @@ last_part(struct report *r, struct err *e)
 	return rc;
 }
 
+/* A new queue entry like any other: durable before anybody is marked as told.
+ */
 static int
 write_report(struct report *r, struct queuefile_env *env, struct err *e)
 {
@@ -420,6 +432,7 @@ write_report(struct report *r, struct queuefile_env *env, struct err *e)
 	return 0;
 }
 
+/* Random, so that no message can hold it on purpose. */
 static void
 make_boundary(struct report *r)
 {
@@ -516,6 +529,8 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 	/* RFC 3461 6.2: the message comes along only when it failed. */
 	r.full = kind == BOUNCE_FAILED && !headers &&
 		 q->msg_size <= (uint64_t)queue_conf.bounce_size_limit;
+	/* The null sender: a report is never answered by a report (RFC 3461
+	 * 6.1). */
 	env.sender = second
 			 ? mem_printf("%s@%s", queue_conf.double_bounce_sender,
 				      site.myhostname)

@@ -26,6 +26,8 @@
 static const char safe[] = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyz"
 			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
+/* THREATS 19: a shell that the command starts may expand these; what could be
+ * syntax is "_". */
 static void
 add_clean(struct strs *env, const char *name, struct span v)
 {
@@ -151,6 +153,8 @@ command_line(struct strs *argv, const char *line, struct err *e)
 	return 0;
 }
 
+/* sysexits(3): 75 and signals wait, 64 to 78 as status.c has them; its last
+ * words go into log and report. */
 void
 command_judge(const char *what, const struct command_result *r,
 	      struct outcome *out)
@@ -190,6 +194,7 @@ command_deliver(const struct dest *d, const struct facts *f, int fd,
 	struct hand *h = hand_get(d, &e);
 	int r = -1;
 
+	/* local(8): commands get an mbox separator on top. */
 	buf_addf(&head, "From %s  ",
 		 f->sender[0] ? f->sender : "MAILER-DAEMON");
 	spool_init(&sp);

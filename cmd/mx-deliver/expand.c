@@ -149,6 +149,8 @@ local_of(const char *addr)
 	return at < 0 ? s : span_sub(s, 0, (size_t)at);
 }
 
+/* virtual(5): the result is looked up again until it names itself or nothing
+ * is found. */
 static int
 do_virtual(struct expansion *w, size_t i)
 {
@@ -250,6 +252,8 @@ check_listed(struct expansion *w, size_t i, bool *go_on)
 	return unknown(w, i, "local recipient table");
 }
 
+/* The class of the domain says who knows its recipients (postconf(5), ADDRESS
+ * CLASSES). */
 static int
 do_route(struct expansion *w, size_t i)
 {
@@ -346,6 +350,8 @@ push_luser(struct expansion *w, size_t i)
 	return expand_push(w, to, DO_VIRTUAL, (ssize_t)i, NULL);
 }
 
+/* The end of local addresses: a mailbox, another transport, luser_relay, or
+ * nobody. */
 static int
 do_mailbox(struct expansion *w, size_t i)
 {

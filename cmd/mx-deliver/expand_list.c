@@ -45,6 +45,7 @@ allowed(const struct alias_item *it, enum source from)
 	return false;
 }
 
+/* Others on the list get the message all the same. */
 static void
 add_refused(struct expansion *w, size_t i, const struct alias_item *it,
 	    const char *owner)
@@ -186,6 +187,7 @@ find_owner(const char *addr, struct span name, char **owner, struct err *e)
 	return r;
 }
 
+/* aliases(5): the whole name, then without extension. */
 int
 expand_alias(struct expansion *w, size_t i)
 {

@@ -37,6 +37,8 @@ filters_is_ours(const struct client *c)
 	return match_lookup(networks, span_of(c->addr), NULL) == TABLE_FOUND;
 }
 
+/* Strangers' mail is judged, our users' is signed: the client's address and
+ * login decide, no header does. */
 static const char *
 filter_of(const struct client *c)
 {
@@ -62,6 +64,8 @@ find_own(struct strs *argv)
 	argv->v[0] = path;
 }
 
+/* A command line without a shell: what remote text is in it can only be a word
+ * (THREATS 19). */
 static int
 add_stage(struct strs *v, size_t *n, struct span words, struct err *e)
 {
@@ -124,6 +128,7 @@ dup_or_null(const char *s)
 	return s != NULL ? mem_strdup(s) : NULL;
 }
 
+/* DESIGN 3.4: the envelope as a stage sees it. */
 static void
 make_env(struct strs *out, const struct trans *t)
 {
@@ -169,6 +174,7 @@ refuse(const struct pipeline_result *r, const char *stage, struct err *e)
 	return -1;
 }
 
+/* The last stage that says it wins. */
 static void
 set(char **to, struct span value)
 {
@@ -287,6 +293,8 @@ run_all(struct trans *t, struct pipeline *p, int in, int *out_r, struct err *e)
 		} else if (res.bad >= 0) {
 			r = refuse(&res, p->argv[i + (size_t)res.bad].v[0], e);
 		} else {
+			/* Stages further right see what is left of the
+			 * message; their actions come on top. */
 			r = take_actions(t, buf_span(&res.actions), e);
 		}
 		if (*out_r >= 0)

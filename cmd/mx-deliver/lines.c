@@ -53,6 +53,7 @@ lines_add(struct lines *l, struct span in, struct buf *out)
 	buf_free(&l->head);
 }
 
+/* The last line may lack its end; a CR that was held back was one. */
 static void
 lines_end(struct lines *l, struct buf *out)
 {

@@ -37,6 +37,8 @@ struct pipe_facts {
 	const struct pipe_spec *spec;
 };
 
+/* pipe_NAME of the configuration; only the administrator writes it (THREATS
+ * 18). */
 static char *
 spec_text(const char *transport)
 {
@@ -443,6 +445,7 @@ pipe_run(const struct pipe_facts *f, struct command *c,
 	struct hand *h = NULL;
 	int r = 0;
 
+	/* pipe(8) size=. */
 	if (f->spec->size > 0 && f->q->msg_size > (uint64_t)f->spec->size)
 		return err_esc(e, ST_UNAVAILABLE, "5.2.3",
 			       "message size %llu exceeds size limit %lld for "

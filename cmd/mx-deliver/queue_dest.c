@@ -41,6 +41,7 @@ static struct shared {
 } * shared;
 static size_t workers, self = SIZE_MAX;
 
+/* Before the workers are started: they inherit the memory. */
 void
 queue_dest_init(size_t n)
 {
@@ -60,6 +61,7 @@ queue_dest_worker(size_t n)
 	self = n;
 }
 
+/* A worker died: it stands nowhere any more. */
 void
 queue_dest_forget(size_t n)
 {
@@ -111,6 +113,7 @@ queue_dest_recipients(const struct route *r)
 	return n <= 0 ? 1000 : (size_t)n;
 }
 
+/* In seconds, as Postfix rounds it; 0: none. */
 static int64_t
 rate_delay(const struct route *r)
 {
@@ -216,6 +219,8 @@ queue_dest_enter(const struct route *r)
 	return 0;
 }
 
+/* Only one's own place is written: no lock, nothing that a killed worker
+ * leaves behind. */
 void
 queue_dest_leave(void)
 {

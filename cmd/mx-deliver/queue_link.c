@@ -44,6 +44,8 @@ queue_link_fd(void)
 	return sender.ours;
 }
 
+/* Workers only give jobs; the other end is the runner's to hand to the next
+ * mx-send. */
 void
 queue_link_worker(void)
 {
@@ -128,6 +130,7 @@ queue_link_recycle(void)
 		(void)kill(sender.pid, SIGTERM);
 }
 
+/* Children of mx-send finish the message that they are at. */
 void
 queue_link_end(void)
 {

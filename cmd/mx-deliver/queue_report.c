@@ -5,6 +5,7 @@
 #include "queue.h"
 #include "log.h"
 
+/* NOTIFY as RFC 3461 4.1 has it; without one, `unless_said`. */
 static bool
 wants(const struct queuefile_rcpt *r, const char *what, bool unless_said)
 {

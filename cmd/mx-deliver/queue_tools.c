@@ -59,6 +59,7 @@ struct reasons {
 	size_t n;
 };
 
+/* The journal in order: the last words stay. */
 static void
 take_reason(void *ctx, const struct queuefile_note *n)
 {
@@ -141,6 +142,7 @@ print_json(const struct queuefile *q, struct reasons *r, int64_t size)
 	buf_free(&b);
 }
 
+/* Without a lock: what is being worked on is listed as it is on disk. */
 static bool
 list_one(void *ctx, const struct queuefile_found *f)
 {
@@ -318,6 +320,8 @@ struct change {
 	int status;
 };
 
+/* One of ALL that is being worked on is told and left out, and the others go
+ * on. */
 static bool
 change_one(void *ctx, const struct queuefile_found *f)
 {
@@ -363,6 +367,7 @@ change(const char *id, change_fn *fn)
 	return r;
 }
 
+/* The letter first: a runner that comes between sees an entry on hold. */
 static int
 hold_it(struct queuefile *q, struct err *e)
 {

@@ -127,6 +127,7 @@ quota_room(int root, const struct quota *limits, uint64_t size, size_t copies,
 		return -1;
 	if (!m.exists || fits(&m, &q, size, copies))
 		return 0;
+	/* Nobody is refused by a file that other programs write, too. */
 	/* the sum may be stale: counted anew before anybody is refused */
 	m.max_bytes = q.bytes;
 	m.max_count = q.count;
@@ -139,6 +140,7 @@ quota_room(int root, const struct quota *limits, uint64_t size, size_t copies,
 	return 0;
 }
 
+/* Can never fit: 552 at once, whatever is deleted. */
 bool
 quota_large(const struct quota *q, uint64_t size)
 {

@@ -55,6 +55,8 @@ dest_copy(const struct dest *d)
 	return c;
 }
 
+/* A list that cannot be read matches nothing for sure: match_lookup says
+ * TRY_AGAIN, and mail waits. */
 static struct match_list *
 open_list(const struct strs *words, bool parents)
 {
@@ -209,6 +211,8 @@ route_probing(bool on)
 	swap_text(&conf.default_transport, &v->default_transport);
 }
 
+/* Tables that were rebuilt are opened anew; a session sees one version of
+ * them. */
 static void
 refresh(const struct tables *ts)
 {
@@ -264,6 +268,8 @@ route_class(struct span domain, enum addr_class *c, struct err *e)
 {
 	enum table_result r;
 
+	/* trivial-rewrite(8): the first class that has the domain is the one,
+	 * in this order. */
 	*c = CLASS_DEFAULT;
 	if (domain.n == 0 || is_loopback_literal(domain)) {
 		*c = CLASS_LOCAL;
@@ -309,6 +315,7 @@ hop_set(struct hop *h, const char *text)
 	}
 }
 
+/* Harmless on a hop that was never set. */
 void
 hop_free(struct hop *h)
 {
@@ -387,6 +394,8 @@ route_hop(const char *addr, const char *sender, enum addr_class *c,
 	*h = (struct hop){ NULL, NULL };
 	if (r == TABLE_TRY_AGAIN)
 		return r;
+	/* Each later rule overrides the ones before: class, sender,
+	 * transport_maps. */
 	h->nexthop = mem_spandup(domain);
 	/* A host that asks back whether our probes have a sender. */
 	if (verify_is_sender(addr)) {
@@ -577,6 +586,8 @@ dest_of_virtual(const char *addr, const char *value, struct err *e)
 				     conf.virtual_mailbox_base[0] ? "/" : "",
 				     SPAN_ARG(v));
 	if (r == 0 && maps.uid.n > 0) {
+		/* virtual(8): a uid below virtual_minimum_uid is a mistake of
+		 * the table, and nobody's mailbox. */
 		r = lookup_id(&maps.uid, addr, "virtual_uid_maps",
 			      conf.virtual_minimum_uid, &id, e);
 		d->uid = id;

@@ -39,6 +39,8 @@ senders_open(void)
 	not_ready.status = ST_TEMPFAIL;
 }
 
+/* Without a secret nothing is rewritten with a bad one: mail waits until the
+ * file is there. */
 static int
 ready(struct err *e)
 {
@@ -128,6 +130,8 @@ senders_mark(struct targets *t, const char *rcpt, const char *sender,
 	return 0;
 }
 
+/* A bounce to a rewritten sender; a wrong hash or an old stamp is 550: nobody
+ * relays by guessing (srs.h). */
 int
 senders_reverse(char **addr, struct err *e)
 {

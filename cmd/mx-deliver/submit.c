@@ -52,6 +52,7 @@ qualify(const char *text, struct err *e)
 	return buf_steal(&b);
 }
 
+/* The real uid: sudo and the like do not change who is told in the log. */
 static char *
 caller_name(void)
 {
@@ -152,6 +153,7 @@ deliver_stdin(const struct dest *d, const struct facts *f, struct outcome *out,
 	return r;
 }
 
+/* Dovecot's and Postfix's LDAs log one line a delivery; so do we. */
 static void
 lda_log(const struct facts *f, const struct dest *d, const struct outcome *out)
 {

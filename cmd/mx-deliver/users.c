@@ -33,6 +33,8 @@ static struct map *cache;
 static struct authmaster master;
 static bool connected;
 
+/* A user who was handed out lives until the next question: users_find says so.
+ */
 static void
 kept_free(void *p)
 {
@@ -51,6 +53,7 @@ users_forget(void)
 	cache = NULL;
 }
 
+/* Of "joe@example.org"; the whole where there is no domain. */
 static struct span
 local_part(struct span name)
 {
@@ -74,6 +77,7 @@ name_ok(struct span name)
 	return true;
 }
 
+/* One %-variable of Dovecot's; false where it has no value here. */
 static bool
 expand_letter(struct buf *b, char c, struct span name, const char *home)
 {
@@ -120,6 +124,8 @@ users_expand(struct buf *b, const char *text, const char *name,
 	return true;
 }
 
+/* getpwnam tells "nobody of that name" from "cannot say" only by errno: the
+ * first alone may become 550. */
 static enum table_result
 ask_system(struct span name, struct user *u, struct err *e)
 {
@@ -147,6 +153,7 @@ ask_system(struct span name, struct user *u, struct err *e)
 	return TABLE_FOUND;
 }
 
+/* Kept: a connection a recipient would cost more than the question. */
 static int
 master_connect(struct err *e)
 {
@@ -272,6 +279,7 @@ users_ids(const char *name, uid_t *uid, gid_t *gid, struct err *e)
 	return 0;
 }
 
+/* mail_uid and mail_gid: one user of the system for all who have none. */
 static int
 default_ids(struct user *u, struct err *e)
 {

@@ -220,6 +220,8 @@ remote(const char *addr, const struct route *r, int64_t wait_ms,
 
 	known =
 	    verify_load(addr, a) && counts(a, (int64_t)clock_now(), &refresh);
+	/* Old enough to be asked again: answered from the cache all the same,
+	 * the new answer is for the next. */
 	if (known && !refresh)
 		return;
 	lock = verify_lock(addr);

@@ -66,6 +66,8 @@ file_of(const char *addr, const char *more)
 	return buf_steal(&b);
 }
 
+/* Anything odd is no entry (law 7: it may be deleted, and edited, at any
+ * time). */
 static bool
 parse(struct span all, const char *addr, struct verify_answer *a)
 {
@@ -132,6 +134,8 @@ verify_store(const char *addr, const struct verify_answer *a)
 	free(fresh);
 }
 
+/* -1: somebody probes this address now; -2: there is no place for locks, go on
+ * without. */
 int
 verify_lock(const char *addr)
 {

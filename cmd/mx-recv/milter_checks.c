@@ -72,6 +72,7 @@ act_reject(struct milters *m, size_t i, struct span text)
 	refuse(m, class == '4' ? 450 : 550, esc, text);
 }
 
+/* Only the log hears of it. */
 static void
 act_warn(struct milters *m, size_t i, struct span text)
 {
@@ -163,6 +164,8 @@ static const struct {
 	{ "REDIRECT", NULL },     { "FILTER", NULL },
 };
 
+/* The first word is the action; what cannot be done to one field of a milter's
+ * is logged and left out. */
 static void
 obey(struct milters *m, size_t i, struct span action)
 {

@@ -10,6 +10,7 @@
 
 #include <time.h>
 
+/* Of this connection; nothing where there is none. */
 static bool
 from_tls(const struct milters *m, struct span name, struct buf *b)
 {
@@ -122,6 +123,7 @@ domain_of(struct span addr)
 	return at < 0 ? SPAN("") : span_from(addr, (size_t)at + 1);
 }
 
+/* What is known depends on the event: rcpt_* only at RCPT. */
 static bool
 from_mail(const struct milters *m, struct span name, struct buf *b)
 {
@@ -187,6 +189,7 @@ from_defaults(const struct milters *m, struct span name, struct buf *b)
 	return false;
 }
 
+/* "{name}" and "name" are one; unknown ones are left out, as in Postfix. */
 static void
 add(struct milters *m, struct span name, struct buf *out)
 {

@@ -81,6 +81,7 @@ act_dunno(struct check *c, enum about about, struct span arg)
 	return V_DUNNO;
 }
 
+/* REJECT text: Postfix's access_map_reject_code and words. */
 static enum verdict
 act_reject(struct check *c, enum about about, struct span arg)
 {
@@ -158,6 +159,7 @@ actions(struct check *c)
 	return c->s->in_mail ? &c->s->actions : &c->s->lasting;
 }
 
+/* Told on to the delivery side with XACTION; nothing is refused. */
 static enum verdict
 act_hold(struct check *c, enum about about, struct span arg)
 {
@@ -168,6 +170,7 @@ act_hold(struct check *c, enum about about, struct span arg)
 	return V_DUNNO;
 }
 
+/* The client hears 250, nobody gets it: the log is the only witness. */
 static enum verdict
 act_discard(struct check *c, enum about about, struct span arg)
 {
@@ -194,6 +197,8 @@ malformed(struct check *c, enum about about, const char *word, struct span arg)
 			       "Server configuration error");
 }
 
+/* What a table names as a recipient must be one: it goes into an SMTP command.
+ */
 static bool
 is_address(struct span arg)
 {
@@ -290,6 +295,7 @@ static const struct {
 	{ "PREPEND", act_prepend },
 };
 
+/* A class that the administrator declared; NULL: none of that name. */
 static const struct rules *
 class_named(const struct conf *conf, struct span name)
 {

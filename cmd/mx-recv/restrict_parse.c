@@ -33,6 +33,7 @@ struct parse {
 static int parse_into(struct rules *l, const struct parse *in,
 		      const struct strs *words, int depth, struct err *e);
 
+/* smtpd_restriction_classes: a name whose value is a list of its own. */
 static int
 parse_class(struct rule *r, const struct parse *in, const char *name, int depth,
 	    struct err *e)
@@ -58,6 +59,8 @@ parse_class(struct rule *r, const struct parse *in, const char *name, int depth,
 	return st;
 }
 
+/* What a rule needs is opened here, in the monitor: the worker has no rights
+ * to open anything. */
 static int
 parse_arg(struct rule *r, const struct parse *in, const char *arg,
 	  struct err *e)
