@@ -371,8 +371,11 @@ take_params(struct request *r, struct span rest, struct buf *resp, bool *have)
 	*have = false;
 	while (span_split(&rest, '\t', &p)) {
 		if (span_starts(p, SPAN("resp="))) {
+			struct span v = span_from(p, 5);
+
+			/* An empty one is "=" or nothing at all. */
 			*have = true;
-			return base64_decode(resp, span_from(p, 5));
+			return span_is(v, "=") || base64_decode(resp, v);
 		}
 		if (span_starts(p, SPAN("service=")))
 			take_text(r->service, sizeof(r->service),

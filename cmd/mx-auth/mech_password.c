@@ -43,7 +43,8 @@ static enum mech_result
 login_step(struct mech_state *st, struct span in, struct buf *challenge)
 {
 	buf_clear(challenge);
-	if (st->step == 0 && !in.p) {
+	/* exim hands over an empty response where its client sent none. */
+	if (st->step == 0 && in.n == 0) {
 		st->step = 1;
 		buf_adds(challenge, "Username:");
 		return MECH_CONTINUE;
