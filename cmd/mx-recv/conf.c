@@ -188,6 +188,36 @@ load_endpoint(struct server *s, const char *name, const char *text, int *n_r,
 	return 0;
 }
 
+/* postscreen_access_list in its order: permit_mynetworks, networks (both
+ * permit), tables. */
+static int
+load_pregreet(struct conf *c, struct err *e)
+{
+	const struct strs *l = &c->p.pregreet_access;
+
+	tables_open(&c->dnsbl_reply_map, &c->p.dnsbl_reply_map);
+	c->pregreet = mem_alloc(l->n + 1, sizeof(*c->pregreet));
+	for (size_t i = 0; i < l->n; i++) {
+		struct strs one = STRS_INIT;
+		struct span w = span_of(l->v[i]);
+		struct pregreet_rule *r = &c->pregreet[c->npregreet++];
+
+		*r = (struct pregreet_rule){ .networks = NULL };
+		strs_addspan(&one, w);
+		if (span_is(w, "permit_mynetworks"))
+			r->networks = match_networks(&c->site.mynetworks, e);
+		else if (span_chr(w, ':') > 0 && w.p[0] != '[' &&
+			 !match_cidr(w, w))
+			tables_open(&r->tables, &one);
+		else
+			r->networks = match_networks(&one, e);
+		strs_free(&one);
+		if (r->networks == NULL && r->tables.n == 0)
+			return err_prefix(e, "postscreen_access_list");
+	}
+	return 0;
+}
+
 static int
 load_lists(struct conf *c, struct err *e)
 {
@@ -227,14 +257,8 @@ load_lists(struct conf *c, struct err *e)
 	c->proxy_networks = match_networks(&c->p.proxy_networks, e);
 	if (c->proxy_networks == NULL)
 		return err_prefix(e, "proxy_networks");
-	/* Postfix's default is a word. */
-	c->pregreet_exempt = match_networks(
-	    strs_has(&c->p.pregreet_exempt, SPAN("permit_mynetworks"))
-		? &c->site.mynetworks
-		: &c->p.pregreet_exempt,
-	    e);
-	if (c->pregreet_exempt == NULL)
-		return err_prefix(e, "postscreen_access_list");
+	if (load_pregreet(c, e) != 0)
+		return -1;
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
 	tables_open(&c->rbl_reply_maps, &c->p.rbl_reply_maps);
 	tables_open(&c->relay_clientcerts, &c->p.relay_clientcerts);

@@ -75,7 +75,9 @@ struct conf_params {
 	struct strs tls_chain_files, limit_exceptions;
 	int greet_action, dnsbl_action;
 	int64_t greet_wait, greet_ttl, dnsbl_threshold;
-	struct strs dnsbl_sites, pregreet_exempt;
+	struct strs dnsbl_sites, pregreet_access, dnsbl_reply_map;
+	int denylist_action, blacklist_action;
+	int64_t dnsbl_allow, dnsbl_white;
 	char *upstream_proxy, *mail_name;
 	struct strs xclient_hosts, xforward_hosts, proxy_networks;
 	bool proxy_protocol; /* of upstream_proxy */
@@ -101,7 +103,13 @@ struct conf {
 	struct site site; /* as this mode sees it */
 	struct match_list *mydestination, *relay_domains, *mynetworks;
 	struct match_list *limit_exceptions, *xclient_hosts, *xforward_hosts;
-	struct match_list *proxy_networks, *pregreet_exempt;
+	struct match_list *proxy_networks;
+	struct pregreet_rule {
+		struct match_list *networks; /* permitted; or NULL */
+		struct tables tables;
+	} * pregreet;
+	size_t npregreet;
+	struct tables dnsbl_reply_map;
 	bool implicit_tls, lmtp, submit;
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;

@@ -92,7 +92,8 @@ struct session {
 	char *auth_user, *auth_method;
 	bool auth_tried; /* the mechanism list was asked for */
 
-	char *pregreet; /* why it did not pass before the greeting, or NULL */
+	/* "5.7.1 WORDS": why it did not pass before the greeting, or NULL */
+	char *pregreet;
 	struct actions lasting; /* said before MAIL */
 	char esc_mem[12];       /* a reply's enhanced code */
 	char *told_actions;     /* what the delivery side knows of them */

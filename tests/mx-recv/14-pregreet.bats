@@ -85,3 +85,44 @@ c = connect("127.0.0.3"); assert c[2].startswith(b"220"), c
 d = connect("127.0.0.4"); assert d[2].startswith(b"421 4.3.2"), d
 PY
 }
+
+@test "postscreen_access_list: tables that permit, reject, know nothing, in order; postscreen_denylist_action" {
+  printf '127.0.0.7 permit\n127.0.0.8 reject\n127.0.0.9 dunno\n127.0.0.10 perhaps\n127.0.0.0/27 reject\n' > "$T/c"
+  o=(-o postscreen_greet_wait=1s -o postscreen_greet_action=enforce -o "postscreen_access_list=permit_mynetworks, 127.0.0.6, cidr:$T/c")
+  recv_start "${o[@]}" -o postscreen_denylist_action=enforce
+  for a in 99 6 7; do is "$(early 127.0.0.$a)" "$ok"; done
+  ! grep -q 'PASS NEW' "$RECV_LOG"
+  for a in 8 11; do is "$(early 127.0.0.$a)" "220 mx.test ESMTP|550 5.3.2 Service currently unavailable"; done
+  # no word of the table: tested as anybody
+  for a in 9 10 200; do is "$(early 127.0.0.$a 'EHLO early')" "220 mx.test ESMTP|550 5.5.1 Protocol error"; done
+  wait_for 5 grep -q 'DENYLISTED \[127.0.0.8\]:' "$RECV_LOG"
+  grep -q '"perhaps": expected permit, reject or dunno' "$RECV_LOG"
+  recv_start "${o[@]}" -o postscreen_blacklist_action=drop
+  is "$(early 127.0.0.8)" "521 5.3.2 Service currently unavailable|"
+  # by default it is told in the log alone
+  recv_start "${o[@]}"
+  is "$(early 127.0.0.8)" "$ok"
+  wait_for 5 grep -q 'DENYLISTED' "$RECV_LOG"
+  # as Postfix's page has it, and a table that is away
+  recv_start -o postscreen_denylist_action=drop -o postscreen_access_list=permit_mynetworks,cidr:"$T/none"
+  is "$(early 127.0.0.8)" "$ok"
+}
+
+@test "postscreen_dnsbl_allowlist_threshold: no wait; postscreen_dnsbl_reply_map: no key is told" {
+  dns=$(free_port)
+  printf '$ORIGIN test.\n@ 60 SOA ns h 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n2.0.0.127.s3cret.one A 127.0.0.2\n3.0.0.127.white A 127.0.9.2\n' > "$T/z"
+  dns_serve "$dns" test "$T/z"
+  o=(--resolver "127.0.0.1:$dns" -o 'postscreen_dnsbl_sites=s3cret.one.test*3, white.test*-2' -o postscreen_dnsbl_threshold=3 -o postscreen_dnsbl_action=enforce
+    -o postscreen_greet_wait=2s -o postscreen_greet_action=enforce -o 'postscreen_dnsbl_reply_map=inline:{s3cret.one.test=one.test}')
+  recv_start "${o[@]}"
+  is "$(early 127.0.0.2)" "220 mx.test ESMTP|550 5.7.1 Service unavailable; client [127.0.0.2] blocked using one.test"
+  is "$(early 127.0.0.3 'EHLO early')" "220 mx.test ESMTP|550 5.5.1 Protocol error"
+  # longer than the client would wait
+  recv_start "${o[@]}" -o postscreen_dnsbl_allowlist_threshold=-2 -o postscreen_greet_wait=60s
+  is "$(early 127.0.0.3)" "$ok"
+  wait_for 5 grep -q 'PASS NEW \[127.0.0.3\]' "$RECV_LOG"
+  recv_start "${o[@]}" -o postscreen_dnsbl_allowlist_threshold=-2
+  is "$(early 127.0.0.2)" "220 mx.test ESMTP|550 5.7.1 Service unavailable; client [127.0.0.2] blocked using one.test"
+  recv_start "${o[@]}" -o postscreen_dnsbl_whitelist_threshold=-3
+  is "$(early 127.0.0.3 'EHLO early')" "220 mx.test ESMTP|550 5.5.1 Protocol error"
+}
