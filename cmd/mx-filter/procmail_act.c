@@ -98,6 +98,15 @@ lock_file(int fd)
 	return true;
 }
 
+static mode_t
+mask_now(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return mask;
+}
+
 static bool
 append(struct pm *p, const char *path, struct span text, bool raw)
 {
@@ -105,7 +114,6 @@ append(struct pm *p, const char *path, struct span text, bool raw)
 	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
 	struct buf b = BUF_INIT;
 	struct stat st;
-	mode_t mask;
 	bool ok;
 
 	if (fd < 0) {
@@ -124,9 +132,7 @@ append(struct pm *p, const char *path, struct span text, bool raw)
 	if (!ok && S_ISREG(st.st_mode))
 		(void)!ftruncate(fd, st.st_size); /* as it was */
 	/* where the umask lets others in, "x" says that new mail came */
-	mask = umask(0);
-	umask(mask);
-	if (ok && S_ISREG(st.st_mode) && (mask & S_IXOTH) == 0)
+	if (ok && S_ISREG(st.st_mode) && (mask_now() & S_IXOTH) == 0)
 		(void)fchmod(fd, (st.st_mode & 0777) | S_IXOTH);
 	ok = close(fd) == 0 && ok;
 	if (!ok)
@@ -247,6 +253,8 @@ to_maildir(struct pm *p, const char *dir, struct span text, struct buf *name)
 	bool ok = fd >= 0 && deposit_open(&d, fd, DEPOSIT_AUTO, &e) == 0;
 
 	if (ok) {
+		/* as all that procmail makes: UMASK says who else may read */
+		(void)fchmod(d.fd, 0667 & ~mask_now());
 		ok = deposit_write(&d, text.p, text.n, &e) == 0 &&
 		     deposit_commit(&d, NULL, &e) == 0;
 		if (ok)

@@ -110,3 +110,57 @@ away() { mx-filter "$@" sieve --actions --script "$T/v" --sender "${FROM:-a@b.ex
   { echo 'require ["foreverypart","enclose"];'; for i in $(seq 200); do echo 'enclose "x";'; done; } > "$T/v"; run_it
   { echo 'require ["foreverypart","mime","replace"]; foreverypart { foreverypart { foreverypart { foreverypart { replace :mime "Content-Type: multipart/mixed; boundary=b'; echo; echo; echo '--b'; echo; echo '--b--'; echo '"; } } } }'; } > "$T/v"; run_it
 }
+
+@test "vacation: killed at any moment, the memory stays whole and nobody is answered twice" {
+  printf 'From: a@b.example\nTo: me@d.example\nSubject: s\n\nb\n' > "$T/m"
+  echo 'require "vacation"; vacation "away";' > "$T/v"
+  cat > "$T/kill.py" <<'P'
+import os, random, subprocess, sys, time
+t = sys.argv[1]
+def start(i): return subprocess.Popen(["mx-filter", "sieve", "--actions", "--script", f"{t}/v", "--sender", f"s{i}@b.example", "--recipient", "me@d.example"],
+                                      stdin=open(f"{t}/m"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+random.seed(7)
+told, killed = [], 0
+took = time.time(); start("warm").communicate(); took = time.time() - took
+for i in range(120):
+    p = start(i); time.sleep(random.uniform(0, took * 1.5)); p.kill()
+    out = p.communicate()[0]
+    if b"vacation\t" in out: told.append(i)
+    elif p.returncode == -9: killed += 1
+twice = [i for i in told if b"vacation\t" in start(i).communicate()[0]]
+lines = open(f"{t}/.sieve-memory", "rb").read()
+ok = all(len(l.split(b" ", 1)) == 2 and l.split(b" ")[0].isdigit() for l in lines.splitlines() if l)
+fresh = start("new").communicate()[0]
+again = start("new").communicate()[0]
+print(len(told), killed, twice, ok, b"vacation\t" in fresh, b"vacation\t" in again)
+assert told and killed and not twice and b"vacation\t" in fresh and b"vacation\t" not in again
+P
+  run python3 "$T/kill.py" "$T"
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
+@test "implicit keep on each failure: of the run, of a limit, of a list, of a program; nothing else is done" {
+  printf 'From: a@b.example\nTo: me@d.example\nSubject: s\n\nb\n' > "$T/m"
+  n=0
+  while IFS= read -r s; do
+    printf '%s\n' "$s" > "$T/v"
+    run -0 --separate-stderr mx-filter -o sieve_max_redirects=1 -o sieve_max_actions=3 sieve --actions --script "$T/v" --sender a@b.example < "$T/m"
+    [ "$output" = keep ] || { echo "$s: $output"; false; }
+    [[ $stderr == *": kept"* ]] || { echo "$s: $stderr"; false; }
+    n=$((n + 1))
+  done <<'S'
+require "fileinto"; fileinto "before"; redirect "a@b.c"; redirect "d@e.f";
+require "fileinto"; fileinto "a"; fileinto "b"; fileinto "c"; fileinto "d";
+require ["ihave"]; discard; error "on purpose";
+require ["variables", "fileinto"]; discard; redirect "${none}";
+require ["variables", "fileinto"]; discard; fileinto "${none}";
+require ["reject", "fileinto"]; fileinto "x"; reject "no";
+require ["enotify", "variables"]; discard; set "m" "xmpp:x"; notify "${m}";
+S
+  [ "$n" -eq 7 ]
+  # a script that does not compile, and one that is not there
+  echo 'discard; nonsense;' > "$T/v"
+  run mx-filter sieve --actions --script "$T/v" < "$T/m"
+  [ "$status" -ne 0 ] && [[ $output != *discard* ]]
+}
