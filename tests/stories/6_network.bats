@@ -54,6 +54,7 @@ inet_interfaces = 10.77.0.$3
 virtual_mailbox_domains = $1.test
 virtual_mailbox_maps = static:box/
 virtual_mailbox_base = $d/mail
+virtual_alias_maps = inline:{ loop@$1.test=loop@$([ "$1" = a ] && echo b || echo a).test }
 transport_maps = inline:{ $([ "$1" = a ] && echo "b.test=smtp:[10.77.0.2]" || echo "a.test=smtp:[10.77.0.1]") }
 run_directory = $d/run
 queue_directory = $d/spool
@@ -153,4 +154,18 @@ each() {
   wait_for 60 bash -c "[ \$(find '$T/b/mail' -path '*/new/*' -type f | wc -l) -eq 1 ]"
   grep -rq '^Subject: by hand' "$T/b/mail"
   [ -z "$(find "$T/b/spool/queue" "$T/a/spool/queue" -type f)" ] || wait_for 20 empty
+}
+
+@test "two hosts that forward an address to each other: it ends at hopcount_limit, its sender is told once" {
+  printf 'Subject: round and round\n\nx\n' | on a mx-submit -i -f joe@a.test loop@a.test
+  wait_for 120 bash -c "grep -rlq '^Subject: Undelivered' '$T/a/mail'"
+  wait_for 60 empty
+  local b; b=$(grep -rl '^Subject: Undelivered' "$T/a/mail"); cat "$b"
+  [ "$(wc -l <<< "$b")" -eq 1 ]
+  grep -q 'too many hops' "$b"
+  grep -q '^Final-Recipient: .*loop@[ab].test' "$b"
+  # each host had it half of the way, and nobody has it now
+  [ "$(grep -c 'to=<loop@b.test>.*status=sent' "$T/a/log")" -ge 24 ]
+  [ "$(cat "$T/a/log" "$T/b/log" | grep -c 'to=<loop@.*status=sent')" -le 60 ]
+  [ "$(($(arrived a) + $(arrived b)))" -eq 1 ]
 }
