@@ -74,6 +74,8 @@ bool stream_ready(struct stream *s);
 /* Buffered; a failed flush is remembered and told by the next stream_flush. */
 void stream_write(struct stream *s, const void *p, size_t n);
 void stream_puts(struct stream *s, const char *cstr);
+/* In decimal: for answers of a hundred thousand lines. */
+void stream_num(struct stream *s, uint64_t n);
 void stream_printf(struct stream *s, const char *fmt, ...) MX_PRINTF(2, 3);
 enum io_result stream_flush(struct stream *s, deadline_t d) MX_MUST_CHECK;
 

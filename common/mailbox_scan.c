@@ -276,29 +276,45 @@ in_map(void *ctx, uint32_t uid, struct span base)
 	return map_get(ctx, base) != NULL;
 }
 
+/* Both looks saw it under one name. */
+static bool
+same_file(const struct scan *sc, size_t a, size_t b)
+{
+	return sc->v[a].in_new == sc->v[b].in_new &&
+	       span_eq(scan_name(sc, a), scan_name(sc, b));
+}
+
 /* Gives UIDs to the files of a scan that have none, in the order of their
  * arrival.  The list is locked and fresh. */
 static bool
-number_files(struct mailbox *mb, const struct scan *sc, struct map *there)
+number_files(struct mailbox *mb, struct scan *sc, struct map *there)
 {
 	struct newcomer *v = mem_alloc(sc->n + 1, sizeof(*v));
-	size_t n = 0;
+	size_t n = 0, to = 0;
 	bool room = true;
 
 	for (size_t i = 0; i < sc->n; i++) {
 		struct maildir_name name;
+		uintptr_t was;
 
 		maildir_name_parse(&name, scan_name(sc, i));
 		if (name.base.n == 0)
 			continue;
-		if (uidlist_find(&mb->ul, name.base) == 0 &&
-		    map_get(there, name.base) == NULL &&
-		    !is_torn(mb, sc, i, &name))
+		/* from 1: where it was seen first */
+		was = (uintptr_t)map_put(there, name.base, (void *)(to + 1));
+		if (was > 0 && same_file(sc, was - 1, i)) {
+			(void)map_put(there, name.base, (void *)was);
+			continue;
+		}
+		sc->v[to] = sc->v[i];
+		if (was == 0 && uidlist_find(&mb->ul, name.base) == 0 &&
+		    !is_torn(mb, sc, to, &name))
 			v[n++] =
 			    (struct newcomer){ name.base,
 					       maildir_name_time(name.base) };
-		(void)map_put(there, name.base, mb);
+		to++;
 	}
+	sc->n = to;
 	qsort(v, n, sizeof(*v), by_arrival);
 	for (size_t i = 0; room && i < n; i++)
 		room = uidlist_add(&mb->ul, v[i].base) != 0;
@@ -313,7 +329,7 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 	struct dotlock lock;
 	struct map *there;
 	size_t before;
-	int r;
+	int looks, r;
 
 	if (uidlist_lock(&lock, mb->fd, clock_deadline(LOCK_MS), e) != 0)
 		return -1;
@@ -323,8 +339,10 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 	sc->n = 0;
 	buf_clear(&sc->text);
 	/* Looked at again, twice: under the lock nobody else gives UIDs, and
-	 * only what two looks did not see is struck off the list. */
-	for (int i = 0; r == 0 && i < 2; i++)
+	 * only what two looks did not see is struck off the list (where there
+	 * is something on it). */
+	looks = mb->ul.n > 0 ? 2 : 1;
+	for (int i = 0; r == 0 && i < looks; i++)
 		r = scan_dirs(mb, sc, e);
 	before = mb->ul.n;
 	there = map_new();
@@ -412,7 +430,7 @@ follow(struct mailbox *mb, struct scan *sc, struct err *e)
 		return -1;
 	if (mb->ul.uidvalidity != 0 && !check_validity(mb, told))
 		return 0;
-	if (scan_dirs(mb, sc, e) != 0)
+	if (mb->ul.uidvalidity != 0 && scan_dirs(mb, sc, e) != 0)
 		return -1;
 	if (mb->ul.uidvalidity == 0 || take_scan(mb, sc) > 0) {
 		if (assign(mb, sc, e) != 0)

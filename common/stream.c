@@ -247,16 +247,26 @@ stream_puts(struct stream *s, const char *cstr)
 }
 
 void
+stream_num(struct stream *s, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	stream_write(s, digits + at, sizeof(digits) - at);
+}
+
+void
 stream_printf(struct stream *s, const char *fmt, ...)
 {
-	struct buf b = BUF_INIT;
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&b, fmt, ap);
+	buf_vaddf(&s->out, fmt, ap);
 	va_end(ap);
-	stream_write(s, b.p, b.n);
-	buf_free(&b);
+	stream_write(s, "", 0);
 }
 
 enum io_result

@@ -66,7 +66,7 @@ uidlist_base(const struct uidlist *u, size_t i)
 uint32_t
 uidlist_find(const struct uidlist *u, struct span base)
 {
-	void *at = map_get(u->index, base);
+	void *at = u->n > 0 ? map_get(u->index, base) : NULL;
 
 	return at != NULL ? u->v[(uintptr_t)at - 1].uid : 0;
 }

@@ -155,7 +155,8 @@ put_item(struct session *s, const struct item *it, struct message *m,
 
 	switch (it->kind) {
 	case ITEM_UID:
-		stream_printf(st, "UID %lu", (unsigned long)m->uid);
+		stream_puts(st, "UID ");
+		stream_num(st, m->uid);
 		break;
 	case ITEM_FLAGS:
 		stream_puts(st, "FLAGS ");
@@ -166,8 +167,8 @@ put_item(struct session *s, const struct item *it, struct message *m,
 		put_date(st, "INTERNALDATE", m->mtime);
 		break;
 	case ITEM_SIZE:
-		stream_printf(st, "RFC822.SIZE %llu",
-			      (unsigned long long)m->vsize);
+		stream_puts(st, "RFC822.SIZE ");
+		stream_num(st, m->vsize);
 		break;
 	case ITEM_ENVELOPE:
 		stream_puts(st, "ENVELOPE ");
@@ -272,9 +273,10 @@ fetch_one(struct session *s, size_t i, void *ctx)
 				stream_puts(s->st, " ");
 			put_item(s, &f->v[k], m, &l);
 		}
-		if (put_uid_too(s) && !f->has_uid)
-			stream_printf(s->st, "%sUID %lu", f->n > 0 ? " " : "",
-				      (unsigned long)m->uid);
+		if (put_uid_too(s) && !f->has_uid) {
+			stream_puts(s->st, f->n > 0 ? " UID " : "UID ");
+			stream_num(s->st, m->uid);
+		}
 		if (seen && !f->has_flags) {
 			stream_puts(s->st, " FLAGS ");
 			put_flags(s->st, s->mb, m);

@@ -116,11 +116,11 @@ void
 put_fetch(struct session *s, size_t index)
 {
 	/* RFC 9586 3.3 */
-	if (s->enabled & ENABLED_UIDONLY)
-		stream_printf(s->st, "* %lu UIDFETCH (",
-			      (unsigned long)s->mb->v[index].uid);
-	else
-		stream_printf(s->st, "* %zu FETCH (", index + 1);
+	bool only = (s->enabled & ENABLED_UIDONLY) != 0;
+
+	stream_puts(s->st, "* ");
+	stream_num(s->st, only ? s->mb->v[index].uid : index + 1);
+	stream_puts(s->st, only ? " UIDFETCH (" : " FETCH (");
 }
 
 bool
@@ -143,7 +143,9 @@ put_fetch_flags(struct session *s, size_t index, bool flags)
 		sep = " ";
 	}
 	if (put_uid_too(s)) {
-		stream_printf(s->st, "%sUID %lu", sep, (unsigned long)m->uid);
+		stream_puts(s->st, sep);
+		stream_puts(s->st, "UID ");
+		stream_num(s->st, m->uid);
 		sep = " ";
 	}
 	if (s->enabled & ENABLED_CONDSTORE)
@@ -243,17 +245,21 @@ put_flag_names(struct stream *st, const struct mailbox *mb, maildir_flags f,
 
 	for (size_t i = 0; i < ARRAY_LEN(system_flags); i++) {
 		if (f & system_flags[i].bit) {
-			stream_printf(st, "%s%s", sep, system_flags[i].name);
+			stream_puts(st, sep);
+			stream_puts(st, system_flags[i].name);
 			sep = " ";
 		}
 	}
 	if (recent) {
-		stream_printf(st, "%s\\Recent", sep);
+		stream_puts(st, sep);
+		stream_puts(st, "\\Recent");
 		sep = " ";
 	}
-	for (int i = 0; i < MAILDIR_KEYWORDS; i++) {
+	for (int i = 0; (f & MAILDIR_KEYWORD_MASK) && i < MAILDIR_KEYWORDS;
+	     i++) {
 		if ((f & MAILDIR_KEYWORD_BIT(i)) && mb->kw.name[i] != NULL) {
-			stream_printf(st, "%s%s", sep, mb->kw.name[i]);
+			stream_puts(st, sep);
+			stream_puts(st, mb->kw.name[i]);
 			sep = " ";
 		}
 	}
