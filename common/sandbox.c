@@ -7,7 +7,6 @@
 #include "buf.h"
 #include "log.h"
 #include "num.h"
-#include "sandbox_filter.h"
 #include "status.h"
 
 #include <errno.h>
@@ -377,24 +376,29 @@ static const struct {
 static int
 sandbox_seccomp(unsigned promises)
 {
-	int calls[SANDBOX_FILTER_CALLS];
-	size_t n = 0;
-	int probe = -1;
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r = 0;
 
+	if (ctx == NULL)
+		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(sys_sets); i++) {
 		if ((sys_sets[i].promise & promises) != sys_sets[i].promise)
 			continue;
-		for (size_t k = 0; k < sys_sets[i].n; k++) {
-			if (n == ARRAY_LEN(calls))
-				return -1;
-			calls[n++] = sys_sets[i].calls[k];
-		}
+		for (size_t k = 0; k < sys_sets[i].n; k++)
+			r |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+					      sys_sets[i].calls[k], 0);
 	}
 	/* Is the process that a lock file names alive?  Nothing is sent. */
 	if ((promises & SANDBOX_WPATH) &&
 	    !(promises & (SANDBOX_FORK | SANDBOX_EXEC)))
-		probe = NR(kill);
-	return sandbox_filter_load(calls, n, probe);
+		r |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, NR(kill), 1,
+				      SCMP_A1(SCMP_CMP_EQ, 0));
+	/* A large list is searched as a tree: cheaper per call. */
+	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r;
 }
 
 int
