@@ -94,6 +94,7 @@ mark_folder(int dirfd)
 	return fd < 0 ? -1 : close(fd);
 }
 
+/* The Maildir itself and what is above it. */
 static int
 make_folder(const char *path, struct err *e)
 {
@@ -167,6 +168,8 @@ host_word(void)
 	return word;
 }
 
+/* maildir(5): time, microseconds, process, count, and randomness for what
+ * shares all of these (two hosts of one name, two PID namespaces). */
 static void
 unique_name(char *out, size_t size)
 {
@@ -207,6 +210,7 @@ deposit_adopt(struct deposit *d, int fd)
 	d->out = BUF_INIT;
 }
 
+/* All of it; a short write is followed by the rest, or by its errno. */
 static int
 write_all(struct deposit *d, const char *p, size_t n, struct err *e)
 {
@@ -316,9 +320,12 @@ put_in_place(struct deposit *d, const char *name, bool replace)
 	return -1;
 }
 
+/* 1, with the file still open in tmp: `name` is taken.  On failure nothing is
+ * left behind. */
 static int
 commit_at(struct deposit *d, const char *name, bool replace, struct err *e)
 {
+	/* DESIGN law 3: bytes, name, and one fsync behind both */
 	int r = deposit_flush(d, e);
 
 	if (r == 0 && strlen(name) >= sizeof(d->place))

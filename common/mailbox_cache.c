@@ -30,6 +30,7 @@ struct record {
 	uint32_t kind, crc; /* of the answer and these three */
 };
 
+/* A record with its bytes, up to where the next one begins. */
 static size_t
 whole(uint32_t n)
 {
@@ -43,6 +44,7 @@ record_crc(const struct record *r, const char *bytes)
 			 r->n);
 }
 
+/* Lengths checked; the checksum is looked at when the bytes are wanted. */
 static bool
 record_at(const struct mailbox_cache *c, uint64_t at, struct record *r)
 {
@@ -53,6 +55,7 @@ record_at(const struct mailbox_cache *c, uint64_t at, struct record *r)
 	       r->n <= c->map_n - at - sizeof(*r);
 }
 
+/* As long as it is now: other sessions append. */
 static bool
 map_file(struct mailbox_cache *c)
 {
@@ -136,6 +139,7 @@ close_file(struct mailbox_cache *c)
 	c->fd = -1;
 }
 
+/* Others that have it mapped keep what they see: unlinked, never cut. */
 static void
 forget(struct mailbox *mb)
 {

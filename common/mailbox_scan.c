@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* For the list's lock: then the command fails, the mailbox stays. */
 #define LOCK_MS 30000
 /* A directory's time is the kernel's tick, and coarse on some systems. */
 #define UNSURE_NS 1000000000LL
@@ -149,6 +150,8 @@ by_uid(const void *a, const void *b)
 	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
+/* A file whose UID is not above the last one: one of the first n messages, or
+ * one that was missed; in the order of UIDs a client cannot be told of that. */
 static void
 take_known(struct mailbox *mb, uint32_t uid, struct span file,
 	   const struct maildir_name *name, bool in_new, size_t n)
@@ -223,6 +226,7 @@ take_scan(struct mailbox *mb, const struct scan *sc)
 	return unknown;
 }
 
+/* Seen before, not by this scan: perhaps renamed while we read. */
 static bool
 any_missing(const struct mailbox *mb)
 {
@@ -408,6 +412,7 @@ check_validity(struct mailbox *mb, uint32_t told)
 	return !mb->dead;
 }
 
+/* Two looks did not see them. */
 static void
 mark_gone(struct mailbox *mb)
 {
@@ -419,6 +424,7 @@ mark_gone(struct mailbox *mb)
 	}
 }
 
+/* The folder as it is now: known files, new ones (with UIDs), gone ones. */
 static int
 follow(struct mailbox *mb, struct scan *sc, struct err *e)
 {

@@ -87,6 +87,7 @@ take_dotlock(struct mbox *m, deadline_t d, struct err *e)
 	}
 }
 
+/* Polled, as the dot lock is: a blocking lock would know no deadline. */
 static int
 take_fcntl(struct mbox *m, deadline_t d, struct err *e)
 {
@@ -168,6 +169,8 @@ find_end(struct mbox *m, struct err *e)
 	return 0;
 }
 
+/* "From SENDER  DATE": blanks and controls of the sender would make two words,
+ * or two lines, of it. */
 static void
 add_from_line(struct mbox *m, const char *sender)
 {
@@ -186,6 +189,8 @@ add_from_line(struct mbox *m, const char *sender)
 	buf_addf(&m->out, "  %s\n", when);
 }
 
+/* Closing gives the fcntl lock back; then the dot lock goes, as it came last.
+ */
 static void
 mbox_free(struct mbox *m)
 {
@@ -219,6 +224,8 @@ mbox_open(const char *path, const char *sender, deadline_t d, struct err *e)
 	return m;
 }
 
+/* The file was opened O_APPEND: what a program without locks adds meanwhile
+ * stands beside ours, not inside of it. */
 static int
 flush_out(struct mbox *m, struct err *e)
 {
@@ -239,6 +246,7 @@ flush_out(struct mbox *m, struct err *e)
 	return 0;
 }
 
+/* `last` is the last byte that will stand in the file. */
 static void
 put_char(struct mbox *m, char c)
 {
@@ -295,6 +303,8 @@ mbox_write(struct mbox *m, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
+/* Half a message would be joined to the next one (THREATS 107).  Where even
+ * this fails, find_end of the next delivery puts a line end between. */
 static void
 cut_back(struct mbox *m)
 {

@@ -52,6 +52,7 @@ is_empty_line(struct span line)
 	return span_is(line, "\n") || span_is(line, "\r\n");
 }
 
+/* Past a line; `bare`: LF without CR, a byte more on the wire. */
 static void
 step_over(struct walk *w, struct span line)
 {
@@ -102,6 +103,7 @@ mime_field(const struct mime_part *p, const char *name)
 	return span_make(NULL, 0);
 }
 
+/* Opens a part whose header begins here; its number. */
 static size_t
 new_part(struct walk *w, size_t parent)
 {
@@ -162,6 +164,7 @@ set_type(struct mime_part *p, struct span value)
 	p->subtype = span_sub(v, 0, n);
 }
 
+/* Without a boundary a multipart has no parts: its body is all preamble. */
 static void
 open_boundary(struct walk *w, size_t part, const struct mime_value *mv)
 {
@@ -330,6 +333,8 @@ take_delimiter(struct walk *w, struct span line)
 	return true;
 }
 
+/* A field with its folds, or the end of the header: an empty line, or a line
+ * that is no field (it belongs to the body then). */
 static void
 take_header_line(struct walk *w, struct span rest, struct span line)
 {

@@ -46,6 +46,7 @@ field_colon(struct span line, size_t *name_n_r)
 	return i < line.n && line.p[i] == ':' && *name_n_r ? (ssize_t)i : -1;
 }
 
+/* Without its LF or CRLF. */
 static struct span
 drop_eol(struct span s)
 {
@@ -56,6 +57,7 @@ drop_eol(struct span s)
 	return s;
 }
 
+/* Does an empty line begin here? */
 static bool
 is_blank_line(struct span s)
 {

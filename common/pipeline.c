@@ -18,6 +18,7 @@
 #define STAGE_ACTIONS (1024 * 1024)
 #define STAGE_MAX 32
 
+/* What is known of a stage only while it runs. */
 struct running {
 	pid_t pid;
 	int err_fd, act_fd;
@@ -54,6 +55,8 @@ stage_drain(int *fd, struct buf *b, size_t keep, bool tail)
 		buf_shift(b, b->n - keep);
 }
 
+/* On failure the stage counts as one that ended with TEMPFAIL, and the others
+ * go on: its successor sees an empty input, its predecessor SIGPIPE. */
 static int
 stage_start(struct proc_stage *s, struct running *r, int in, int out,
 	    char *const *envp)
@@ -85,6 +88,7 @@ stage_start(struct proc_stage *s, struct running *r, int in, int out,
 	return -1;
 }
 
+/* Has it ended?  Its verdict is noted once. */
 static bool
 stage_reap(struct proc_stage *s, struct running *r, bool block)
 {
@@ -145,6 +149,8 @@ stage_collect(struct proc_stage *s, struct running *r, size_t n, deadline_t d)
 	}
 }
 
+/* Verdicts of all; whoever still runs at the deadline is killed with all that
+ * it started (its process group). */
 static void
 stage_finish(struct proc_stage *s, struct running *r, size_t n, deadline_t d)
 {

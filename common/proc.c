@@ -94,6 +94,7 @@ proc_spawn(const struct proc_spec *ps, struct err *e)
 	return pid;
 }
 
+/* No SIGCHLD handler: this is a library, and its caller may have one. */
 int
 proc_wait(pid_t pid, deadline_t d, int *w_r)
 {

@@ -60,6 +60,7 @@ static const struct {
 	{ "inbound", QUEUEFILE_INBOUND },
 };
 
+/* The string that a row of the tables above speaks of. */
 static char **
 string_at(void *base, size_t offset)
 {
@@ -117,6 +118,7 @@ queuefile_id_new(char *id_r, size_t size)
 
 /* Dump. */
 
+/* What is not known has no line: nothing to read back either. */
 static void
 add_field(struct buf *b, const char *indent, const char *name,
 	  const char *value)
@@ -141,6 +143,7 @@ dump_rcpt(struct buf *b, const struct queuefile_rcpt *r, bool masked)
 		buf_addf(b, "%s\n", r->other.v[i]);
 }
 
+/* In the order of flag_words: the reader takes no other. */
 static void
 dump_flags(struct buf *b, unsigned flags)
 {
@@ -160,6 +163,8 @@ queuefile_dump(struct buf *b, const struct queuefile_env *env, uint64_t size,
 	       bool masked, size_t *size_at_r)
 {
 	const char *base = (const char *)env;
+	/* Letters and size are written over in the life of an entry; the
+	 * checksum is taken over what stays. */
 	bool hold = env->hold && !masked;
 
 	buf_addf(b, "%s\n%c id: %s\nsize: ", VERSION_LINE,
@@ -203,6 +208,8 @@ split_field(struct span line, struct span *name_r, struct span *value_r)
 	return true;
 }
 
+/* An unknown flag is refused, not dropped: it may say what must not be done
+ * with the message. */
 static int
 parse_flags(struct queuefile_env *env, struct span value, struct err *e)
 {
@@ -221,6 +228,7 @@ parse_flags(struct queuefile_env *env, struct span value, struct err *e)
 	return 0;
 }
 
+/* "SECONDS.MICROSECONDS" */
 static int
 parse_arrival(struct queuefile_env *env, struct span value, struct err *e)
 {
@@ -322,6 +330,7 @@ parse_state_line(struct queuefile_env *env, struct span line, size_t at,
 	return 0;
 }
 
+/* The envelope up to its empty line; env may be half filled on failure. */
 static int
 parse_lines(struct queuefile_env *env, struct span bytes, size_t *used_r,
 	    uint64_t *size_r, struct err *e)
@@ -396,6 +405,7 @@ queuefile_folder(const char *id, char out[3])
 		 (unsigned)(crc32_add(0, id, strlen(id)) & 0xff));
 }
 
+/* All 256, and their names durable, before the first message is put in. */
 static int
 make_folders(int fd, struct err *e)
 {
@@ -587,6 +597,8 @@ queuefile_commit(struct queuefile_writer *w, struct err *e)
 		return -1;
 	}
 	snprintf(id, sizeof(id), "%s", w->id);
+	/* The client's queue ID may be one that is here already (it tried
+	 * again after a lost reply): both are kept. */
 	for (int i = 2;; i++) {
 		queuefile_folder(w->id, folder);
 		snprintf(place, sizeof(place), "queue/%s/%s", folder, w->id);

@@ -57,6 +57,7 @@ find_place(struct queuefile *q)
 	return trouble != 0 ? trouble : ENOENT;
 }
 
+/* e says PLACE: WORDS; returns r. */
 static enum queuefile_result
 fail(enum queuefile_result r, struct err *e, const char *place,
      const char *words)
@@ -80,7 +81,9 @@ lock_entry(struct queuefile *q, struct stat *st, struct err *e)
 		(void)err_sys(e, "%s: locking", q->place);
 		return QUEUEFILE_ERROR;
 	}
-	/* Removed by whoever held the lock before us? */
+	/* Removed by whoever held the lock before us?  The lock is the
+	 * file's, not the name's: without this look the message would be
+	 * delivered again. */
 	if (fstatat(q->dirfd, q->place, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
 	    named.st_ino != st->st_ino || named.st_dev != st->st_dev)
 		return fail(QUEUEFILE_GONE, e, q->place, "it is done");
@@ -115,6 +118,7 @@ load_envelope(struct queuefile *q, struct buf *b, struct err *e)
 	}
 }
 
+/* *crc goes on over the message; false and errno when it cannot be read. */
 static bool
 sum_message(const struct queuefile *q, uint32_t *crc)
 {
@@ -130,6 +134,8 @@ sum_message(const struct queuefile *q, uint32_t *crc)
 	return true;
 }
 
+/* The trailer is where size says; with QUEUEFILE_CHECK the checksum too.
+ * ST_DATA is damage, anything else is trouble that may pass. */
 static int
 check_trailer(struct queuefile *q, unsigned how, struct err *e)
 {
@@ -163,6 +169,7 @@ check_trailer(struct queuefile *q, unsigned how, struct err *e)
 	return 0;
 }
 
+/* Envelope, message and journal: their places in the file. */
 static int
 load(struct queuefile *q, unsigned how, struct err *e)
 {
@@ -202,6 +209,7 @@ put_aside(struct queuefile *q, const struct stat *st, const struct err *e)
 			  q->place, e->text);
 }
 
+/* q->place is known; the caller closes q unless it is OK. */
 static enum queuefile_result
 open_entry(struct queuefile *q, unsigned how, struct err *e)
 {
@@ -298,6 +306,7 @@ queuefile_message_fd(const struct queuefile *q, struct err *e)
 	return fd;
 }
 
+/* One byte: it is written whole or not at all (DESIGN 3.9). */
 static int
 put_letter(struct queuefile *q, int64_t at, char c, struct err *e)
 {
@@ -322,7 +331,8 @@ queuefile_mark(struct queuefile *q, size_t i, char state, struct err *e)
 int
 queuefile_hold(struct queuefile *q, bool hold, struct err *e)
 {
-	/* The letter stands at the beginning of the second line. */
+	/* The letter stands at the beginning of the second line, behind
+	 * VERSION_LINE. */
 	if (put_letter(q, (int64_t)strlen("mx-queue: 1\n"),
 		       hold ? QUEUEFILE_HELD : QUEUEFILE_QUEUED, e) != 0)
 		return -1;
@@ -409,6 +419,7 @@ parse_note(struct span line, size_t nrcpt, struct queuefile_note *n)
 	return !span_has_ctl(line);
 }
 
+/* The whole lines of b, which are dropped from it. */
 static void
 visit_lines(struct buf *b, size_t nrcpt,
 	    void (*fn)(void *, const struct queuefile_note *), void *ctx)

@@ -33,6 +33,7 @@ server_offer(struct server *s, server_offer_fn *fn, void *ctx)
 	return (int)o->n++;
 }
 
+/* Five seconds at most: all workers wait while one is answered. */
 static int
 offer_connect(void *ctx, struct server *s, struct span request,
 	      struct buf *reply, int *fd_r, struct err *e)
@@ -164,6 +165,7 @@ monitor_answer(struct server *s, struct worker *w)
 	return r;
 }
 
+/* A worker in a free slot; its number, or -1: none is free, or no process. */
 static int
 monitor_fork(struct server *s)
 {
@@ -275,7 +277,8 @@ struct growth {
 	int64_t last_client; /* for inetd wait */
 };
 
-/* Starts what is missing; returns how long poll may sleep. */
+/* Starts what is missing, one at a time: a worker that cannot start shows
+ * before the next one is tried.  Returns how long poll may sleep, ms. */
 static int
 monitor_grow(struct server *s, struct growth *g)
 {
@@ -314,6 +317,7 @@ monitor_grow(struct server *s, struct growth *g)
 	return 100;
 }
 
+/* Sleeps until a worker asks, a signal came, or ms are over; answers. */
 static void
 monitor_wait(struct server *s, int ms)
 {
@@ -330,7 +334,8 @@ monitor_wait(struct server *s, int ms)
 		}
 	}
 	p[n] = (struct pollfd){ s->wake[0], POLLIN, 0 };
-	/* Signals only while waiting: no gap between look and sleep. */
+	/* Signals only while waiting: one that came between the look at the
+	 * flags and the sleep would be seen a minute late. */
 	sigfillset(&block);
 	sigprocmask(SIG_BLOCK, &block, &old);
 	int got = 0;
@@ -361,6 +366,7 @@ monitor_replace(struct server *s)
 	}
 }
 
+/* SIGHUP: all of the new state, or all of the old. */
 static void
 monitor_reload(struct server *s)
 {
@@ -412,6 +418,7 @@ monitor_stop(struct server *s)
 	}
 }
 
+/* inetd nowait, exec: and pipes: one worker, whose verdict is ours. */
 static int
 monitor_single(struct server *s)
 {

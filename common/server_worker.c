@@ -111,6 +111,7 @@ worker_count_client(struct server *s, uint64_t key)
 	return n;
 }
 
+/* One session; the slot tells the monitor and the other workers of it. */
 static void
 worker_serve(struct server *s, struct server_conn *c, uint64_t key)
 {
@@ -137,6 +138,8 @@ worker_serve(struct server *s, struct server_conn *c, uint64_t key)
 	atomic_fetch_sub(&s->shared->busy, 1);
 }
 
+/* Waiting on accept's own troubles, a second: without descriptors epoll would
+ * report the same connection again at once (THREATS 45). */
 static void
 worker_accept(struct server *s, const struct listener *l)
 {
@@ -167,6 +170,7 @@ worker_done(const struct server *s, int64_t sessions)
 	       sessions >= s->o->max_use;
 }
 
+/* The epoll descriptor, or -1; not closed, the process ends with its loop. */
 static int
 worker_poll_set(struct server *s)
 {

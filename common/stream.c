@@ -75,6 +75,7 @@ plain_write(struct stream *s, const char *p, size_t n, size_t *put,
 	}
 }
 
+/* The descriptors are stream_close's to close. */
 static void
 plain_close(struct stream *s)
 {
@@ -107,6 +108,7 @@ stream_close(struct stream *s)
 	s->fd_in = s->fd_out = -1;
 	s->layer = NULL;
 	s->ops = &plain_ops;
+	/* A password may have come this way. */
 	buf_wipe(&s->in);
 	buf_free(&s->out);
 	s->at = 0;
@@ -175,6 +177,7 @@ stream_line(struct stream *s, size_t max, struct span *line_r, deadline_t d)
 	}
 }
 
+/* In constant memory, however long the line is (THREATS 7). */
 enum io_result
 stream_skip_line(struct stream *s, size_t max, deadline_t d)
 {
