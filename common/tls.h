@@ -99,14 +99,17 @@ struct tls_facts {
 	const char *cipher;   /* "TLS_AES_256_GCM_SHA384" */
 	int bits, alg_bits;
 	char peer_cn[256];              /* escaped */
-	char peer_fingerprint[100];     /* sha256, colons */
-	char peer_key_fingerprint[100]; /* of its public key */
+	char peer_fingerprint[200];     /* tls_digest, colons */
+	char peer_key_fingerprint[200]; /* of its public key */
 	bool verified;
 	long bad; /* OpenSSL's X509_V_ERR_*, 0: none, or nobody looked */
 	const char *bad_words;
 	const char *sni;
 	bool resumed; /* the certificate is an earlier connection's */
 };
+/* The digest of fingerprints from now on, by OpenSSL's name; sha256 before.
+ * false: it knows none of that name. */
+bool tls_digest(const char *name) MX_MUST_CHECK;
 bool tls_facts(const struct stream *s, struct tls_facts *f_r);
 /* The session as it is now, for a later connection; false: it cannot be taken
  * up again.  After the peer's first words: tickets come behind the handshake.

@@ -30,7 +30,26 @@ tls_session(const struct stream *s, struct buf *der)
 	return n > 0;
 }
 
-/* SHA-256 of the key as it stands in the certificate; *n 0: none. */
+static const EVP_MD *digest; /* NULL: sha256 */
+
+bool
+tls_digest(const char *name)
+{
+	const EVP_MD *md = EVP_get_digestbyname(name);
+
+	if (md == NULL || EVP_MD_get_size(md) <= 0)
+		return false;
+	digest = md;
+	return true;
+}
+
+static const EVP_MD *
+facts_digest(void)
+{
+	return digest != NULL ? digest : EVP_sha256();
+}
+
+/* The digest of the key as it stands in the certificate; *n 0: none. */
 static void
 facts_key(X509 *x, unsigned char *md, unsigned int *n)
 {
@@ -39,7 +58,7 @@ facts_key(X509 *x, unsigned char *md, unsigned int *n)
 
 	*n = 0;
 	if (len > 0)
-		(void)EVP_Digest(der, (size_t)len, md, n, EVP_sha256(), NULL);
+		(void)EVP_Digest(der, (size_t)len, md, n, facts_digest(), NULL);
 	OPENSSL_free(der);
 }
 
@@ -61,10 +80,12 @@ facts_peer(struct tls_facts *f, X509 *x)
 		memcpy(f->peer_cn, b.p, b.n);
 	}
 	buf_clear(&b);
-	X509_digest(x, EVP_sha256(), md, &n);
+	if (X509_digest(x, facts_digest(), md, &n) != 1)
+		n = 0;
 	for (unsigned int i = 0; i < n; i++)
 		buf_addf(&b, "%s%02X", i > 0 ? ":" : "", md[i]);
-	memcpy(f->peer_fingerprint, b.p, b.n);
+	if (b.n > 0)
+		memcpy(f->peer_fingerprint, b.p, b.n);
 	buf_clear(&b);
 	/* Postfix: of the key as it stands in the certificate, with its
 	 * algorithm (SubjectPublicKeyInfo). */

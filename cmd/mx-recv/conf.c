@@ -441,6 +441,11 @@ load_one(struct conf *c, struct server *s, struct err *e)
 	if (r == 0 && (cmd_auth_check(&c->p.sasl_options, e) != 0 ||
 		       cmd_auth_check(&c->p.sasl_tls_options, e) != 0))
 		r = err_prefix(e, "smtpd_sasl_security_options");
+	if (r == 0 && !tls_digest(c->p.tls_digest))
+		r = err_set(e, ST_CONFIG,
+			    "smtpd_tls_fingerprint_digest = %s: expected a "
+			    "digest's name, as sha256 or sha1",
+			    c->p.tls_digest);
 	if (r == 0 && !tls_field_known(c->p.cert_username_field))
 		r = err_set(e, ST_CONFIG,
 			    "ssl_cert_username_field = %s: expected a field's "

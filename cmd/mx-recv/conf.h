@@ -72,6 +72,7 @@ struct conf_params {
 	struct strs milter_eoh_macros, milter_eom_macros, milter_unknown_macros;
 	char *tls_cert_file, *tls_key_file, *tls_protocols, *tls_ciphers;
 	char *tls_ca_file, *sasl_service, *cert_username_field;
+	char *tls_digest;
 	struct strs tls_chain_files, limit_exceptions;
 	int greet_action, dnsbl_action;
 	int64_t greet_wait, greet_ttl, dnsbl_threshold;

@@ -261,6 +261,8 @@ static const struct param rows[] = {
 	  "TLS only with a client certificate that verifies, where required"),
 	P(STR, tls_ca_file, "smtpd_tls_CAfile", "", 0, 0, NULL,
 	  "CAs of client certificates"),
+	P(STR, tls_digest, "smtpd_tls_fingerprint_digest", "sha256", 0, 0, NULL,
+	  "digest of client certificates' fingerprints"),
 	P(STR, cert_username_field, "ssl_cert_username_field", "commonName", 0,
 	  0, NULL, "the field of a client certificate that names the user"),
 	P(STR, sasl_service, "smtpd_sasl_service", "smtp", 0, 0, NULL,

@@ -128,6 +128,34 @@ PY
   [ "$status" -eq 78 ]; [[ "$output" == *"ssl_cert_username_field = shoeSize"* ]]
 }
 
+@test "smtpd_tls_fingerprint_digest: certificates and keys by sha1, sha512, md5, as openssl prints them" {
+  relay() {
+    python3 - "$PORT" "$D" <<'PY'
+import smtplib, ssl, sys
+port, D = sys.argv[1:]
+ctx = ssl.create_default_context(); ctx.check_hostname = False; ctx.verify_mode = ssl.CERT_NONE
+ctx.load_cert_chain(D + "/self.crt", D + "/self.key")
+s = smtplib.SMTP("127.0.0.1", int(port), timeout=30); s.starttls(context=ctx); s.ehlo("me.test")
+s.docmd("MAIL FROM:<a@x.test>"); print(s.docmd("RCPT TO:<b@far.test>")[0])
+PY
+  }
+  o=(-o "smtpd_tls_chain_files=$T/mx.pem" -o smtpd_tls_ask_ccert=yes -o mynetworks= -o smtpd_relay_restrictions=permit_tls_clientcerts,reject)
+  for d in sha1 sha512 md5; do
+    fp=$(openssl x509 -in "$D/self.crt" -noout -fingerprint -$d | cut -d= -f2)
+    recv_start "${o[@]}" -o smtpd_tls_fingerprint_digest=$d -o "relay_clientcerts=inline:{$fp=joe}"
+    is "$d $(relay)" "$d 250"
+    wait_for 5 grep -q "fingerprint=$fp" "$RECV_LOG"
+    kill "$RECV"
+  done
+  kfp=$(openssl x509 -in "$D/self.crt" -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha512 -c | sed 's/.*= *//' | tr a-f A-F)
+  recv_start "${o[@]}" -o smtpd_tls_fingerprint_digest=sha512 -o "relay_clientcerts=inline:{$kfp=joe}"
+  is "$(relay)" 250
+  recv_start "${o[@]}" -o "relay_clientcerts=inline:{$fp=joe}"
+  is "$(relay)" 554
+  run mx-recv -c "$T/mx.conf" "${o[@]}" -o smtpd_tls_fingerprint_digest=crc9 </dev/null
+  [ "$status" -eq 78 ]; [[ "$output" == *"smtpd_tls_fingerprint_digest = crc9"* ]]
+}
+
 @test "Dovecot's auth service behind mx-recv answers the same" {
   need_root
   cat > "$T/dusers" <<'U'
