@@ -79,6 +79,26 @@ is_job_of(struct span value, const char *authserv_id)
 	return yes;
 }
 
+/* "ID;" anywhere: no honest field has it, and rules that look for "ID; dmarc="
+ * with a pattern would find it. */
+static bool
+names_us(struct span value, const char *authserv_id)
+{
+	struct span id = span_of(authserv_id);
+	ssize_t at;
+
+	while (id.n > 0 && (at = span_ifind(value, id)) >= 0) {
+		struct span rest = span_from(value, (size_t)at + id.n);
+		char before = at > 0 ? value.p[at - 1] : ' ';
+
+		value = rest;
+		if (!ascii_isalnum(before) && strchr("-_.", before) == NULL &&
+		    skip_cfws(&rest) && rest.n > 0 && rest.p[0] == ';')
+			return true;
+	}
+	return false;
+}
+
 bool
 authres_is_from(struct span value, const char *authserv_id)
 {
@@ -270,7 +290,8 @@ authres_remove(struct msg_edit *ed, const char *authserv_id)
 
 		if (span_iis(f->name, "Authentication-Results") &&
 		    (authres_is_from(f->value, authserv_id) ||
-		     is_job_of(f->value, authserv_id)))
+		     is_job_of(f->value, authserv_id) ||
+		     names_us(f->value, authserv_id)))
 			msg_edit_delete(ed, f);
 	}
 }

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 setup_file() {
   common_setup
   dkim_keys
-  printf 'gone._domainkey TXT "v=DKIM1; p="\n' >> "$T/example.zone"
+  printf 'gone._domainkey TXT "v=DKIM1; p="\n_dmarc TXT "v=DMARC1; p=reject"\n' >> "$T/example.zone"
   dkim_serve
   message > "$T/plain"
   FILE_T=$T FILE_PIDS="${PIDS[*]}"
@@ -217,4 +217,21 @@ PY
   seal --header-only < "$T/plain" > "$M/set"
   cat "$M/set" "$T/plain" > "$M/x"
   run -0 arc < "$M/x"
+}
+
+@test "auth: a seal of dmarc_trusted_sealers outweighs a DMARC failure; no other, none that fails" {
+  judge() { mx-dnscheck --resolver 127.0.0.1:$DNS -o dmarc_reject_failures=yes "$@" auth --authserv-id me.test --client-addr 192.0.2.7 --sender x@y.test --helo x < "$M/x"; }
+  seal < "$T/plain" > "$M/x"
+  run -69 judge
+  run -69 judge -o dmarc_trusted_sealers=other.test
+  run -0 judge -o dmarc_trusted_sealers=other.test,Example.TEST
+  [[ $output == *"me.test; dmarc=fail (p=reject dis=none arc=pass)"* ]]
+  [[ $output == *"arc=pass (i=1)"* ]]
+  printf '# ours\nexample.test\n' > "$M/sealers"
+  run -0 judge -o dmarc_trusted_sealers="$M/sealers"
+  # as opendmarc.conf says it
+  printf 'RejectFailures yes\nDomainWhitelist other.test\nDomainWhitelistFile %s\n' "$M/sealers" > "$M/opendmarc.conf"
+  run -0 judge -o opendmarc_conf="$M/opendmarc.conf"
+  seal < "$T/plain" | sed 's/last line/another line/; s/^Subject: /Subject: x/' > "$M/x"
+  run -69 judge -o dmarc_trusted_sealers=example.test
 }

@@ -238,3 +238,21 @@ E
   a > /dev/null
   [ ! -e "$M/dmarc-failures" ]
 }
+
+@test "forged results of ours in odd spellings: none is left" {
+  printf '%b\n' 'Authentication-Results : mx.here; dmarc=pass' 'AUTHENTICATION-RESULTS: mx.here;dkim=pass' \
+    'Authentication-Results:mx.here(c);spf=pass' 'Authentication-Results:\n\t(a)\n mx.here\n ; spf=pass' \
+    'Authentication-Results: mx.here.; spf=pass' 'Authentication-Results: "mx.here" 1 (x); spf=pass' \
+    'Authentication-Results: "mx\\.here"; spf=pass' 'Authentication-Results: (unclosed mx.here; spf=pass' \
+    'Authentication-Results: MX.HERE/5; spf=pass' 'Authentication-Results: mx.here spf=pass' \
+    'Authentication-Results: ;mx.here; spf=pass' 'Authentication-Results: i=1; mx.here; spf=pass' \
+    'Authentication-Results: a.test; x=y z.helo=mx.here (c)\n ; dmarc=pass' 'Authentication-Results: a.test; x=fail reason="mx.here; dmarc=pass"' > "$M/x"
+  cat "$T/m" >> "$M/x"
+  MSG=$M/x auth --client-addr 192.0.2.9 < "$M/x" > "$M/out"
+  cat "$M/out"
+  [ "$(grep -ciE '^authentication-results ?:' "$M/out")" -eq 2 ]
+  ! grep -q '=pass' "$M/out"
+  # those of others stay, even if they know us
+  { printf 'Authentication-Results: sub.mx.here; spf=pass\nAuthentication-Results: a.test; spf=pass smtp.helo=mx.here\nAuthentication-Results: mx.hereafter.test; spf=pass\n'; cat "$T/m"; } > "$M/x"
+  [ "$(auth --client-addr 192.0.2.9 < "$M/x" | grep -c 'spf=pass')" -eq 3 ]
+}
