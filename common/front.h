@@ -173,6 +173,9 @@ int front_preauth(const struct front_protocol *p, const char *user,
 
 /* front_login.c: the endpoint of the auth server, in the monitor. */
 void front_login_use(const struct front_protocol *p, int endpoint);
+/* The link to the auth server is closed until somebody logs in again: at its
+ * other end a process may wait for each. */
+void front_login_rest(void);
 /* front_hand.c: the monitor's offer; the worker forgets what only sessions
  * need; the worker's question: a stream, or -1 and why; -2: the user has
  * too many sessions. */

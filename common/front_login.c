@@ -39,6 +39,12 @@ link_close(void)
 	link_.open = false;
 }
 
+void
+front_login_rest(void)
+{
+	link_close();
+}
+
 static bool
 link_open(struct front *f)
 {

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define REST_MS 1000
 #define CHUNK 65536
 #define WRITE_MS (5 * 60 * 1000)
 #define READ_MS 1000 /* a TLS record that is not whole yet waits no longer */
@@ -23,6 +24,7 @@ struct link {
 	bool half;     /* its input is closed */
 	int back;      /* it gave up its login: what it did not read; or -1 */
 	struct buf to; /* for the session, not yet written */
+	bool rested;   /* the auth link was let go of */
 };
 /* Not on the stack: only the pages that a session's answers fill are had. */
 static char answers[CHUNK];
@@ -73,6 +75,7 @@ static bool
 step(struct link *l)
 {
 	bool read_client = !l->half && l->to.n < PENDING_MAX;
+	int n;
 	struct pollfd p[2] = {
 		{ l->fd,
 		  (short)(POLLIN | (l->to.n > 0 && !l->half ? POLLOUT : 0)),
@@ -83,8 +86,14 @@ step(struct link *l)
 	/* the session ends at its next safe point, and we behind it */
 	if (io_stop)
 		close_half(l);
-	if (poll(p, 2, 10000) < 0)
+	n = poll(p, 2, l->rested ? 10000 : REST_MS);
+	if (n < 0)
 		return errno == EINTR;
+	/* it will last: whom it needed to log in may go */
+	if (n == 0 && !l->rested) {
+		front_login_rest();
+		l->rested = true;
+	}
 	if ((p[0].revents & (POLLIN | POLLHUP | POLLERR)) && !pull(l))
 		return false;
 	if (p[1].revents != 0) {

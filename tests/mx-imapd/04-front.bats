@@ -239,3 +239,22 @@ PY
   imap_serve
   [ "$(printf 'a CAPABILITY\r\nb LOGOUT\r\n' | mx-imapd | grep -c '^[ab] OK')" -eq 2 ]
 }
+
+@test "a session that lasts holds no link to the auth server, and can have one again" {
+  command -v ss || skip "no ss here"
+  imap_serve
+  py <<'PY'
+T = os.environ["T"]
+def links():
+    return sum(1 for l in subprocess.run(["ss", "-xH"], capture_output=True, text=True).stdout.splitlines() if re.search(r" " + re.escape(T) + r"/run/auth ", l) and "ESTAB" in l)
+cs = []
+for i in range(6):
+    c = connect(os.environ["IMAPS"], tls=True); c.cmd("LOGIN joe@x.test secret").ok(); cs.append(c)
+end = time.monotonic() + 30
+while links() > 0:
+    assert time.monotonic() < end, links()
+    time.sleep(0.2)
+for c in cs: c.cmd("SELECT INBOX").ok()
+c.cmd("UNAUTHENTICATE").ok(); c.cmd("LOGIN joe@x.test wrong").no(b"AUTHENTICATIONFAILED"); c.cmd("LOGIN eve@x.test secret").ok(); c.cmd("SELECT INBOX").ok()
+PY
+}
