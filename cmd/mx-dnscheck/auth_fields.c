@@ -5,8 +5,8 @@
 #include "auth.h"
 #include "authres.h"
 #include "escape.h"
+#include "history.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -272,6 +272,7 @@ void
 auth_history(struct auth *a)
 {
 	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
 	int fd;
 
 	if (params.dmarc_history_file[0] == '\0' ||
@@ -280,9 +281,10 @@ auth_history(struct auth *a)
 		return;
 	auth_line(a, "mx-dmarc-1", &b);
 	buf_addc(&b, '\n');
-	fd = open(params.dmarc_history_file,
-		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, b.p, b.n) != (ssize_t)b.n)
+	fd = history_open(params.dmarc_history_file, &e);
+	if (fd < 0)
+		fprintf(stderr, "mx-dnscheck: %s\n", e.text);
+	else if (write(fd, b.p, b.n) != (ssize_t)b.n)
 		fprintf(stderr, "mx-dnscheck: %s: cannot append\n",
 			params.dmarc_history_file);
 	if (fd >= 0)
