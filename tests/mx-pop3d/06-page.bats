@@ -19,7 +19,7 @@ teardown() { common_teardown; }
   run mx-pop3d x; [ "$status" -eq 64 ]
   run mx-pop3d --mode imap --listen 127.0.0.1:1; [ "$status" -eq 64 ]
   run mx-pop3d -o ssl=required --listen "unix:$T/s"; [ "$status" -eq 78 ]
-  run mx-pop3d -o mail_location=mbox:~/mail --preauth x < /dev/null
+  run mx-pop3d -o mail_location=mdbox:~/mail --preauth x < /dev/null
   [ "$status" -eq 78 ] && [[ "$output" == *"-ERR [SYS/TEMP]"* ]]
   echo x > "$T/file"
   run mx-pop3d --preauth --maildir "$T/file" < /dev/null
