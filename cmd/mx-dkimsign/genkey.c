@@ -48,6 +48,23 @@ zone_record(struct buf *out, const char *selector, const char *domain,
 	buf_addf(out, " )  ; ----- DKIM key %s for %s\n", selector, domain);
 }
 
+/* The same for the forms of DNS hosters, as comments of a zone file: one text,
+ * which most of them split by themselves, and strings of at most 250 bytes. */
+static void
+form_records(struct buf *out, const char *selector, const char *kind,
+	     struct span p)
+{
+	buf_addf(out, "; as one text:\n; name   %s._domainkey\n; value  ",
+		 selector);
+	buf_addf(out, "v=DKIM1; h=sha256; k=%s; p=%.*s\n", kind, SPAN_ARG(p));
+	buf_addf(out, "; in strings:\n; value  \"v=DKIM1; h=sha256; k=%s; \"",
+		 kind);
+	for (size_t at = 0; at < p.n; at += 240)
+		buf_addf(out, " \"%s%.*s\"",
+			 at ? "" : "p=", SPAN_ARG(span_sub(p, at, at + 240)));
+	buf_addc(out, '\n');
+}
+
 static int
 save(EVP_PKEY *key, const char *kind, const char *dir, const char *selector,
      const char *domain, struct err *e)
@@ -72,6 +89,8 @@ save(EVP_PKEY *key, const char *kind, const char *dir, const char *selector,
 		if (r != 0)
 			(void)unlink(priv);
 	}
+	if (r == 0)
+		form_records(&record, selector, kind, buf_span(&p));
 	if (r == 0 &&
 	    (printf("%s", buf_str(&record)) < 0 || fflush(stdout) != 0))
 		r = err_sys(e, "standard output");

@@ -33,6 +33,18 @@ zone() {
   done
 }
 
+@test "--genkey: the record as one text and in strings, for forms; what is printed is a zone still" {
+  mx-dkimsign --genkey -d example.test -s mail > out
+  zone out
+  # what DNS holds, joined, is the one text; and so are the strings
+  drill -p "$DNS" @127.0.0.1 mail._domainkey.example.test TXT | sed -n 's/^mail.*IN[[:space:]]*TXT[[:space:]]*//p' | sed 's/" "//g; s/"//g' > dns
+  [ "$(wc -c < dns)" -gt 400 ]
+  sed -n '/^; as one text:/,/^; in strings:/s/^; value  //p' out | cmp - dns
+  sed -n '/^; in strings:/,$s/^; value  //p' out > strings
+  sed 's/" "//g; s/"//g' strings | cmp - dns
+  [ "$(grep -o '"[^"]*"' strings | awk 'length > 257' | wc -l)" -eq 0 ]
+}
+
 @test "a key and record of opendkim-genkey are as good as ours" {
   opendkim-genkey -d example.test -s theirs -b 2048
   zone theirs.txt
