@@ -283,6 +283,13 @@ const struct sieve_arg *sieve_value(const struct sieve_node *n,
 /* The i-th positional argument. */
 const struct sieve_arg *sieve_pos(const struct sieve_node *n, size_t i);
 
+/* sieve_ext_extlists.c: calls fn for each member of a list (RFC 6134); -1 with
+ * r->err: there is no such list, or it does not tell its members, or fn's. */
+int sieve_list_each(struct sieve_run *r, const char *name,
+		    int (*fn)(void *ctx, struct span member, const char *value,
+			      struct err *e),
+		    void *ctx);
+
 /* sieve_run.c: 0, or -1 with r->err (then the message is kept). */
 int sieve_execute(struct sieve_run *r);
 /* The same without adding the implicit keep, which r->implicit_keep tells. */

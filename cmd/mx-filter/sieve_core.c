@@ -112,9 +112,8 @@ check_fileinto(struct sieve_script *s, struct sieve_node *n)
 }
 
 static int
-run_redirect(struct sieve_run *r, const struct sieve_node *n)
+redirect_to(struct sieve_run *r, const struct sieve_node *n, const char *text)
 {
-	const char *text = sieve_pos(n, 0)->strings.v[0];
 	char *to = sieve_address(text);
 	struct buf from = BUF_INIT;
 	struct sieve_action *a;
@@ -134,10 +133,41 @@ run_redirect(struct sieve_run *r, const struct sieve_node *n)
 	return 0;
 }
 
+struct list_redirect {
+	struct sieve_run *r;
+	const struct sieve_node *n;
+};
+
+static int
+redirect_member(void *ctx, struct span member, const char *value, struct err *e)
+{
+	struct list_redirect *l = ctx;
+	char *to = mem_spandup(member);
+	int ret = redirect_to(l->r, l->n, to);
+
+	(void)value;
+	(void)e; /* it is r->err already */
+	free(to);
+	return ret;
+}
+
+/* RFC 6134 has ":list": to each member, and each is a redirect that counts. */
+static int
+run_redirect(struct sieve_run *r, const struct sieve_node *n)
+{
+	const char *text = sieve_pos(n, 0)->strings.v[0];
+	struct list_redirect l = { r, n };
+
+	return sieve_has(n, ":list") == NULL
+		   ? redirect_to(r, n, text)
+		   : sieve_list_each(r, text, redirect_member, &l);
+}
+
 static void
 check_redirect(struct sieve_script *s, struct sieve_node *n)
 {
-	sieve_check_address(s, sieve_pos(n, 0));
+	if (sieve_has(n, ":list") == NULL)
+		sieve_check_address(s, sieve_pos(n, 0));
 }
 
 /* --- tests (5) --- */

@@ -70,6 +70,21 @@ match_list(struct sieve_run *r, const struct sieve_node *n, struct span value,
 	return res == TABLE_FOUND;
 }
 
+int
+sieve_list_each(struct sieve_run *r, const char *name,
+		int (*fn)(void *ctx, struct span member, const char *value,
+			  struct err *e),
+		void *ctx)
+{
+	const char *spec = spec_of(span_of(name));
+	struct table *t = spec != NULL ? open_list(spec) : NULL;
+
+	if (t == NULL)
+		return err_set(&r->err, ST_DATA, "there is no list \"%.100s\"",
+			       name);
+	return table_each(t, fn, ctx, &r->err);
+}
+
 static int
 run_valid(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -95,6 +110,7 @@ static const struct sieve_match_type types[] = {
 };
 static const struct sieve_added added[] = {
 	{ "*match", { ":list", 0, "match type", "extlists" } },
+	{ "redirect", { ":list", 0, NULL, "extlists" } },
 };
 static const struct sieve_extension extlists = {
 	.name = "extlists",

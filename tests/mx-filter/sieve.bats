@@ -533,3 +533,26 @@ S
   run -0 ldd "$MX_BIN/mx-filter"
   [[ $output != *libssl* && $output != *libcurl* && $output != *libxml* && $output != *libldns* ]]
 }
+
+@test "redirect :list: to each member of an external list (RFC 6134)" {
+  printf 'a@one.example x\nb@two.example x\n' > "$T/list"
+  printf 'sieve_extlists = tag:l=texthash:%s, tag:r=regexp:%s\n' "$T/list" "$T/re" >> "$T/mx.conf"
+  echo '/x/ y' > "$T/re"
+  list() { mx-filter -c "$T/mx.conf" sieve --actions --script "$T/s" "$@" < "$T/A" | tr '\0' '\n'; }
+  echo 'require ["extlists", "copy"]; redirect :copy :list "tag:l"; redirect :list "tag:l";' > "$T/s"
+  run -0 --separate-stderr list
+  [ "$(sort <<< "$output")" = "redirect	a@one.example	copy
+redirect	b@two.example	copy" ]
+  # a list that is not there, one that does not tell its members: the message is kept
+  for s in none r; do
+    echo "require \"extlists\"; redirect :list \"tag:$s\";" > "$T/s"
+    run -0 --separate-stderr list
+    [ "$output" = keep ]
+    [[ $stderr == *'there is no list "tag:none"'* || $stderr == *'cannot be listed'* ]]
+  done
+  echo 'require "extlists"; redirect :list "tag:l";' > "$T/s"
+  run list -o sieve_max_redirects=1
+  [[ $output == *"policy limit"* ]]
+  echo 'redirect :list "tag:l";' > "$T/s"
+  run -65 mx-filter -c "$T/mx.conf" check "$T/s"
+}
