@@ -102,8 +102,8 @@ take_snapshot(struct mailbox *mb, const char *map, size_t size)
 	for (size_t i = 0; i < h.n; i++) {
 		if (r[i].uid <= last || r[i].base_n > r[i].name_n ||
 		    r[i].name >= h.names_n ||
-		    h.names_n - r[i].name <= r[i].name_n ||
-		    names[r[i].name] == '\0' ||
+		    h.names_n - r[i].name <= r[i].name_n || r[i].name_n == 0 ||
+		    strnlen(names + r[i].name, r[i].name_n) != r[i].name_n ||
 		    names[r[i].name + r[i].name_n] != '\0')
 			return false;
 		last = r[i].uid;
@@ -205,8 +205,10 @@ take_entry(struct mailbox *mb, const struct index_entry *x, const char *body,
 		take_gone(mb, x->uid, x->modseq);
 	} else if (x->kind == LOG_MESSAGE && n > sizeof(r)) {
 		memcpy(&r, body, sizeof(r));
+		r.name = 0; /* it stands behind */
 		if (r.uid != 0 && sizeof(r) + r.name_n == n &&
-		    r.base_n <= r.name_n)
+		    r.base_n <= r.name_n &&
+		    strnlen(body + sizeof(r), r.name_n) == r.name_n)
 			take_message(mb, &r, body + sizeof(r));
 	} else if (x->kind == LOG_STATE && n == sizeof(h)) {
 		memcpy(&h, body, sizeof(h));
