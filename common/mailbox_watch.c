@@ -94,6 +94,29 @@ is_own(struct mailbox *mb, struct span file, bool in_new, bool came)
 	return true;
 }
 
+/*
+ * Another process gave the file this name, and we have renamed it away since:
+ * what we know is newer.  Without this the name of before would stay, because
+ * our own events behind it are passed over; a flag that we had set would be
+ * missing from our view, and not be cleared when it is to be.
+ */
+static bool
+renamed_since(const struct mailbox *mb, struct span file, bool in_new)
+{
+	char path[300];
+	uint64_t hash;
+
+	if (mb->own_at == mb->own_n || file.n > 255)
+		return false;
+	snprintf(path, sizeof(path), "%s/%.*s", in_new ? "new" : "cur",
+		 SPAN_ARG(file));
+	hash = own_hash(path, false);
+	for (size_t i = mb->own_at; i < mb->own_n; i++)
+		if (mb->own[i] == hash)
+			return true;
+	return false;
+}
+
 /* The list is read as a whole once somebody else renames what we know. */
 static uint32_t
 find_uid(struct mailbox *mb, struct drain *d, struct span base)
@@ -200,9 +223,10 @@ one_event(struct mailbox *mb, struct drain *d, const struct inotify_event *ev)
 	else if (is_own(mb, file, in_new,
 			(ev->mask & (IN_CREATE | IN_MOVED_TO)) != 0))
 		return;
-	else if (ev->mask & (IN_CREATE | IN_MOVED_TO))
-		file_came(mb, d, file, in_new);
-	else
+	else if (ev->mask & (IN_CREATE | IN_MOVED_TO)) {
+		if (!renamed_since(mb, file, in_new))
+			file_came(mb, d, file, in_new);
+	} else
 		file_went(mb, d, file, in_new);
 }
 

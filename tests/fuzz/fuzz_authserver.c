@@ -2,7 +2,7 @@
  * fuzz_authserver.c - what a hostile client says to mx-auth's client socket.
  * uses: cmd/mx-auth/client.c cmd/mx-auth/mech_password.c
  * uses: cmd/mx-auth/chain.c cmd/mx-auth/scheme.c cmd/mx-auth/expand.c
- * uses: cmd/mx-auth/shared.c cmd/mx-auth/db_static.c
+ * uses: cmd/mx-auth/shared.c cmd/mx-auth/db_static.c cmd/mx-auth/log_failed.c
  * uses: cmd/mx-auth/scram.c cmd/mx-auth/mech_scram.c
  * uses: cmd/mx-auth/mech_oauth.c cmd/mx-auth/oauth_conf.c
  * uses: cmd/mx-auth/oauth_jwt.c cmd/mx-auth/ext_conf.c
