@@ -258,12 +258,20 @@ def sessions():
     return out
 
 
+def owner(p):
+    """The process's uid, or None: it has ended."""
+    try: return int(open(f"/proc/{p}/status").read().split("Uid:")[1].split()[1])
+    except OSError: return None
+
+
 def kill():
     r = random.Random(1)
     while running():
         time.sleep(5)
-        mine = [p for p in sessions() if open(f"/proc/{p}/status").read().split("Uid:")[1].split()[1] == str(os.stat(DIR).st_uid)]
-        if mine: os.kill(r.choice(mine), signal.SIGKILL); count("kill")
+        mine = [p for p in sessions() if owner(p) == os.stat(DIR).st_uid]
+        if not mine: continue
+        try: os.kill(r.choice(mine), signal.SIGKILL); count("kill")
+        except ProcessLookupError: pass
 
 
 def view():
@@ -283,6 +291,8 @@ def view():
 c = connect(PORT, tls=True); c.cmd("LOGIN joe@x.test secret").ok()
 for b in BOXES[1:]: c.cmd(f"CREATE {b}").ok()
 c.cmd("LOGOUT")
+# a hand that fell asleep proves nothing
+threading.excepthook = lambda a: (errors.append(f"{a.thread.name}: {a.exc_type.__name__} {a.exc_value}"), stop.set())
 people = [Soaker(k) for k in range(CLIENTS)]
 threads = [threading.Thread(target=t) for t in (deliver, mutt, mbsync, kill, *(p.run for p in people))]
 start = time.monotonic()
