@@ -24,6 +24,7 @@ struct listener {
 struct server_slot {
 	_Atomic int pid;         /* 0: free */
 	_Atomic int busy;        /* a session runs */
+	_Atomic int served;      /* it had one */
 	_Atomic uint64_t client; /* key of its client, see client_key */
 };
 

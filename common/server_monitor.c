@@ -186,6 +186,7 @@ monitor_fork(struct server *s)
 	(void)fflush(NULL); /* or the worker would say it again */
 	/* The slot is made ready before the worker can use it. */
 	atomic_store(&s->shared->slot[slot].busy, 0);
+	atomic_store(&s->shared->slot[slot].served, 0);
 	atomic_store(&s->shared->slot[slot].client, 0);
 	atomic_fetch_add(&s->shared->live, 1);
 	pid = fork();
@@ -208,8 +209,13 @@ monitor_fork(struct server *s)
 	return slot;
 }
 
-/* Reaps children; *status_r is the last worker's verdict; true when a worker
- * died early or by a signal. */
+/*
+ * Reaps children; *status_r is the last worker's verdict; true when one died
+ * before it had served anybody: the next one would, too, and the monitor waits
+ * longer each time.  Who dies in a session has met something in that session:
+ * to wait then would let one client shut the others out (Postfix's master(8)
+ * throttles by the same rule).
+ */
 static bool
 monitor_reap(struct server *s, int *status_r)
 {
@@ -228,7 +234,8 @@ monitor_reap(struct server *s, int *status_r)
 			if (WIFSIGNALED(w) && WTERMSIG(w) != SIGTERM)
 				log_warn("worker %ld killed by signal %d",
 					 (long)pid, WTERMSIG(w));
-			bad |= *status_r != 0;
+			bad |=
+			    *status_r != 0 && atomic_load(&slot->served) == 0;
 			if (atomic_exchange(&slot->busy, 0) != 0)
 				atomic_fetch_sub(&s->shared->busy, 1);
 			atomic_store(&slot->client, 0);

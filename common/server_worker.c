@@ -118,6 +118,7 @@ worker_serve(struct server *s, struct server_conn *c, uint64_t key)
 	struct server_slot *slot = &s->shared->slot[s->slot];
 
 	atomic_store(&slot->busy, 1);
+	atomic_store(&slot->served, 1);
 	/* The last free worker became busy: the monitor may want more. */
 	if (atomic_fetch_add(&s->shared->busy, 1) + 1 >=
 		atomic_load(&s->shared->live) &&
