@@ -60,6 +60,12 @@ port_of(const char *text, int fallback)
 		   : fallback;
 }
 
+int
+destination_smtp_port(void)
+{
+	return port_of(params.tcp_port, 25);
+}
+
 /* Everything of a group that needs files or names. */
 static int
 prepare_group(struct group *g, const struct mx_conf *conf,
@@ -148,7 +154,7 @@ groups_prepare(struct groups *gs, struct err *e)
 		.own = &own,
 	};
 
-	conf.own_port = port_of(params.tcp_port, 25);
+	conf.own_port = destination_smtp_port();
 	conf.port =
 	    options.lmtp ? port_of(params.lmtp_port, 24) : conf.own_port;
 	if (strs_has(&params.host_lookup, SPAN("dns")) &&

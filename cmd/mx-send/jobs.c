@@ -11,7 +11,6 @@
 #include "mem.h"
 #include "sandbox.h"
 #include "site.h"
-#include "site.h"
 #include "status.h"
 
 #include <errno.h>

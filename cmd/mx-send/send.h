@@ -198,6 +198,8 @@ extern int send_uses;
 void group_add(struct groups *gs, const char *destination, struct rcpt *r);
 /* Where does this recipient's mail go? */
 const char *destination_of(const char *addr);
+/* smtp_tcp_port as a number: where SMTP servers are, ours among them. */
+int destination_smtp_port(void);
 /* Everything that needs files or names. */
 int groups_prepare(struct groups *gs, struct err *e) MX_MUST_CHECK;
 /* Everything that does is done. */

@@ -178,13 +178,16 @@ greeting(struct session *s, struct err *e)
 }
 
 /* Its EHLO begins with our own name: tables that lead in a circle, which the
- * addresses do not show (another port, a NAT).  Postfix smtp(8). */
+ * addresses do not show (a NAT).  At the port of SMTP alone, as Postfix's
+ * smtp(8) has it: at another one, a content filter or a second instance on
+ * this host may bear its name. */
 static bool
 is_myself(const struct session *s, struct span text)
 {
 	struct span word;
 
-	return !options.lmtp && !options.probe && s->target->port != 0 &&
+	return !options.lmtp && !options.probe &&
+	       s->target->port == destination_smtp_port() &&
 	       site.myhostname[0] != '\0' && span_word(&text, " \n", &word) &&
 	       span_ieq(word, span_of(site.myhostname));
 }

@@ -177,12 +177,24 @@ families() {
 
 @test "a host that calls itself by our name is ourselves: no message goes round" {
   peer ok
-  run send -o myhostname=Peer.Example --host "127.0.0.1:$PEER" b@x.example < <(printf 'Subject: x\n\nbody\n')
+  run send -o myhostname=Peer.Example -o "smtp_tcp_port=$PEER" --host "127.0.0.1:$PEER" b@x.example < <(msg)
   echo "$output"
   [ "$status" -eq 69 ]
   grep -q '^b@x.example bounced 5.4.6 .* mail for .* loops back to myself: host .* greeted me with my own hostname' <<< "$output"
   [ "$(taken)" -eq 0 ]
   # a probe, and LMTP into our own store, are no loop
-  run send -o myhostname=peer.example --probe --host "127.0.0.1:$PEER" b@x.example
+  run send -o myhostname=peer.example -o "smtp_tcp_port=$PEER" --probe --host "127.0.0.1:$PEER" b@x.example
   [ "$status" -eq 0 ]
+  kill "$PEER_PID"; wait "$PEER_PID" || true
+  peer ok --lmtp
+  run send -o myhostname=peer.example -o "smtp_tcp_port=$PEER" --lmtp --host "127.0.0.1:$PEER" b@x.example < <(msg)
+  [ "$status" -eq 0 ]
+}
+
+@test "our name at another port than SMTP's is a content filter's, or a second instance's: delivered" {
+  peer ok
+  run send -o myhostname=peer.example --nexthop "[127.0.0.1]:$PEER" b@x.example < <(msg)
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(taken)" -eq 1 ]
 }
