@@ -6,10 +6,14 @@
 #include "date.h"
 #include "msg.h"
 #include "num.h"
+#include "status.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WORDS_MAX 40
+#define READ_BYTES (1 << 18)
 
 static const char from_word[] = "From ";
 
@@ -189,6 +193,72 @@ mbox_next(struct span file, size_t *at, struct mbox_part *p)
 	p->raw = without_blank(span_sub(file, body, end));
 	*at = end;
 	return true;
+}
+
+/* More of the file behind what waits, at least as much again: then looking
+ * through it anew costs no more than reading it. */
+static int
+read_more(struct mbox_reader *r, const char *path, struct err *e)
+{
+	size_t want;
+	ssize_t n;
+
+	if (r->at > 0)
+		buf_shift(&r->window, r->at);
+	r->at = 0;
+	if (r->window.n > r->max)
+		return err_set(e, ST_DATA,
+			       "%s: a message of more than %zu bytes", path,
+			       r->max);
+	want = r->window.n > READ_BYTES ? r->window.n : READ_BYTES;
+	do
+		n = read(r->fd, buf_room(&r->window, want), want);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, "%s: reading", path);
+	buf_grew(&r->window, (size_t)n);
+	r->end = n == 0;
+	return 0;
+}
+
+/* A line that is cut by the window's end may look like another one. */
+static bool
+has_line(struct span s, size_t at)
+{
+	return at < s.n && memchr(s.p + at, '\n', s.n - at) != NULL;
+}
+
+int
+mbox_reader_next(struct mbox_reader *r, const char *path, struct mbox_part *p,
+		 struct err *e)
+{
+	for (;;) {
+		struct span have = span_from(buf_span(&r->window), r->at);
+		size_t at = 0;
+
+		if (have.n > 0 && mbox_next(have, &at, p) &&
+		    (r->end || has_line(have, at))) {
+			r->begun = true;
+			r->at += at;
+			return 1;
+		}
+		if (r->end)
+			break;
+		if (read_more(r, path, e) != 0)
+			return -1;
+	}
+	if (!r->begun && r->window.n > 0)
+		return err_set(e, ST_DATA,
+			       "%s: no mbox: it does not begin with a "
+			       "\"From \" line",
+			       path);
+	return 0;
+}
+
+void
+mbox_reader_done(struct mbox_reader *r)
+{
+	buf_free(&r->window);
 }
 
 static const struct {

@@ -7,7 +7,12 @@
 #define MX_MBOX_READ_H
 
 #include "buf.h"
+#include "err.h"
 #include "maildir.h"
+
+/* Of a message as it stands in an mbox.  One is held in memory at a time, so
+ * this bounds what reading an mbox of any size takes (about twice as much). */
+#define MBOX_MESSAGE_MAX (256 << 20)
 
 struct mbox_part {
 	struct span from; /* the "From " line, without its end */
@@ -23,6 +28,22 @@ bool mbox_begins(struct span file) MX_MUST_CHECK;
  * text that begins with "From " by chance is none, quoted or not.  No
  * Content-Length is believed, since strangers write them. */
 bool mbox_next(struct span file, size_t *at, struct mbox_part *p) MX_MUST_CHECK;
+/* The same over an open file, from where it stands, with one message of it in
+ * memory.  Zeroed but for fd and max (MBOX_MESSAGE_MAX) at first; the file is
+ * read, not mapped, for a writer without locks may cut it at any time. */
+struct mbox_reader {
+	int fd;
+	size_t max;
+	struct buf window;
+	size_t at; /* in the window: what stands before it was given out */
+	bool end, begun;
+};
+/* 1: *p, whose bytes last until the next call; 0: there is none any more; -1:
+ * it could not be read (errno's status), is no mbox or has a message above
+ * the limit (ST_DATA). */
+int mbox_reader_next(struct mbox_reader *r, const char *path,
+		     struct mbox_part *p, struct err *e) MX_MUST_CHECK;
+void mbox_reader_done(struct mbox_reader *r);
 /* The time of a "From " line; without a zone it is UTC (RFC 4155).  False: no
  * such line. */
 bool mbox_from_time(struct span line, int64_t *time_r) MX_MUST_CHECK;

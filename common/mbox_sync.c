@@ -31,7 +31,6 @@
 /* So long ago a change must lie for its time to tell it from the next one. */
 #define UNSURE_NS 1000000000LL
 #define HASH_TEXT 32
-#define READ_BYTES (1 << 18)
 
 struct newcomer {
 	char *tmp, *name;
@@ -191,17 +190,22 @@ take_new(struct sync *s, struct span key, struct span bytes,
 }
 
 static int
-each_message(struct sync *s, struct span file)
+each_message(struct sync *s, int in)
 {
+	struct mbox_reader reader = { .fd = in, .max = MBOX_MESSAGE_MAX };
 	struct buf bytes = BUF_INIT, key = BUF_INIT;
 	struct mbox_part p;
-	size_t at = 0;
-	int r = 0;
+	int r = 0, more;
 
-	while (r == 0 && mbox_next(file, &at, &p)) {
+	while (r == 0 &&
+	       (more = mbox_reader_next(&reader, s->path, &p, s->e)) != 0) {
 		maildir_flags flags;
 		char *path;
 
+		if (more < 0) {
+			r = -1;
+			break;
+		}
 		buf_clear(&bytes);
 		buf_clear(&key);
 		if (!mbox_message(&bytes, p.raw, &flags))
@@ -215,11 +219,7 @@ each_message(struct sync *s, struct span file)
 				     p.time);
 		free(path);
 	}
-	if (r == 0 && at < file.n && file.n > 0 && !mbox_begins(file))
-		r = err_set(s->e, ST_DATA,
-			    "%s: no mbox: it does not begin with a \"From \" "
-			    "line",
-			    s->path);
+	mbox_reader_done(&reader);
 	buf_free(&bytes);
 	buf_free(&key);
 	return r;
@@ -250,8 +250,9 @@ publish(struct sync *s)
 	return close(cur) != 0 ? err_sys(s->e, "%s", s->path) : 0;
 }
 
+/* in < 0: none is there. */
 static int
-take_over(struct sync *s, struct span file)
+take_over(struct sync *s, int in)
 {
 	struct timespec ts;
 	int r;
@@ -261,8 +262,8 @@ take_over(struct sync *s, struct span file)
 	s->there = map_new();
 	s->count = map_new();
 	r = maildir_each(s->fd, "cur", note_file, s, s->e);
-	if (r == 0)
-		r = each_message(s, file);
+	if (r == 0 && in >= 0)
+		r = each_message(s, in);
 	if (r == 0)
 		r = publish(s);
 	for (size_t i = 0; i < s->n; i++) {
@@ -295,27 +296,15 @@ lock_for_reading(int fd, const char *path, struct err *e)
 	return 0;
 }
 
-/* The bytes of the mbox: read, not mapped, for a writer without locks may cut
- * it at any time. */
+/* *st is the state that what is read afterwards has, or a later one. */
 static int
-read_mbox(int fd, const char *path, struct stat *st, struct buf *b,
-	  struct err *e)
+begin_reading(int fd, const char *path, struct stat *st, struct err *e)
 {
-	ssize_t n;
-
 	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))
 		return err_set(e, ST_TEMPFAIL, "%s: no regular file", path);
-	if (lock_for_reading(fd, path, e) != 0 || fstat(fd, st) != 0)
+	if (lock_for_reading(fd, path, e) != 0)
 		return -1;
-	for (;;) {
-		n = read(fd, buf_room(b, READ_BYTES), READ_BYTES);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		buf_grew(b, (size_t)n);
-	}
-	return n < 0 ? err_sys(e, "%s: reading", path) : 0;
+	return fstat(fd, st) != 0 ? err_sys(e, "%s", path) : 0;
 }
 
 static void
@@ -417,7 +406,7 @@ mbox_shadow_lock(int fd, struct err *e)
 static int
 locked_sync(int fd, struct mbox_view *v, struct err *e)
 {
-	struct buf bytes = BUF_INIT, text = BUF_INIT;
+	struct buf text = BUF_INIT;
 	struct sync s = { .fd = fd, .path = v->path, .e = e };
 	struct stat sb = { .st_ino = 0 };
 	int in = open(v->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
@@ -427,9 +416,9 @@ locked_sync(int fd, struct mbox_view *v, struct err *e)
 	if (in < 0 && errno != ENOENT)
 		return err_sys(e, "%s", v->path);
 	if (in >= 0)
-		r = read_mbox(in, v->path, &sb, &bytes, e);
+		r = begin_reading(in, v->path, &sb, e);
 	if (r == 0)
-		r = take_over(&s, buf_span(&bytes));
+		r = take_over(&s, in);
 	if (r == 0) {
 		note_state(v, &sb);
 		buf_addf(&text, "%s\n", v->path);
@@ -441,7 +430,6 @@ locked_sync(int fd, struct mbox_view *v, struct err *e)
 	}
 	if (in >= 0)
 		close(in); /* and the lock with it */
-	buf_free(&bytes);
 	buf_free(&text);
 	return r;
 }

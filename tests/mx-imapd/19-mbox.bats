@@ -160,6 +160,20 @@ for action in "kill", "EIO", "short", "ENOSPC":
 PY
 }
 
+@test "mbox: a large one is read a message at a time, not as a whole" {
+  mkdir -p "$T/mail"
+  mbox_py <<'PY'
+import threading
+one = b"From joe  Sat Jan  3 01:05:34 1996\nSubject: s%d\n\n" + (b"x" * 75 + b"\n") * 13000 + b"\n"
+with open("spool", "wb") as f:
+    for i in range(60): f.write(one % i)
+before = os.path.getsize("spool")
+c = mbox(); c.cmd("SELECT INBOX").ok().has(b"* 60 EXISTS"); assert subjects(c)[59] == "s59"
+most = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{c.p.pid}/status").read()).group(1))
+assert most < 24000, f"{most} kB for a mbox of {before // 1024} kB"
+PY
+}
+
 @test "mbox: over TLS and in the sandbox, as Dovecot's configurations say it; POP3; mx-auth's word" {
   need_root
   imap_serve "mail_location = mbox:$T/mail/%n/mail:INBOX=$T/mail/spool-%n"

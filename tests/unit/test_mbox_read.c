@@ -3,9 +3,12 @@
  * and what mbox programs put in.
  */
 #include "mbox_read.h"
+#include "status.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	const char *line;
@@ -78,6 +81,53 @@ flags_put(struct buf *b, maildir_flags f)
 		buf_addc(b, 'F');
 }
 
+static bool
+put_part(struct buf *b, const struct mbox_part *p)
+{
+	size_t was = b->n;
+	maildir_flags flags;
+	bool is = mbox_message(b, p->raw, &flags);
+
+	if (is) {
+		buf_insert(b, was, SPAN("<"));
+		flags_put(b, flags);
+		buf_addc(b, '>');
+	} else {
+		buf_cut(b, was);
+	}
+	return is;
+}
+
+/* The same of a file that comes in pieces of n bytes: a pipe keeps each write
+ * apart. */
+static void
+read_pieces(struct buf *b, struct span file, size_t n, size_t max)
+{
+	struct mbox_reader r = { .max = max };
+	struct mbox_part p;
+	struct err e = ERR_INIT;
+	int fds[2], more;
+
+	if (pipe2(fds, O_DIRECT) != 0 ||
+	    fcntl(fds[1], F_SETPIPE_SZ, 1 << 20) < 0)
+		return;
+	for (size_t at = 0; at < file.n; at += n) {
+		struct span piece =
+		    span_sub(file, at, at + n < file.n ? at + n : file.n);
+
+		if (write(fds[1], piece.p, piece.n) != (ssize_t)piece.n)
+			return;
+	}
+	close(fds[1]);
+	r.fd = fds[0];
+	while ((more = mbox_reader_next(&r, "x", &p, &e)) > 0)
+		(void)put_part(b, &p);
+	if (more < 0)
+		buf_adds(b, e.status == ST_DATA ? "none" : "?");
+	mbox_reader_done(&r);
+	close(fds[0]);
+}
+
 int
 main(void)
 {
@@ -97,20 +147,34 @@ main(void)
 		if (!mbox_begins(file))
 			buf_adds(&b, "none");
 		while (mbox_next(file, &at, &p)) {
-			size_t was = b.n;
-			maildir_flags flags;
-
-			buf_addc(&b, '<');
-			if (mbox_message(&b, p.raw, &flags)) {
-				flags_put(&b, flags);
-				buf_addc(&b, '>');
-			} else {
-				buf_cut(&b, was);
-			}
+			(void)put_part(&b, &p);
 		}
 		CHECK(strcmp(buf_str(&b), files[i].parts) == 0, "file %zu", i);
 		if (strcmp(buf_str(&b), files[i].parts) != 0)
 			printf("# %s\n", buf_str(&b));
+		for (size_t n = 1; n < 40; n++) {
+			buf_clear(&b);
+			read_pieces(&b, file, n, 10000);
+			CHECK(strcmp(buf_str(&b), files[i].parts) == 0,
+			      "file %zu in pieces of %zu", i, n);
+		}
+		buf_free(&b);
+	}
+	/* one message is held, however many there are; none above the limit */
+	for (size_t max = 80; max <= 200; max += 120) {
+		struct buf b = BUF_INIT;
+
+		read_pieces(&b,
+			    SPAN(F
+				 "a: b\n\n" F "c: d\n\n" F "e: 12345678901"
+				 "234567890123456789012345678901234567890\n\n"),
+			    1, max);
+		CHECK(strcmp(buf_str(&b),
+			     max < 100 ? "<a: b\n><c: d\n>none"
+				       : "<a: b\n><c: d\n><e: 123456789012345"
+					 "67890123456789012345678901234567890"
+					 "\n>") == 0,
+		      "limit %zu: %s", max, buf_str(&b));
 		buf_free(&b);
 	}
 	return unit_done();
