@@ -7,7 +7,9 @@
   relay  the same with smtp-sink behind it: SMTP in, the queue, SMTP out
   calls  flushes, system calls and context switches per message
   imap   mx-imapd beside Dovecot: a mix of commands, memory of idle sessions,
-         scans of a large mailbox (IMAP_N=100000 messages)
+         single commands, scans of a large mailbox (IMAP_N=100000 messages)
+  million  the same two with mailboxes of 1,000, 10,000 ... 1,000,000 messages:
+         opening them, and what one delivery costs, with system calls counted
   exec   each program, exec to exit, on one 10 KB message
   dkim   signatures and verifications of a 4 KB message in one process, beside
          what the RSA key alone allows
@@ -15,12 +17,12 @@
          opendmarc, alone and in a Postfix
 """
 import argparse, os, re, shutil, statistics, subprocess, sys, tempfile, time
-import checked, exectime, imap, milter
+import checked, exectime, imap, milter, million
 from servers import BUILD, SERVERS, USERS
 
 ap = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "checked", "relay", "calls", "imap", "exec", "dkim", "milter", []], help="all of them by default")
+ap.add_argument("what", nargs="*", choices=["smtp", "many", "large", "checked", "relay", "calls", "imap", "million", "exec", "dkim", "milter", []], help="all of them by default")
 ap.add_argument("--sessions", default="1,10,50")
 ap.add_argument("--msgs", type=int, default=1000, help="messages a run")
 ap.add_argument("--size", type=int, default=4096)
@@ -192,6 +194,8 @@ def main():
         with_servers(calls)
     if "imap" in what:
         imap.run(a)
+    if "million" in what:
+        million.run(a)
     if "exec" in what:
         exectime.run(a.runs)
     if "dkim" in what:
