@@ -144,7 +144,10 @@ followed(struct mailbox *mb, struct err *e)
 	uint32_t told = mb->ul.uidvalidity;
 	struct scan newcomers = { 0 };
 	enum watch_news news = mailbox_events(mb, &newcomers);
-	int r = news == WATCH_LOOK ? 1 : 0;
+	int r = news == WATCH_LOOK || mb->unread ? 1 : 0;
+
+	if (mb->unread)
+		mb->own_at = mb->own_n; /* what was said of them is taken */
 
 	for (int i = 0; r == 0 && i < 2; i++) {
 		int64_t ns;
@@ -214,10 +217,14 @@ mailbox_sync(struct mailbox *mb, struct err *e)
 		return -1;
 	if (mb->watch >= 0)
 		r = followed(mb, e);
-	else if (unchanged(mb))
+	else if (!mb->unread && unchanged(mb))
 		r = 0;
 	if (r > 0)
 		r = look(mb, e);
+	/* The events are used up, and the times noted: what this look could
+	 * not take over (a lock, a full disk) is for the next one, and until
+	 * then the index does not say that it knows the folder. */
+	mb->unread = r != 0;
 	if (r == 0)
 		mailbox_index_commit(mb);
 	return r;

@@ -28,6 +28,7 @@ struct message {
 	bool lent;     /* `file` belongs to the index that is mapped */
 	bool marked;   /* in mailbox.changed */
 	bool noted;    /* the index has it */
+	bool here;     /* during a search for all of them */
 	maildir_flags flags;
 	maildir_flags told;              /* flags as last told to the client */
 	uint64_t modseq;                 /* RFC 7162 */
@@ -92,7 +93,9 @@ struct mailbox {
 	int watched_mbox;
 	uint64_t kw_ino; /* which dovecot-keywords was read */
 	int64_t kw_ns;
-	bool incomplete; /* a file has a place that cannot be shown now */
+	bool incomplete;   /* a file has a place that cannot be shown now */
+	bool unread;       /* news was not taken over: read the folder again */
+	unsigned searches; /* for messages that were renamed, one by one */
 	/* Since the last mailbox_index_commit: UIDs. */
 	uint32_t *changed;
 	size_t changed_n, changed_cap;
@@ -152,8 +155,9 @@ int mailbox_stat_message(struct mailbox *mb, struct message *m,
  * new flags are (old & ~clear) | set. */
 int mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 		      maildir_flags clear, struct err *e) MX_MUST_CHECK;
-/* Unlinks the file; the message is gone then. */
-int mailbox_unlink(struct mailbox *mb, struct message *m,
+/* Unlinks the file; the message is gone then.  Spared (0 too, and not gone) is
+ * one that turns out to have lost a flag of `with` to another session. */
+int mailbox_unlink(struct mailbox *mb, struct message *m, maildir_flags with,
 		   struct err *e) MX_MUST_CHECK;
 /* What the files mailbox*.c share. */
 struct scan {

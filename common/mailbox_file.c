@@ -18,6 +18,8 @@
 
 /* So often may another program rename a file while we work on it. */
 #define TRIES 5
+/* So many are searched for one by one before all are. */
+#define SEARCHES_MAX 4
 #define LOCK_MS 30000
 #define AHEAD_BYTES 65536
 
@@ -45,17 +47,16 @@ match(void *ctx, const char *file, size_t n)
 	return 1;
 }
 
-/* Finds the file under its present name: 1; 0 when it is gone; -1 and errno
- * when the folder could not be read, which says nothing about the message. */
+/* Looks for one message through both directories, twice: a rename while a
+ * directory is read may hide it. */
 static int
-relocate(struct mailbox *mb, struct message *m)
+search_one(struct mailbox *mb, struct message *m)
 {
 	char *base = mem_spandup(span_make(m->file, m->base_n));
 	struct search s = { mb, span_of(base), m, true };
 	struct err e = ERR_INIT;
 	int r = 0;
 
-	/* Twice: a rename while the directory is read may hide it. */
 	for (int i = 0; r == 0 && i < 2; i++) {
 		s.in_new = true;
 		r = maildir_each(mb->fd, "new", match, &s, &e);
@@ -69,6 +70,89 @@ relocate(struct mailbox *mb, struct message *m)
 		mailbox_mark(mb, m);
 	}
 	return r;
+}
+
+/* Looking for all of them at once. */
+struct refresh {
+	struct mailbox *mb;
+	struct map *by_base; /* number + 1 */
+	size_t missing;
+	bool in_new;
+};
+
+static int
+refresh_file(void *ctx, const char *file, size_t n)
+{
+	struct refresh *x = ctx;
+	struct span f = span_make(file, n);
+	struct maildir_name name;
+	struct message *m;
+	uintptr_t at;
+
+	maildir_name_parse(&name, f);
+	at = (uintptr_t)map_get(x->by_base, name.base);
+	if (at == 0)
+		return 0;
+	m = &x->mb->v[at - 1];
+	if (!m->here)
+		x->missing--;
+	m->here = true;
+	message_take(x->mb, m, f, &name, x->in_new);
+	return 0;
+}
+
+/* The names of all messages as they are now; those that two looks do not see
+ * are gone. */
+static int
+refresh(struct mailbox *mb)
+{
+	struct refresh x = { .mb = mb, .by_base = map_new() };
+	struct err e = ERR_INIT;
+	int r = 0;
+
+	for (size_t i = 0; i < mb->n; i++) {
+		struct message *m = &mb->v[i];
+
+		m->here = m->gone;
+		if (m->gone)
+			continue;
+		x.missing++;
+		(void)map_put(x.by_base, span_make(m->file, m->base_n),
+			      (void *)(uintptr_t)(i + 1));
+	}
+	for (int i = 0; r == 0 && x.missing > 0 && i < 2; i++) {
+		x.in_new = true;
+		r = maildir_each(mb->fd, "new", refresh_file, &x, &e);
+		x.in_new = false;
+		if (r == 0)
+			r = maildir_each(mb->fd, "cur", refresh_file, &x, &e);
+	}
+	for (size_t i = 0; r == 0 && i < mb->n; i++) {
+		if (mb->v[i].here)
+			continue;
+		mb->v[i].gone = true;
+		mailbox_mark(mb, &mb->v[i]);
+	}
+	map_free(x.by_base, NULL);
+	return r;
+}
+
+/* Finds the file under its present name: 1; 0 when it is gone; -1 and errno
+ * when the folder could not be read, which says nothing about the message.
+ * One is searched for by itself.  But where another program renames all of a
+ * large folder while we go through it, each search would read the folder: after
+ * some, all names are taken over in one. */
+static int
+relocate(struct mailbox *mb, struct message *m)
+{
+	if (mb->searches < SEARCHES_MAX) {
+		mb->searches++;
+		return search_one(mb, m);
+	}
+	mb->searches = 0;
+	if (refresh(mb) != 0)
+		return -1;
+	return m->gone ? 0 : 1;
 }
 
 void
@@ -175,8 +259,13 @@ mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 		maildir_name_make(&to, span_make(m->file, m->base_n), want);
 		if (want == m->flags &&
 		    (m->in_new || strcmp(buf_str(&from), buf_str(&to)) == 0)) {
-			r = 0;
-			break;
+			/* nothing to do, if that is still its name: another
+			 * session may have changed what we are to set */
+			r = faccessat(mb->fd, buf_str(&from), F_OK,
+				      AT_SYMLINK_NOFOLLOW);
+			if (r == 0 || errno != ENOENT || relocate(mb, m) <= 0)
+				break;
+			continue;
 		}
 		r = renameat(mb->fd, buf_str(&from), mb->fd, buf_str(&to));
 		if (r == 0) {
@@ -201,11 +290,17 @@ mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 }
 
 int
-mailbox_unlink(struct mailbox *mb, struct message *m, struct err *e)
+mailbox_unlink(struct mailbox *mb, struct message *m, maildir_flags with,
+	       struct err *e)
 {
 	struct buf path = BUF_INIT;
+	bool spared = false;
 
 	for (int i = 0; !m->gone && i < TRIES; i++) {
+		/* another session took the flag from it, and was told so */
+		spared = (m->flags & with) != with;
+		if (spared)
+			break;
 		buf_clear(&path);
 		mailbox_path(&path, m);
 		if (unlinkat(mb->fd, buf_str(&path), 0) == 0) {
@@ -218,9 +313,9 @@ mailbox_unlink(struct mailbox *mb, struct message *m, struct err *e)
 	}
 	/* "removed" is said only of what is: one that was renamed before each
 	 * of our tries is still there */
-	int r = m->gone ? 0
-			: err_sys(e, "message %lu: removing it",
-				  (unsigned long)m->uid);
+	int r = m->gone || spared ? 0
+				  : err_sys(e, "message %lu: removing it",
+					    (unsigned long)m->uid);
 	buf_free(&path);
 	return r;
 }

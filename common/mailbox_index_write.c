@@ -365,7 +365,7 @@ mailbox_index_close(struct mailbox *mb)
 	if (mb->dead || mb->ul.uidvalidity == 0)
 		return;
 	mailbox_index_commit(mb);
-	known = !mb->incomplete && known_state(mb, ns) &&
+	known = !mb->incomplete && !mb->unread && known_state(mb, ns) &&
 		uidlist_current(&mb->ul, mb->fd);
 	if (x->fd < 0 || !lock_index(mb))
 		return;

@@ -238,7 +238,7 @@ replace(struct session *s, struct append *a, size_t index)
 	if (r.code != NULL)
 		stream_printf(s->st, "* OK [%s] Replacement is there\r\n",
 			      r.code);
-	if (mailbox_unlink(s->mb, &s->mb->v[index], &e) != 0)
+	if (mailbox_unlink(s->mb, &s->mb->v[index], 0, &e) != 0)
 		return result_err(s, &e);
 	return result_ok("Replace completed");
 }

@@ -227,7 +227,7 @@ unlink_one(struct session *s, size_t i, void *ctx)
 	/* only what was copied, and nothing that came meanwhile */
 	if (m->gone || !set_has(&c->from_uids, m->uid))
 		return 0;
-	return mailbox_unlink(s->mb, m, &c->e) != 0 ? 1 : 0;
+	return mailbox_unlink(s->mb, m, 0, &c->e) != 0 ? 1 : 0;
 }
 
 static struct result

@@ -112,9 +112,9 @@ expunge_one(struct session *s, size_t i, void *ctx)
 
 	if (!(m->flags & MAILDIR_TRASHED) || m->gone)
 		return 0;
-	if (mailbox_unlink(s->mb, m, &x->e) != 0)
+	if (mailbox_unlink(s->mb, m, MAILDIR_TRASHED, &x->e) != 0)
 		return 1;
-	if (m->size != MAILDIR_NO_SIZE) {
+	if (m->gone && m->size != MAILDIR_NO_SIZE) {
 		x->bytes += (int64_t)m->size;
 		x->count++;
 	}

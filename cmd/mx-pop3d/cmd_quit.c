@@ -67,7 +67,7 @@ remove_marked(struct pop3 *s)
 
 		if (!(s->marks[i] & MARK_DELETED))
 			continue;
-		if (mailbox_unlink(s->mb, m, &e) != 0) {
+		if (mailbox_unlink(s->mb, m, 0, &e) != 0) {
 			log_error("%s: %s", s->user, e.text);
 			ok = false;
 			continue;

@@ -83,14 +83,14 @@ test_trouble(void)
 	errno = 0;
 	CHECK(mailbox_open_message(mb, m) < 0 && errno == ENOTDIR && !m->gone,
 	      "not opened: %s", strerror(errno));
-	CHECK(mailbox_unlink(mb, m, &e) != 0 && !m->gone,
+	CHECK(mailbox_unlink(mb, m, 0, &e) != 0 && !m->gone,
 	      "not removed, and said so: %s", e.text);
 	CHECK(mailbox_set_flags(mb, m, MAILDIR_SEEN, 0, &e) != 0 && !m->gone,
 	      "flags not set: %s", e.text);
 	CHECK(unlinkat(root, "new", 0) == 0 &&
 		  renameat(root, "away", root, "new") == 0,
 	      "mended");
-	CHECK(mailbox_unlink(mb, m, &e) == 0 && m->gone, "removed: %s", e.text);
+	CHECK(mailbox_unlink(mb, m, 0, &e) == 0 && m->gone, "removed: %s", e.text);
 	CHECK(faccessat(root, later, F_OK, 0) != 0, "it is");
 	errno = 0;
 	CHECK(mailbox_open_message(mb, m) < 0 && errno == ENOENT, "gone");
