@@ -10,6 +10,7 @@
 #include "procmail.h"
 #include "status.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
@@ -122,34 +123,31 @@ deliver_to(struct pm *p, const char *name)
 {
 	const char *folder = pm_get(p, name);
 	struct strs to = STRS_INIT;
-	struct buf lock = BUF_INIT;
-	bool held = false, ok;
-	struct span s = span_of(folder);
-	struct stat st;
+	bool held, ok;
+	char *lock;
 
 	if (folder[0] == '\0')
 		return false;
-	if (!span_ends(s, SPAN("/")) && !span_ends(s, SPAN("/.")) &&
-	    strcmp(folder, "/dev/null") != 0 &&
-	    !(stat(folder, &st) == 0 && S_ISDIR(st.st_mode))) {
-		buf_addf(&lock, "%s%s", folder, pm_get(p, "LOCKEXT"));
-		held = pm_lock(p, buf_str(&lock));
-	}
+	lock = pm_folder_lock(p, folder);
+	held = lock != NULL && pm_lock(p, lock);
 	strs_add(&to, folder);
 	ok = pm_folders(p, &to, buf_span(&p->mail), false);
 	if (held)
-		pm_unlock(p, buf_str(&lock));
+		pm_unlock(p, lock);
 	if (ok)
 		pm_abstract(p);
 	strs_free(&to);
-	buf_free(&lock);
+	free(lock);
 	return ok;
 }
 
-/* TRAP and EXITCODE */
+/* TRAP and EXITCODE.  "A positive value" counts (procmailrc(5)): a mail that is
+ * nowhere never ends with 0. */
 static int
 finish(struct pm *p, int status)
 {
+	const int was = status;
+
 	const char *trap = pm_get(p, "TRAP");
 	bool set = pm_isset(p, "EXITCODE");
 	const char *code = pm_get(p, "EXITCODE");
@@ -177,6 +175,8 @@ finish(struct pm *p, int status)
 		status = trapped < 0 ? ST_TEMPFAIL : trapped;
 	else if (set && num_i64(span_of(code), 0, 255, &v))
 		status = (int)v;
+	if (status == ST_OK)
+		status = was;
 	if (p->lockfile != NULL)
 		pm_unlock(p, p->lockfile);
 	buf_free(&out);
@@ -257,6 +257,13 @@ rc_trusted(const char *path, uid_t owner, struct err *e)
 	return false;
 }
 
+/* A home that is away now is not one without an rcfile. */
+static bool
+may_be_there(const char *path)
+{
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 /* Without RCFILE: that of the system, then the user's, where they are. */
 static int
 run_default_files(struct pm *p)
@@ -265,10 +272,10 @@ run_default_files(struct pm *p)
 	struct err e = ERR_INIT;
 	int n = 0, r = 0;
 
-	if (access("/etc/procmailrc", F_OK) == 0)
+	if (may_be_there("/etc/procmailrc"))
 		files[n++] = mem_strdup("/etc/procmailrc");
 	files[n] = mem_printf("%s/.procmailrc", pm_get(p, "HOME"));
-	if (access(files[n], F_OK) == 0)
+	if (may_be_there(files[n]))
 		n++;
 	for (int i = 0; r == 0 && i < n; i++) {
 		if (!rc_trusted(files[i], getuid(), &e)) {
@@ -291,8 +298,11 @@ run(struct pm *p, struct span mail, int argc, char **argv)
 	int status = ST_OK;
 
 	pm_set_mail(p, mail);
-	if ((argc > 0 ? run_files(p, argc, argv) : run_default_files(p)) != 0)
+	if ((argc > 0 ? run_files(p, argc, argv) : run_default_files(p)) != 0) {
+		if (p->lockfile != NULL)
+			pm_unlock(p, p->lockfile);
 		return ST_TEMPFAIL; /* the mail stays where it is */
+	}
 	if (!p->done && p->ended) {
 		p->done = true;
 		pm_abstract(p);
@@ -362,6 +372,7 @@ cmd_procmail(int argc, char **argv)
 	buf_addspan(&mail, load.bytes);
 	msg_unload(&load);
 	signal(SIGPIPE, SIG_IGN);
+	pm_signals();
 	umask(077);
 	p.env = map_new();
 	set_environment(&p, opts.keep_environment);

@@ -52,6 +52,7 @@ struct pm {
 	char *lockfile; /* LOCKFILE that is held, or NULL */
 	size_t written; /* by the last delivery */
 	bool failed;    /* some delivery failed */
+	bool not_run;   /* the last command: it was not to be found */
 	bool clone;     /* the child of a block with `c`: it ends by _exit */
 };
 
@@ -84,8 +85,9 @@ enum pm_expand {
 	PM_WORDS, /* many words; unquoted variables are split */
 	PM_DQUOTE /* all of it, as inside of double quotes */
 };
-/* dry: nothing is run or looked up (skipped blocks). */
-void pm_expand(struct pm *p, struct span *rest, enum pm_expand how, bool dry,
+/* dry: nothing is run or looked up (skipped blocks).  False: a word whose
+ * beginning came out of a variable or a command begins with "-". */
+bool pm_expand(struct pm *p, struct span *rest, enum pm_expand how, bool dry,
 	       struct strs *words);
 
 /* procmail_regex.c: the dialect as a PCRE2 pattern; *group_r: \/ was there,
@@ -119,9 +121,23 @@ struct pm_conds {
 void pm_condition(struct pm *p, const struct pm_recipe *r, struct span line,
 		  struct pm_conds *c);
 
+/* procmail_lock.c: true: it is held; false: there is none, which is said, and
+ * all goes on without it.  Waits as LOCKSLEEP and LOCKTIMEOUT say. */
+bool pm_lock(struct pm *p, const char *name);
+void pm_unlock(struct pm *p, const char *name);
+/* The names of the locks of a folder, and of a recipe whose action is line;
+ * NULL: none.  Caller frees. */
+char *pm_folder_lock(struct pm *p, const char *folder);
+char *pm_recipe_lock(struct pm *p, const struct pm_recipe *r, const char *line);
+/* A clone holds none of its parent's. */
+void pm_forget_locks(void);
+/* SIGTERM, SIGINT and SIGHUP end the process with status 75 and without a
+ * lock left; not while they are held back. */
+void pm_signals(void);
+void pm_hold_signals(bool hold);
+
 /* procmail_act.c */
-bool pm_lock(struct pm *p, const char *path);
-void pm_unlock(struct pm *p, const char *path);
+bool pm_is_file(const char *path); /* a mailbox file, not a directory */
 /* Delivers the bytes to the folders (one, or directories). */
 bool pm_folders(struct pm *p, const struct strs *to, struct span text,
 		bool raw);

@@ -19,46 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* --- lock files --- */
-
-bool
-pm_lock(struct pm *p, const char *path)
-{
-	int64_t nap = pm_number(p, "LOCKSLEEP", 8);
-	int64_t stale = pm_number(p, "LOCKTIMEOUT", 1024);
-	struct stat st;
-	int fd;
-
-	for (;;) {
-		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-		if (fd >= 0) {
-			(void)!write(fd, "0", 1);
-			close(fd);
-			pm_verbose(p, "Locking \"%s\"", path);
-			return true;
-		}
-		if (errno != EEXIST) {
-			pm_log(p, "Lock failure on \"%s\"", path);
-			return false;
-		}
-		if (stale > 0 && lstat(path, &st) == 0 &&
-		    (int64_t)time(NULL) - st.st_mtime > stale) {
-			pm_log(p, "Forcing lock on \"%s\"", path);
-			(void)unlink(path);
-			continue;
-		}
-		(void)usleep(nap > 0 ? (useconds_t)(nap * 1000000 / 4)
-				     : 100000);
-	}
-}
-
-void
-pm_unlock(struct pm *p, const char *path)
-{
-	pm_verbose(p, "Unlocking \"%s\"", path);
-	(void)unlink(path);
-}
-
 /* --- the bytes --- */
 
 /* Ends with an empty line unless raw; in a file "From " is quoted behind the
@@ -125,12 +85,14 @@ append(struct pm *p, const char *path, struct span text, bool raw)
 		ok = lock_file(fd) && fstat(fd, &st) == 0;
 	pm_text(&b, text, !raw, !raw);
 	p->written = strcmp(path, "/dev/null") == 0 ? text.n : b.n;
+	pm_hold_signals(true); /* all of it, or nothing */
 	if (ok)
 		ok = io_write(fd, b.p, b.n, DEADLINE_NEVER) == IO_OK;
 	if (ok && S_ISREG(st.st_mode))
 		ok = fsync(fd) == 0;
 	if (!ok && S_ISREG(st.st_mode))
 		(void)!ftruncate(fd, st.st_size); /* as it was */
+	pm_hold_signals(false);
 	/* where the umask lets others in, "x" says that new mail came */
 	if (ok && S_ISREG(st.st_mode) && (mask_now() & S_IXOTH) == 0)
 		(void)fchmod(fd, (st.st_mode & 0777) | S_IXOTH);
@@ -158,6 +120,12 @@ kind_of(const char *path)
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return DIRECTORY;
 	return FILE_;
+}
+
+bool
+pm_is_file(const char *path)
+{
+	return kind_of(path) == FILE_;
 }
 
 static void
@@ -427,7 +395,9 @@ run_pipe(struct pm *p, const struct pm_recipe *r, const char *line,
 		pm_assign(p, "LASTFOLDER", line);
 		status = pm_command(p, &c);
 		p->exit = status < 0 ? 75 : status;
-		ok = status == 0 || (status > 0 && !check && status != 127);
+		/* what the shell says of a file that is not there is 2 */
+		ok = status == 0 ||
+		     (status > 0 && !check && status != 127 && !p->not_run);
 		if (status > 0 && check && !r->flag['W'])
 			pm_log(p, "Program failure (%d) of \"%s\"", status,
 			       line);
@@ -457,7 +427,15 @@ forward(struct pm *p, const struct pm_recipe *r, const char *line)
 
 	strs_add(&argv, pm_get(p, "SENDMAIL"));
 	strs_split(&argv, flags, " \t");
-	pm_expand(p, &rest, PM_WORDS, false, &argv);
+	/* what a mail says is no option of sendmail's (THREATS 93) */
+	if (!pm_expand(p, &rest, PM_WORDS, false, &argv)) {
+		pm_log(p,
+		       "Not forwarded: an address in \"%s\" begins with "
+		       "\"-\"",
+		       line);
+		strs_free(&argv);
+		return false;
+	}
 	all = wanted(p, r);
 	all = span_from(all, msg_from_line(all));
 	pm_text(&text, all, false, !r->flag['r']);
@@ -488,42 +466,10 @@ into_folders(struct pm *p, const struct pm_recipe *r, const char *line)
 	return ok;
 }
 
-/* The lock's name: given, or that of the destination. */
-static char *
-lock_name(struct pm *p, const struct pm_recipe *r, const char *line)
-{
-	const char *ext =
-	    pm_isset(p, "LOCKEXT") ? pm_get(p, "LOCKEXT") : ".lock";
-	const char *to = line, *more;
-	struct strs words = STRS_INIT;
-	struct span rest;
-	char *name = NULL;
-
-	if (!r->lock)
-		return NULL;
-	if (r->lockfile != NULL)
-		return mem_strdup(r->lockfile);
-	if (line[0] == '!')
-		return NULL;
-	if (line[0] == '|') {
-		more = strstr(line, ">>");
-		if (more == NULL)
-			return NULL;
-		to = more + 2;
-	}
-	rest = span_ltrim(span_of(to));
-	pm_expand(p, &rest, PM_WORDS, false, &words);
-	if (words.n > 0 && (line[0] == '|' || kind_of(words.v[0]) == FILE_) &&
-	    strcmp(words.v[0], "/dev/null") != 0)
-		name = mem_printf("%s%s", words.v[0], ext);
-	strs_free(&words);
-	return name;
-}
-
 bool
 pm_action(struct pm *p, const struct pm_recipe *r, const char *line)
 {
-	char *lock = lock_name(p, r, line), *var;
+	char *lock = pm_recipe_lock(p, r, line), *var;
 	bool held = lock != NULL && pm_lock(p, lock), ok;
 	size_t n = 0;
 

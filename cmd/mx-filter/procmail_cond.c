@@ -157,14 +157,18 @@ regex(struct pm *p, const struct pm_recipe *r, struct span re, struct cond *c,
 		re = span_from(re, 1);
 	n = pm_match(re, !r->flag['D'], c->area, many ? 100000 : 1, &match,
 		     &got, &e);
-	if (n < 0)
+	if (n < 0) { /* nothing is known: neither it nor its opposite holds */
 		pm_log(p, "%s", e.text);
+		take_outcome(cs, c, 0);
+		buf_free(&match);
+		return;
+	}
 	if (got && !c->not )
 		pm_assign(p, "MATCH", buf_str(&match));
 	pm_verbose(p, "%s on %s\"%.*s\"",
 		   (n > 0) != c->not ? "Match" : "No match", c->not ? "! " : "",
 		   SPAN_ARG(re));
-	take_outcome(cs, c, c->not ? n <= 0 : n > 0 ? (double)n : 0);
+	take_outcome(cs, c, c->not ? n == 0 : (double)n);
 	buf_free(&match);
 }
 

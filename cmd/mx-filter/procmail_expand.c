@@ -12,7 +12,8 @@
 
 struct word {
 	struct buf text;
-	bool any; /* quotes make an empty word one */
+	bool any;   /* quotes make an empty word one */
+	bool value; /* it begins with a value, not with the rcfile's text */
 };
 
 struct expand {
@@ -21,6 +22,7 @@ struct expand {
 	enum pm_expand how;
 	struct strs *words;
 	struct word w;
+	bool dash; /* a word that begins with a value begins with "-" */
 };
 
 static void
@@ -28,8 +30,9 @@ end_word(struct expand *x)
 {
 	if (x->w.any)
 		strs_addspan(x->words, buf_span(&x->w.text));
+	x->dash |= x->w.value && x->w.text.n > 0 && x->w.text.p[0] == '-';
 	buf_clear(&x->w.text);
-	x->w.any = false;
+	x->w.any = x->w.value = false;
 }
 
 /* A variable's value: outside of quotes it is split into words. */
@@ -37,6 +40,7 @@ static void
 add_value(struct expand *x, const char *v, bool quoted)
 {
 	if (quoted || x->how != PM_WORDS) {
+		x->w.value |= x->w.text.n == 0 && v[0] != '\0';
 		buf_adds(&x->w.text, v);
 		x->w.any |= quoted || v[0] != '\0';
 		return;
@@ -46,6 +50,7 @@ add_value(struct expand *x, const char *v, bool quoted)
 		if (*v == ' ' || *v == '\t' || *v == '\n') {
 			end_word(x);
 		} else {
+			x->w.value |= x->w.text.n == 0;
 			buf_addc(&x->w.text, *v);
 			x->w.any = true;
 		}
@@ -147,7 +152,7 @@ braces(struct expand *x, struct span *rest, bool quoted, int depth)
 		} else { /* passed over */
 			skip.dry = true;
 			skip.words = &none;
-			skip.w = (struct word){ BUF_INIT, false };
+			skip.w = (struct word){ .text = BUF_INIT };
 			expand_some(&skip, rest, true, '}', depth + 1);
 			buf_free(&skip.w.text);
 			strs_free(&none);
@@ -178,6 +183,7 @@ dollar(struct expand *x, struct span *rest, bool quoted, int depth)
 		for (size_t i = 0; i < x->p->args.n; i++) {
 			if (i > 0)
 				end_word(x);
+			x->w.value |= x->w.text.n == 0;
 			buf_adds(&x->w.text, x->p->args.v[i]);
 			x->w.any = true;
 		}
@@ -311,7 +317,7 @@ expand_some(struct expand *x, struct span *rest, bool quoted, char end,
 	}
 }
 
-void
+bool
 pm_expand(struct pm *p, struct span *rest, enum pm_expand how, bool dry,
 	  struct strs *words)
 {
@@ -322,4 +328,5 @@ pm_expand(struct pm *p, struct span *rest, enum pm_expand how, bool dry,
 		x.w.any = true;
 	end_word(&x);
 	buf_free(&x.w.text);
+	return !x.dash;
 }

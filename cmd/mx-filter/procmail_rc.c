@@ -277,7 +277,8 @@ clone(struct pm *p)
 	int w = 1;
 
 	if (pid == 0) {
-		free(p->lockfile); /* locks are not inherited */
+		pm_forget_locks(); /* they are not inherited */
+		free(p->lockfile);
 		p->lockfile = NULL;
 		p->clone = true;
 		return true;

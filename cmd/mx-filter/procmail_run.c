@@ -19,15 +19,17 @@
 #define OUT_MAX ((size_t)512 << 20)
 
 /* Writes the input and reads the output at once, so that neither side waits
- * for the other for ever.  False: the input was not taken whole. */
+ * for the other for ever.  False: the input was not taken whole.  *cut_r: there
+ * was more output than is taken. */
 static bool
-talk(int to, int from, const struct pm_cmd *c, deadline_t d)
+talk(int to, int from, const struct pm_cmd *c, deadline_t d, bool *cut_r)
 {
 	struct pollfd f[2] = { { to, POLLOUT, 0 }, { from, POLLIN, 0 } };
 	size_t put = 0;
 	bool whole = true;
 	char b[65536];
 
+	*cut_r = false;
 	if (c->in.n == 0) {
 		close(to);
 		f[0].fd = -1;
@@ -56,7 +58,9 @@ talk(int to, int from, const struct pm_cmd *c, deadline_t d)
 
 			if (r > 0 && c->out->n < OUT_MAX)
 				buf_add(c->out, b, (size_t)r);
-			else if (r == 0 || (r < 0 && errno != EINTR))
+			else if (r > 0)
+				*cut_r = true;
+			else if (r == 0 || errno != EINTR)
 				f[1].fd = -1;
 		}
 	}
@@ -89,7 +93,7 @@ pm_argv(struct pm *p, const struct strs *argv, const struct pm_cmd *c)
 	int to = p->log >= 0 ? p->log : STDERR_FILENO;
 	struct strs env = STRS_INIT, script = STRS_INIT;
 	struct err e = ERR_INIT;
-	bool whole;
+	bool whole, cut, tried = false;
 	pid_t pid;
 
 	if (pipe2(in, O_CLOEXEC) != 0 ||
@@ -114,19 +118,21 @@ pm_argv(struct pm *p, const struct strs *argv, const struct pm_cmd *c)
 		ps.argv = script.v;
 		pid = proc_spawn(&ps, &e);
 		strs_free(&script);
+		tried = true;
 	}
 	close(in[0]);
 	if (c->out != NULL)
 		close(out[1]);
 	if (pid > 0) {
 		(void)io_nonblock(in[1], true);
-		whole = talk(in[1], c->out ? out[0] : -1, c, d);
+		whole = talk(in[1], c->out ? out[0] : -1, c, d, &cut);
 		status = wait_for(p, pid, d);
-		if (!whole && !c->ignore_write && status == 0)
+		if (status == 0 && (cut || (!whole && !c->ignore_write)))
 			status = -1;
 	} else {
 		close(in[1]);
 	}
+	p->not_run = tried && status != 0;
 	if (c->out != NULL)
 		close(out[0]);
 	strs_free(&env);

@@ -212,8 +212,12 @@ set_host(struct pm *p, const char *v)
 	if (v[0] == '\0' || strcmp(v, name) == 0)
 		return;
 	pm_log(p, "HOST mismatched \"%s\"", v);
-	while (p->nrc > 0)
-		p->rc[--p->nrc].at = SIZE_MAX;
+	while (p->nrc > 0) {
+		struct pm_rc *rc = &p->rc[--p->nrc];
+
+		free(rc->name);
+		buf_free(&rc->text);
+	}
 	p->ended = true;
 }
 
