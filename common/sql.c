@@ -348,22 +348,47 @@ server_connect(const struct sql *s, struct server *v, struct err *e)
 	return -1;
 }
 
-/* 1: the connection is lost. */
+/* Counts: what was given to the caller cannot be taken back. */
+struct given {
+	sql_row_fn *row;
+	void *ctx;
+	size_t rows;
+};
+
+static int
+give_row(void *ctx, const struct sql_row *row, struct err *e)
+{
+	struct given *g = ctx;
+
+	g->rows++;
+	return g->row(g->ctx, row, e);
+}
+
+/* 1: the connection is lost; SQL_STOPPED: nobody else is to be asked. */
 static int
 server_ask(const struct sql *s, struct server *v, const struct sql_text *t,
 	   sql_value_fn *value, sql_row_fn *row, void *ctx, struct err *e)
 {
 	struct buf text = BUF_INIT;
+	struct given given = { row, ctx, 0 };
+	int64_t since = clock_mono();
 	bool lost = false;
 	int r =
 	    sql_text_build(t, value, ctx, s->client, v->connection, &text, e);
 
 	if (r == 0)
-		r = s->client->run(v->connection, buf_str(&text), row, ctx,
-				   &lost, e);
+		r = s->client->run(v->connection, buf_str(&text), give_row,
+				   &given, &lost, e);
 	if (r == 0)
 		v->idle = clock_deadline(s->idle_ms);
 	buf_wipe(&text);
+	/* The rows of another answer would come on top of the half that the
+	 * caller has: every value twice. */
+	if (r != 0 && given.rows > 0) {
+		if (lost)
+			server_failed(s, v, since);
+		return SQL_STOPPED;
+	}
 	return lost ? 1 : r;
 }
 

@@ -81,8 +81,10 @@ void sql_close(struct sql *s);
 void sql_intervals(struct sql *s, int64_t idle_ms, int64_t retry_ms);
 /*
  * Asks; blocks, at most the settings' timeouts for each server.  row is called
- * once the whole answer is there (SQLite: as rows come).  -1 and a sentence,
- * ST_TEMPFAIL, when no server could tell: that is never an empty answer.
+ * once the whole answer is there (SQLite, and MySQL's later results: as rows
+ * come).  -1 and a sentence, ST_TEMPFAIL, when no server could tell: that is
+ * never an empty answer, and what row was given until then is not one either.
+ * Once it was given a row no other server is asked.
  */
 int sql_ask(struct sql *s, const struct sql_text *t, sql_value_fn *value,
 	    sql_row_fn *row, void *ctx, struct err *e) MX_MUST_CHECK;
