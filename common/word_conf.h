@@ -20,4 +20,7 @@ int word_conf_read(const char *path, const char *ignored,
 			     struct err *e),
 		   void *ctx, struct err *e) MX_MUST_CHECK;
 
+/* Is the word in such a list, whatever its case? */
+bool word_conf_has(const char *list, struct span name);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "dkim.h"
 #include "envelope.h"
+#include "milter_process.h"
 #include "opt.h"
 #include "server.h"
 
@@ -37,10 +38,7 @@ struct sign_conf {
 	bool exact_domain; /* SubDomains no */
 	int64_t expire;    /* SignatureTTL */
 	struct strs sign_headers, oversign_headers, omit_headers;
-	char *socket;       /* as written there, or NULL */
-	char *user, *group; /* UserID, or NULL */
-	bool has_umask;
-	unsigned umask;
+	struct milter_process process;
 	bool all_signers; /* MultipleSignatures */
 	bool safe_keys;   /* an opendkim.conf is there: its RequireSafeKeys */
 	bool unsafe_keys; /* RequireSafeKeys no */

@@ -16,7 +16,6 @@
 #include "tls_key.h"
 
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 
 #define HEADER_MAX (1024 * 1024)
@@ -401,7 +400,6 @@ load_keys(struct err *e)
 }
 
 static struct server_spec spec;
-static char *no_group;
 
 static void
 say(const char *sentence)
@@ -481,36 +479,6 @@ session(struct server *s, struct server_conn *c)
 	milter_serve(&filter, NULL, s, c);
 }
 
-/* opendkim.conf's Socket, UserID and UMask, where nothing else is said. */
-static int
-as_opendkim(struct server_mode *mode, char **user, struct err *e)
-{
-	struct buf at = BUF_INIT;
-
-	if (opts.server.listen.n == 0 && conf.socket != NULL &&
-	    getenv("LISTEN_FDS") == NULL) {
-		if (!milter_socket(span_of(conf.socket), &at))
-			return err_set(e, ST_USAGE,
-				       "Socket %s: inet:PORT@HOST or "
-				       "local:PATH is expected",
-				       conf.socket);
-		strs_add(&opts.server.listen, buf_str(&at));
-		buf_free(&at);
-	}
-	if (conf.has_umask)
-		mode->unix_mode = 0666 & ~conf.umask;
-	if (conf.user != NULL && getpwnam(conf.user) == NULL) {
-		log_warn("UserID %s: there is no such user: %s is taken",
-			 conf.user, *user);
-	} else if (conf.user != NULL) {
-		free(*user);
-		*user = mem_strdup(conf.user);
-		mode->owner = &conf.user;
-		mode->group = conf.group != NULL ? &conf.group : &no_group;
-	}
-	return 0;
-}
-
 int
 sign_milter(const struct program *p)
 {
@@ -526,7 +494,8 @@ sign_milter(const struct program *p)
 	log_role("dkim");
 	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, say, &e) != 0)
 		return prog_fail(&e);
-	if (as_opendkim(&mode, &user, &e) != 0)
+	if (milter_process_apply(&conf.process, opendkim, &opts.server, &mode,
+				 &user, &e) != 0)
 		return prog_fail(&e);
 	opts.server.max_workers = conf.process_limit;
 	opts.server.max_use = 100;

@@ -11,7 +11,6 @@
 #include "word_conf.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #define CONF_MAX (1u << 20)
 
@@ -121,18 +120,6 @@ set_domains(struct sign_conf *c, struct span v, struct err *e)
 	return r;
 }
 
-static bool
-has_word(const char *words, struct span name)
-{
-	struct buf b = BUF_INIT;
-	bool yes;
-
-	buf_addf(&b, " %.*s ", SPAN_ARG(name));
-	yes = span_ifind(span_of(words), buf_span(&b)) >= 0;
-	buf_free(&b);
-	return yes;
-}
-
 /* 1: OpenDKIM does not know it, either. */
 static int
 leave_out(struct span name, struct span v)
@@ -140,10 +127,10 @@ leave_out(struct span name, struct span v)
 	bool on = true;
 	char *text;
 
-	if (has_word(process_words, name))
+	if (word_conf_has(process_words, name))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(left_out); i++) {
-		if (!has_word(left_out[i].words, name))
+		if (!word_conf_has(left_out[i].words, name))
 			continue;
 		if (say_to == NULL || (num_bool(v, &on) && !on))
 			return 0;
@@ -156,55 +143,15 @@ leave_out(struct span name, struct span v)
 	return 1;
 }
 
-/* "0007" */
-static bool
-octal(struct span v, unsigned *r)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] < '0' || v.p[i] > '7')
-			return false;
-		n = n * 8 + (unsigned)(v.p[i] - '0');
-		if (n > 0777)
-			return false;
-	}
-	*r = n;
-	return v.n > 0;
-}
-
+/* The key says which; RFC 8301 3.1 */
 static int
-take_process(struct sign_conf *c, struct span name, struct span v,
-	     struct err *e)
+take_algorithm(struct span v, struct err *e)
 {
-	struct span user;
-	char *dir;
-	int r = 0;
-
-	if (span_iis(name, "UserID")) {
-		(void)span_split(&v, ':', &user);
-		set(&c->user, user);
-		if (v.n > 0)
-			set(&c->group, v);
-	} else if (span_iis(name, "UMask")) {
-		c->has_umask = octal(v, &c->umask);
-		if (!c->has_umask)
-			r = err_set(e, ST_CONFIG,
-				    "UMask: expected an octal number");
-	} else if (span_iis(name, "BaseDirectory")) {
-		dir = mem_spandup(v);
-		r = chdir(dir) != 0 ? err_sys(e, "%s", dir) : 0;
-		free(dir);
-	} else if (span_iis(name, "SignatureAlgorithm")) {
-		/* The key says which; RFC 8301 3.1 */
-		if (span_iis(v, "rsa-sha1"))
-			r = err_set(e, ST_CONFIG,
-				    "SignatureAlgorithm: rsa-sha1 is not made "
-				    "(RFC 8301): rsa-sha256 is expected");
-	} else {
-		r = 1;
-	}
-	return r;
+	if (!span_iis(v, "rsa-sha1"))
+		return 0;
+	return err_set(e, ST_CONFIG,
+		       "SignatureAlgorithm: rsa-sha1 is not made (RFC 8301): "
+		       "rsa-sha256 is expected");
 }
 
 static int
@@ -280,7 +227,6 @@ take(void *ctx, struct span name, struct span v, struct err *e)
 		{ "InternalHosts", &c->dkim_trusted_hosts, true },
 		{ "TrustedHosts", &c->dkim_trusted_hosts, true },
 		{ "Canonicalization", &c->dkim_canonicalization, false },
-		{ "Socket", &c->socket, false },
 		{ "PeerList", &c->peers, true },
 		{ "DontSignMailTo", &c->unsigned_to, true },
 		{ "ExemptDomains", &c->exempt, true },
@@ -308,7 +254,9 @@ take(void *ctx, struct span name, struct span v, struct err *e)
 				       "SignatureTTL: expected seconds");
 		return 0;
 	}
-	r = take_process(c, name, v, e);
+	if (span_iis(name, "SignatureAlgorithm"))
+		return take_algorithm(v, e);
+	r = milter_process_word(&c->process, name, v, e);
 	if (r == 1)
 		r = take_lists(c, name, v);
 	if (r == 1)

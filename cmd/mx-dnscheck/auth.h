@@ -8,6 +8,7 @@
 #include "arc_check.h"
 #include "dnscheck.h"
 #include "envelope.h"
+#include "milter_process.h"
 
 struct auth {
 	/* the question: set before auth_run */
@@ -66,13 +67,8 @@ bool auth_refusal(const struct auth *a, struct buf *text, const char **esc_r);
  * when the configuration is read again; `say` is called with a sentence for
  * each word that does not count here (may be NULL). */
 int auth_configure(void (*say)(const char *sentence), struct err *e);
-/* What it says of the process: NULL, or allocated. */
-struct auth_process {
-	char *socket, *user, *group;
-	unsigned umask; /* AUTH_NO_UMASK: none is said */
-};
-#define AUTH_NO_UMASK 01000u
-extern struct auth_process auth_process;
+/* What it says of the process. */
+extern struct milter_process auth_process;
 
 /* auth_lists.c */
 /* Does the history leave out mail to these recipients? */

@@ -15,7 +15,6 @@
 #include "status.h"
 #include "table.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 
 #define MESSAGE_MAX (100 * 1024 * 1024) /* held in memory */
@@ -372,7 +371,6 @@ static const struct milter_filter filter = {
 };
 
 static struct server_spec spec;
-static char *no_group;
 
 static void
 say(const char *sentence)
@@ -429,39 +427,6 @@ session(struct server *s, struct server_conn *c)
 	milter_serve(&filter, NULL, s, c);
 }
 
-/* opendmarc.conf's Socket, UserID and UMask, where nothing else is said. */
-static int
-as_opendmarc(struct server_mode *mode, char **user, struct err *e)
-{
-	struct auth_process *p = &auth_process;
-	struct buf at = BUF_INIT;
-
-	if (auth_configure(NULL, e) != 0)
-		return -1;
-	if (opts.server.listen.n == 0 && p->socket != NULL &&
-	    getenv("LISTEN_FDS") == NULL) {
-		if (!milter_socket(span_of(p->socket), &at))
-			return err_set(e, ST_CONFIG,
-				       "%s: Socket %s: inet:PORT@HOST or "
-				       "local:PATH is expected",
-				       params.opendmarc_conf, p->socket);
-		strs_add(&opts.server.listen, buf_str(&at));
-		buf_free(&at);
-	}
-	if (p->umask != AUTH_NO_UMASK)
-		mode->unix_mode = 0666 & ~p->umask;
-	if (p->user != NULL && getpwnam(p->user) == NULL) {
-		log_warn("%s: UserID %s: there is no such user: %s is taken",
-			 params.opendmarc_conf, p->user, *user);
-	} else if (p->user != NULL) {
-		free(*user);
-		*user = mem_strdup(p->user);
-		mode->owner = &p->user;
-		mode->group = p->group != NULL ? &p->group : &no_group;
-	}
-	return 0;
-}
-
 int
 cmd_milter(const struct program *p)
 {
@@ -472,7 +437,9 @@ cmd_milter(const struct program *p)
 	struct err e = ERR_INIT;
 
 	log_role("auth");
-	if (as_opendmarc(&mode, &user, &e) != 0)
+	if (auth_configure(NULL, &e) != 0 ||
+	    milter_process_apply(&auth_process, params.opendmarc_conf,
+				 &opts.server, &mode, &user, &e) != 0)
 		return prog_fail(&e);
 	opts.server.max_workers = params.process_limit;
 	opts.server.max_use = 100;

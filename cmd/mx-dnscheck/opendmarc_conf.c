@@ -11,9 +11,8 @@
 #include "word_conf.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-struct auth_process auth_process = { .umask = AUTH_NO_UMASK };
+struct milter_process auth_process;
 
 /* How that process lives; ours is the monitor's and the sandbox's business. */
 static const char process_words[] =
@@ -117,45 +116,6 @@ take_list(struct span name, struct span v)
 	return 1;
 }
 
-/* "0002" */
-static bool
-octal(struct span v, unsigned *r)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] < '0' || v.p[i] > '7')
-			return false;
-		n = n * 8 + (unsigned)(v.p[i] - '0');
-		if (n > 0777)
-			return false;
-	}
-	*r = n;
-	return v.n > 0;
-}
-
-static int
-take_process(struct span name, struct span v, struct err *e)
-{
-	struct span user;
-
-	if (span_iis(name, "Socket")) {
-		set_text(&auth_process.socket, v);
-	} else if (span_iis(name, "UserID")) {
-		(void)span_split(&v, ':', &user);
-		set_text(&auth_process.user, user);
-		if (v.n > 0)
-			set_text(&auth_process.group, v);
-	} else if (span_iis(name, "UMask")) {
-		if (!octal(v, &auth_process.umask))
-			return err_set(e, ST_CONFIG,
-				       "expected an octal number");
-	} else {
-		return 1;
-	}
-	return 0;
-}
-
 static int
 take(void *ctx MX_UNUSED, struct span name, struct span v, struct err *e)
 {
@@ -164,7 +124,7 @@ take(void *ctx MX_UNUSED, struct span name, struct span v, struct err *e)
 	if (r == 1)
 		r = take_list(name, v);
 	if (r == 1)
-		r = take_process(name, v, e);
+		r = milter_process_word(&auth_process, name, v, e);
 	if (r != 1)
 		return r;
 	if (span_iis(name, "AuthservID")) {
@@ -183,12 +143,6 @@ take(void *ctx MX_UNUSED, struct span name, struct span v, struct err *e)
 		return set_bool(&failures, v, e);
 	} else if (span_iis(name, "FailureReportsSentBy")) {
 		return 0; /* mx-report reads it */
-	} else if (span_iis(name, "BaseDirectory")) {
-		char *dir = mem_spandup(v);
-		int bad = chdir(dir) != 0 ? err_sys(e, "%s", dir) : 0;
-
-		free(dir);
-		return bad;
 	} else {
 		for (size_t i = 0; i < ARRAY_LEN(left_out); i++) {
 			char *text;

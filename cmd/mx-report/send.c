@@ -250,6 +250,17 @@ send_all(struct sending *s, struct err *e)
 	return spool_close(&s->spool, st, e);
 }
 
+bool
+report_until(int64_t now, int64_t *until_r)
+{
+	*until_r = now / 86400 * 86400;
+	if (opts.until == NULL ||
+	    num_i64(span_of(opts.until), 0, INT64_MAX / 2, until_r))
+		return true;
+	(void)prog_usage("--until %s: expected seconds since 1970", opts.until);
+	return false;
+}
+
 int
 send_reports(void)
 {
@@ -260,11 +271,8 @@ send_reports(void)
 	if (params.dmarc_history_file[0] == '\0')
 		return prog_usage("--send: dmarc_history_file is not set");
 	signal(SIGPIPE, SIG_IGN); /* report_command may end early */
-	s.until = s.now / 86400 * 86400;
-	if (opts.until != NULL &&
-	    !num_i64(span_of(opts.until), 0, INT64_MAX / 2, &s.until))
-		return prog_usage("--until %s: expected seconds since 1970",
-				  opts.until);
+	if (!report_until(s.now, &s.until))
+		return ST_USAGE;
 	s.dns = dns_open(site.resolver, &e);
 	if (s.dns == NULL)
 		return prog_fail(&e);

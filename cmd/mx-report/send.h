@@ -36,7 +36,10 @@ int send_reports(void);
 int send_failures(void);
 /* tls_send.c: --send-tls. */
 int send_tls(void);
-/* send.c: gzip (RFC 1952); false: no memory. */
+/* send.c: reports are made of what is older than *until_r: --until, or the
+ * last midnight of UTC before now.  False: said on stderr, ST_USAGE. */
+bool report_until(int64_t now, int64_t *until_r);
+/* gzip (RFC 1952); false: no memory. */
 bool report_gzip(struct span bytes, struct buf *out);
 /* Lines of base64. */
 void report_base64(struct buf *out, struct span bytes);

@@ -352,11 +352,8 @@ send_tls(void)
 	if (params.tlsrpt_history_file[0] == '\0')
 		return prog_usage("--send-tls: tlsrpt_history_file is not set");
 	signal(SIGPIPE, SIG_IGN); /* who takes a report may end early */
-	s.until = s.now / 86400 * 86400;
-	if (opts.until != NULL &&
-	    !num_i64(span_of(opts.until), 0, INT64_MAX / 2, &s.until))
-		return prog_usage("--until %s: expected seconds since 1970",
-				  opts.until);
+	if (!report_until(s.now, &s.until))
+		return ST_USAGE;
 	s.dns = dns_open(site.resolver, &e);
 	if (s.dns == NULL)
 		return prog_fail(&e);
