@@ -270,6 +270,18 @@ opendkim_read(struct sign_conf *c, const char *path,
 {
 	say_to = say;
 	conf_path = path;
+	/* What an older state of the file said is gone when it is read again.
+	 */
+	strs_clear(&c->sign_headers);
+	strs_clear(&c->oversign_headers);
+	strs_clear(&c->omit_headers);
+	strs_clear(&c->sender_headers);
+	strs_clear(&c->macros);
+	strs_clear(&c->mtas);
+	mem_replace(&c->peers, NULL);
+	mem_replace(&c->unsigned_to, NULL);
+	mem_replace(&c->exempt, NULL);
+	c->expire = 0;
 	/* opendkim's defaults, not ours */
 	c->exact_domain = true;
 	c->safe_keys = true;

@@ -105,6 +105,13 @@ X
   sign "# Selector no" "Include $T/more" | field | grep -q 's=included;'
   run -78 sign "Selectr x"
   [[ $output == *"$T/opendkim.conf:4: Selectr: not a word of this"* ]]
+  # what is behind an Include counts over what is in it
+  sign "Include $T/more" "Selector behind" | field | grep -q 's=behind;'
+  sign "Selector before" "Include $T/more" | field | grep -q 's=included;'
+  # a file that includes itself
+  printf 'Include %s\n' "$T/opendkim.conf" >> "$T/opendkim.conf"
+  run -78 mx-dkimsign --opendkim-conf "$T/opendkim.conf" < "$T/m"
+  [[ $output == *"include one another"* ]]
   run -78 mx-dkimsign --opendkim-conf "$T/none" < "$T/m"
   run -78 sign "KeyFile $T/none"
   run -78 sign "SubDomains perhaps"
