@@ -3,6 +3,7 @@
  * Layer: mail.  RFC 6376 3.2, 3.4, 3.7.
  */
 #include "dkim.h"
+#include "escape.h"
 #include "mem.h"
 
 #include <stdlib.h>
@@ -92,6 +93,20 @@ dkim_strip(struct buf *out, struct span s)
 	buf_grew(out, (size_t)(p - start));
 }
 
+bool
+dkim_base64(struct buf *out, struct span s)
+{
+	struct buf text = BUF_INIT;
+	bool ok;
+
+	dkim_strip(&text, s);
+	while (text.n % 4 != 0 && text.p[text.n - 1] != '=')
+		buf_adds(&text, text.n % 4 == 2 ? "==" : "=");
+	ok = text.n > 0 && base64_decode(out, buf_span(&text));
+	buf_free(&text);
+	return ok;
+}
+
 static bool
 canon_word(struct span s, enum dkim_canon *r)
 {
@@ -177,7 +192,10 @@ header_relaxed(struct buf *out, struct span name, struct span value)
 	for (size_t i = 0; i < value.n; i++) {
 		char c = value.p[i];
 
-		if (is_fws(c)) {
+		/* A CR that no LF follows is content, as in bodies: as a
+		 * blank it would be one that anybody may put there. */
+		if (c == ' ' || c == '\t' || c == '\n' ||
+		    (c == '\r' && i + 1 < value.n && value.p[i + 1] == '\n')) {
 			ws = true;
 			continue;
 		}

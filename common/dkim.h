@@ -27,6 +27,10 @@ struct span dkim_tag(const struct dkim_tags *t, const char *name);
 /* Appends s without any blanks and folds (b=, bh=, p=, h=). */
 void dkim_strip(struct buf *out, struct span s);
 
+/* Base64 with blanks and folds, with or without the "=" at its end (2.10's
+ * base64string has them as an option); false when it is none, or empty. */
+bool dkim_base64(struct buf *out, struct span s) MX_MUST_CHECK;
+
 enum dkim_canon { DKIM_SIMPLE, DKIM_RELAXED };
 enum dkim_alg { DKIM_RSA_SHA256, DKIM_ED25519_SHA256, DKIM_RSA_SHA1 };
 

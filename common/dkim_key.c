@@ -69,14 +69,13 @@ rsa_usable(EVP_PKEY *key, int bits)
 static bool
 record_key(struct dkim_record *r, struct span p, const char **why_r)
 {
-	struct buf text = BUF_INIT, raw = BUF_INIT;
+	struct buf raw = BUF_INIT;
 	bool ok = false;
 
-	dkim_strip(&text, p);
-	if (text.n == 0) {
+	if (span_trim(p).n == 0) {
 		r->revoked = true;
 		ok = true;
-	} else if (!base64_decode(&raw, buf_span(&text))) {
+	} else if (!dkim_base64(&raw, p)) {
 		*why_r = "p= is not base64";
 	} else {
 		r->key = key_from_bytes(buf_span(&raw), r->ed25519);
@@ -90,7 +89,6 @@ record_key(struct dkim_record *r, struct span p, const char **why_r)
 		if (!ok)
 			*why_r = "unusable key";
 	}
-	buf_free(&text);
 	buf_free(&raw);
 	return ok;
 }
@@ -105,7 +103,8 @@ dkim_record_parse(struct dkim_record *r, struct span txt, const char **why_r)
 	if (!dkim_tags_parse(&t, txt, why_r))
 		return false;
 	v = dkim_tag(&t, "v");
-	if (v.p != NULL && (!span_is(v, "DKIM1") || t.v[0].name.p[0] != 'v')) {
+	if (v.p != NULL &&
+	    (!span_is(v, "DKIM1") || !span_is(t.v[0].name, "v"))) {
 		*why_r = "not a DKIM1 record";
 		return false;
 	}
@@ -143,6 +142,15 @@ dkim_record_free(struct dkim_record *r)
 	r->key = NULL;
 }
 
+/* OpenSSL would ask for it on the terminal, and without one on standard input,
+ * which holds the message. */
+static int
+no_passphrase(char *to MX_UNUSED, int size MX_UNUSED, int rw MX_UNUSED,
+	      void *ctx MX_UNUSED)
+{
+	return -1;
+}
+
 EVP_PKEY *
 dkim_load_key(const char *path, enum dkim_alg *alg_r, struct err *e)
 {
@@ -158,11 +166,13 @@ dkim_load_key(const char *path, enum dkim_alg *alg_r, struct err *e)
 	}
 	bio = BIO_new_mem_buf(pem.p, (int)pem.n);
 	if (bio != NULL)
-		key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	BIO_free(bio);
 	buf_wipe(&pem);
 	if (key == NULL) {
-		err_set(e, ST_CONFIG, "%s: expected a private key in PEM",
+		err_set(e, ST_CONFIG,
+			"%s: expected a private key in PEM, without a "
+			"passphrase",
 			path);
 		return NULL;
 	}

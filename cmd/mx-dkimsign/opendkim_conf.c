@@ -78,6 +78,13 @@ set(char **at, struct span v)
 	*at = mem_spandup(v);
 }
 
+static void
+forget(char **at)
+{
+	free(*at);
+	*at = NULL;
+}
+
 /* A dataset: a file as it is, a list as "csl:". */
 static void
 set_dataset(char **at, struct span v)
@@ -278,9 +285,9 @@ opendkim_read(struct sign_conf *c, const char *path,
 	strs_clear(&c->sender_headers);
 	strs_clear(&c->macros);
 	strs_clear(&c->mtas);
-	mem_replace(&c->peers, NULL);
-	mem_replace(&c->unsigned_to, NULL);
-	mem_replace(&c->exempt, NULL);
+	forget(&c->peers);
+	forget(&c->unsigned_to);
+	forget(&c->exempt);
 	c->expire = 0;
 	/* opendkim's defaults, not ours */
 	c->exact_domain = true;

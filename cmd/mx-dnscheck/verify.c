@@ -2,7 +2,6 @@
  * verify.c - DKIM verification.  RFC 6376 6; RFC 8301 3; RFC 8463.
  */
 #include "verify.h"
-#include "escape.h"
 #include "mem.h"
 #include "num.h"
 
@@ -48,7 +47,8 @@ static bool
 domain_syntax(struct span d)
 {
 	struct buf ascii = BUF_INIT;
-	bool ok = span_chr(d, '.') > 0 && dns_to_ascii(d, &ascii) &&
+	bool ok = span_chr(d, '.') > 0 && d.p[d.n - 1] != '.' &&
+		  dns_to_ascii(d, &ascii) &&
 		  dns_valid_hostname(buf_span(&ascii));
 
 	buf_free(&ascii);
@@ -82,19 +82,6 @@ same_or_below(struct span name, struct span domain)
 	return span_ieq(name, domain) ||
 	       (name.n > domain.n && span_iends(name, domain) &&
 		name.p[name.n - domain.n - 1] == '.');
-}
-
-/* Base64 with folds; false when it is none. */
-static bool
-take_base64(struct span v, struct buf *out)
-{
-	struct buf text = BUF_INIT;
-	bool ok;
-
-	dkim_strip(&text, v);
-	ok = text.n > 0 && base64_decode(out, buf_span(&text));
-	buf_free(&text);
-	return ok;
 }
 
 static bool
@@ -144,19 +131,36 @@ parse_numbers(struct parsed *p, struct signature *s, int64_t now)
 	return true;
 }
 
+/* Is the domain of i= that of d=, or (unless `same`) one below it?  U-labels
+ * and their A-labels are equal (RFC 8616). */
+static bool
+auid_inside(const struct parsed *p, bool same)
+{
+	struct buf domain = BUF_INIT, d = BUF_INIT;
+	struct span auid = buf_span(&p->auid);
+	ssize_t at = span_rchr(auid, '@');
+	bool yes = at >= 0 &&
+		   dns_to_ascii(span_from(auid, (size_t)at + 1), &domain) &&
+		   dns_to_ascii(p->domain, &d);
+
+	if (yes)
+		yes = same ? span_ieq(buf_span(&domain), buf_span(&d))
+			   : same_or_below(buf_span(&domain), buf_span(&d));
+	buf_free(&domain);
+	buf_free(&d);
+	return yes;
+}
+
 /* i= of DKIM, the AUID. */
 static bool
 parse_auid(struct parsed *p, struct signature *s)
 {
-	struct span auid = dkim_tag(&p->tags, "i");
-	ssize_t at = span_rchr(auid, '@');
-
-	if (auid.p == NULL)
+	if (dkim_tag(&p->tags, "i").p == NULL)
 		return true;
-	buf_addspan(&s->auid, auid);
-	buf_addspan(&p->auid, auid);
-	if (at < 0 ||
-	    !same_or_below(span_from(auid, (size_t)at + 1), p->domain))
+	/* 2.11: blanks and folds in quoted-printable do not count */
+	dkim_strip(&s->auid, dkim_tag(&p->tags, "i"));
+	buf_addspan(&p->auid, buf_span(&s->auid));
+	if (!auid_inside(p, false))
 		return bad(s, VERIFY_PERMERROR, "i= is not inside d=");
 	return true;
 }
@@ -192,7 +196,7 @@ parse_message_tags(struct parsed *p, struct signature *s)
 		return bad(s, VERIFY_PERMERROR, "unknown canonicalization");
 	if (!parse_names(p, s))
 		return false;
-	if (!take_base64(dkim_tag(&p->tags, "bh"), &p->bh))
+	if (!dkim_base64(&p->bh, dkim_tag(&p->tags, "bh")))
 		return bad(s, VERIFY_PERMERROR, "bh= is not base64");
 	return p->kind != KIND_DKIM || parse_auid(p, s);
 }
@@ -226,7 +230,7 @@ parse_signature(struct parsed *p, struct signature *s,
 		return bad(s, VERIFY_PERMERROR, "unknown algorithm");
 	if (!query_ok(dkim_tag(&p->tags, "q")))
 		return bad(s, VERIFY_PERMERROR, "unknown query method");
-	if (!take_base64(dkim_tag(&p->tags, "b"), &p->sig))
+	if (!dkim_base64(&p->sig, dkim_tag(&p->tags, "b")))
 		return bad(s, VERIFY_PERMERROR, "b= is not base64");
 	/* RFC 8617 4.1.3: h= in a seal makes it fail */
 	if (p->kind == KIND_SEAL && dkim_tag(&p->tags, "h").p != NULL)
@@ -268,8 +272,6 @@ fetch_key(struct parsed *p, struct signature *s, struct dns *dns, deadline_t dl,
 static bool
 key_usable(struct parsed *p, struct signature *s, const struct dkim_record *rec)
 {
-	ssize_t at = span_rchr(buf_span(&p->auid), '@');
-
 	s->testing = rec->testing;
 	if (rec->revoked)
 		return bad(s, VERIFY_PERMERROR, "key is revoked");
@@ -280,8 +282,7 @@ key_usable(struct parsed *p, struct signature *s, const struct dkim_record *rec)
 		return bad(s, VERIFY_PERMERROR, "key does not allow sha256");
 	if (!rec->email)
 		return bad(s, VERIFY_PERMERROR, "key is not for mail");
-	if (rec->strict && at >= 0 &&
-	    !span_ieq(span_from(buf_span(&p->auid), (size_t)at + 1), p->domain))
+	if (rec->strict && p->auid.n > 0 && !auid_inside(p, true))
 		return bad(s, VERIFY_PERMERROR,
 			   "key asks that i= be d= itself");
 	return true;

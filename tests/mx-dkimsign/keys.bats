@@ -87,3 +87,11 @@ zone() {
   run -78 testkey -d example.test -s mail -k none.private
   run -64 testkey -d example.test -s mail
 }
+
+@test "a key under a passphrase is refused: the message is not asked for it" {
+  openssl genpkey -algorithm ed25519 -aes128 -pass 'pass:X: secret' -out key.pem
+  { echo 'X: secret'; message; } > m
+  run -78 setsid -w mx-dkimsign -d example.test -s x -k key.pem < m
+  [[ $output == *"key.pem: expected a private key in PEM, without a passphrase"* ]]
+  [[ $output != *DKIM-Signature* ]]
+}

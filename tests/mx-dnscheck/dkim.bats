@@ -137,6 +137,12 @@ permerror | 65 | rsa | | s/a=rsa-sha256/a=ed25519-sha256/
 permerror | 65 | rsa | | s/c=relaxed.relaxed/c=strict/
 permerror | 65 | rsa | | s/ d=example.test;//
 permerror | 65 | rsa | | s/d=example.test/d=test/
+permerror | 65 | rsa | | s/d=example.test;/d=example.test.;/
+fail      | 1 | rsa | | s/d=example.test;/d=example.test; i=a@sub. example . test;/
+fail      | 1 | rsa | | s/Subject: a/Subject:\ra/
+permerror | 65 | rsa | | s/d=example.test;/d=example.test; i=a@notexample.test;/
+permerror | 65 | strict | | s/d=example.test;/d=example.test; i=a@sub.example.test;/
+fail      | 1 | strict | | s/d=example.test;/d=example.test; i=a@EXAMPLE.test;/
 permerror | 65 | rsa | | s/d=example.test/d=exa(mple.test/
 permerror | 65 | rsa | | s/ s=rsa;//
 permerror | 65 | rsa | | s/s=rsa;/s=r sa;/

@@ -88,6 +88,8 @@ static const struct {
 	  "subject:a b\r\n" },
 	{ "X:\n", "X:\r\n", "x:\r\n" },
 	{ "X: \n", "X: \r\n", "x:\r\n" },
+	/* a CR alone is no blank */
+	{ "X: a\rb\r c\r\n", "X: a\rb\r c\r\n", "x:a\rb\r c\r\n" },
 };
 
 static void
@@ -173,6 +175,18 @@ static const struct {
 	{ "v=DKIM1; p=!!!!", false, false, false, false, false, false, 0 },
 	{ "v=DKIM1; k=rsa; p=" ED, false, false, false, false, false, false,
 	  0 },
+	/* 3.6.1: v= first */
+	{ "va=1; v=DKIM1; p=" RSA, false, false, false, false, false, false,
+	  0 },
+	/* 2.10: blanks anywhere, "=" is an option; not half of it */
+	{ "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQ HOg7hcvPapiMlr\r\n"
+	  "\twIaaPcHURo",
+	  true, false, true, true, false, false, 256 },
+	{ "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= "
+	  "=",
+	  false, false, false, false, false, false, 0 },
+	{ "v=DKIM1; p=A", false, false, false, false, false, false, 0 },
+	{ "v=DKIM1; p==", false, false, false, false, false, false, 0 },
 	{ "v=DKIM1; k=ed25519; p=" RSA, false, false, false, false, false,
 	  false, 0 },
 };
