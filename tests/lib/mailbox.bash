@@ -33,3 +33,33 @@ CF
   spawn mx-auth --listen "unix:$T/run/auth" --listen "unix:$T/run/auth-master"
   wait_for 5 test -S "$T/run/auth-master"
 }
+
+# mbsync_conf LINES...: $T/mbsyncrc, channel "c" between joe's mailboxes at
+# $IMAPS and the tree $T/near; LINES end its section (Create, Expunge, ...)
+mbsync_conf() {
+  mkdir -p "$T/near"
+  cat > "$T/mbsyncrc" <<CF
+IMAPAccount a
+Host localhost
+Port $IMAPS
+User joe@x.test
+Pass secret
+SSLType IMAPS
+CertificateFile $T/localhost.crt
+
+IMAPStore far
+Account a
+
+MaildirStore near
+Path $T/near/
+Inbox $T/near/INBOX
+SubFolders Verbatim
+
+Channel c
+Far :far:
+Near :near:
+Patterns *
+SyncState *
+CF
+  printf '%s\n' "$@" >> "$T/mbsyncrc"
+}

@@ -177,32 +177,7 @@ PY
   grep -q "by curl" "$T/mbox"
   grep -q "by imaplib" "$T/mbox"
   # mbsync: pulls all, pushes a local message and a flag, and then has nothing to do
-  cat > "$T/mbsyncrc" <<CF
-IMAPAccount a
-Host localhost
-Port $IMAPS
-User joe@x.test
-Pass secret
-SSLType IMAPS
-CertificateFile $T/localhost.crt
-
-IMAPStore far
-Account a
-
-MaildirStore near
-Path $T/near/
-Inbox $T/near/INBOX
-SubFolders Verbatim
-
-Channel c
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Expunge Both
-SyncState *
-CF
-  mkdir -p "$T/near"
+  mbsync_conf "Create Both" "Expunge Both"
   mbsync -c "$T/mbsyncrc" c
   [ "$(ls "$T"/near/INBOX/{cur,new} | grep -c ,U=)" -eq 2 ]
   [ "$(ls "$T"/near/Work/{cur,new} | grep -c ,U=)" -eq 2 ]

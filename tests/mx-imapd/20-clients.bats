@@ -166,33 +166,7 @@ CF
   imap_serve
   as_user mkdir -p "$T/mail/joe"
   deliver one two
-  cat > "$T/mbsyncrc" <<CF
-IMAPAccount a
-Host localhost
-Port $IMAPS
-User joe@x.test
-Pass secret
-SSLType IMAPS
-CertificateFile $T/localhost.crt
-
-IMAPStore far
-Account a
-
-MaildirStore near
-Path $T/near/
-Inbox $T/near/INBOX
-SubFolders Verbatim
-
-Channel c
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Remove Both
-Expunge Both
-SyncState *
-CF
-  mkdir -p "$T/near"
+  mbsync_conf "Create Both" "Remove Both" "Expunge Both"
   sync() { timeout 60 mbsync -q -c "$T/mbsyncrc" c; }
   sync
   for i in 1 2 3 4 5; do

@@ -6,33 +6,7 @@ teardown() { common_teardown; }
 
 @test "soak: clients, deliveries, mutt, mbsync and kill -9: UIDs, numbers, mail and flags hold" {
   imap_serve "imap_process_limit = 100"
-  mkdir -p "$T/near"
-  cat > "$T/mbsyncrc" <<CF
-IMAPAccount a
-Host localhost
-Port $IMAPS
-User joe@x.test
-Pass secret
-SSLType IMAPS
-CertificateFile $T/localhost.crt
-
-IMAPStore far
-Account a
-
-MaildirStore near
-Path $T/near/
-Inbox $T/near/INBOX
-SubFolders Verbatim
-
-Channel c
-Far :far:
-Near :near:
-Patterns *
-Create Near
-Sync Pull
-Expunge Near
-SyncState *
-CF
+  mbsync_conf "Create Near" "Sync Pull" "Expunge Near"
   printf 'set move=no mark_old=no quit=yes delete=yes wait_key=no check_new=yes\n' > "$T/muttrc"
   chmod 755 "$T"; chmod 644 "$T/muttrc"
   PID=$(pgrep -o -f "^mx-imapd --mode imaps --listen 127.0.0.1:$IMAPS")
