@@ -443,6 +443,8 @@ cmd_bdat(struct session *s, struct span args)
 	if (!s->bdat && !message_begin(s, false, &r))
 		return refuse_chunk(s, n, r);
 	s->bdat = true;
+	if (n == 0 && !last)
+		session_count_junk(s);
 	if (!read_chunk(s, n, true))
 		return gone(s);
 	if (last) {

@@ -51,21 +51,96 @@ cmd_helo(struct session *s, struct span args)
 	return reply_make(250, NULL, "%s", s->conf->site.myhostname);
 }
 
-/* smtpd_discard_ehlo_keywords: what is hidden is still taken. */
-static void
-offer(struct session *s, struct reply *r, const char *word, const char *value)
+/* smtpd_discard_ehlo_keywords, or what smtpd_discard_ehlo_keyword_address_maps
+ * says for this client; false: nobody can say now. */
+static bool
+find_hidden(const struct session *s, struct strs *hidden)
 {
-	if (strs_ihas(&s->conf->p.discard_ehlo, span_of(word)))
+	const struct conf *c = s->conf;
+	struct buf v = BUF_INIT;
+	struct err e = ERR_INIT;
+	enum table_result found = TABLE_NONE;
+
+	if (c->discard_ehlo_maps.n > 0 && s->conn->has_peer)
+		found = tables_lookup(&c->discard_ehlo_maps,
+				      span_of(s->conn->addr), &v, &e);
+	if (found == TABLE_FOUND)
+		strs_split(hidden, buf_span(&v), ", \t");
+	else
+		for (size_t i = 0; i < c->p.discard_ehlo.n; i++)
+			strs_add(hidden, c->p.discard_ehlo.v[i]);
+	if (found == TABLE_TRY_AGAIN)
+		log_warn("smtpd_discard_ehlo_keyword_address_maps: %s", e.text);
+	buf_free(&v);
+	return found != TABLE_TRY_AGAIN;
+}
+
+/* What is hidden is still taken. */
+static void
+offer(const struct strs *hidden, struct reply *r, const char *word,
+      const char *value)
+{
+	if (strs_ihas(hidden, span_of(word)))
 		return;
 	buf_addf(&r->text, "\n%s%s%s", word, *value != '\0' ? " " : "", value);
 }
 
-/* EHLO or LHLO: what there is. */
+/* smtpd_sasl_exceptions_networks */
+static bool
+offers_auth(const struct session *s)
+{
+	struct err e = ERR_INIT;
+
+	return !s->conn->has_peer ||
+	       match_lookup(s->conf->sasl_exceptions, span_of(s->conn->addr),
+			    &e) != TABLE_FOUND;
+}
+
+/* What there is, line by line. */
+static void
+offer_all(struct session *s, struct reply *r, const struct strs *hidden)
+{
+	const char *mechs = cmd_auth_mechanisms(s);
+	char text[200] = "";
+
+	if (s->conf->p.message_size_limit > 0)
+		snprintf(text, sizeof(text), "%lld",
+			 (long long)s->conf->p.message_size_limit);
+	offer(hidden, r, "PIPELINING", "");
+	offer(hidden, r, "SIZE", text);
+	if (s->conf->tls != NULL && !s->tls)
+		offer(hidden, r, "STARTTLS", "");
+	if (*mechs != '\0' && offers_auth(s)) {
+		offer(hidden, r, "AUTH", mechs);
+		if (s->conf->p.broken_sasl)
+			buf_addf(&r->text, "\nAUTH=%s", mechs);
+	}
+	if (cmd_xclient_offered(s))
+		offer(hidden, r, "XCLIENT",
+		      "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT "
+		      "REVERSE_NAME");
+	if (cmd_xforward_offered(s))
+		offer(hidden, r, "XFORWARD",
+		      "NAME ADDR PORT PROTO HELO IDENT SOURCE");
+	offer(hidden, r, "ENHANCEDSTATUSCODES", "");
+	offer(hidden, r, "8BITMIME", "");
+	offer(hidden, r, "DSN", "");
+	/* RFC 8689 2: under TLS only. */
+	if (s->tls)
+		offer(hidden, r, "REQUIRETLS", "");
+	/* RFC 9422 */
+	snprintf(text, sizeof(text), "RCPTMAX=%lld",
+		 (long long)s->conf->p.recipient_limit);
+	offer(hidden, r, "LIMITS", text);
+	offer(hidden, r, "SMTPUTF8", "");
+	offer(hidden, r, "CHUNKING", "");
+}
+
+/* EHLO or LHLO. */
 static struct reply
 hello(struct session *s, struct span args)
 {
-	const char *mechs;
-	char text[200] = "";
+	struct strs hidden = STRS_INIT;
 	struct reply r;
 
 	if (!take_name(s, args))
@@ -74,39 +149,13 @@ hello(struct session *s, struct span args)
 	s->esmtp = true;
 	if (restrict_helo(s, &r) || milters_helo(s, &r))
 		return r;
-	r = reply_make(250, NULL, "%s", s->conf->site.myhostname);
-	if (s->conf->p.message_size_limit > 0)
-		snprintf(text, sizeof(text), "%lld",
-			 (long long)s->conf->p.message_size_limit);
-	offer(s, &r, "PIPELINING", "");
-	offer(s, &r, "SIZE", text);
-	if (s->conf->tls != NULL && !s->tls)
-		offer(s, &r, "STARTTLS", "");
-	mechs = cmd_auth_mechanisms(s);
-	if (*mechs != '\0') {
-		offer(s, &r, "AUTH", mechs);
-		if (s->conf->p.broken_sasl)
-			buf_addf(&r.text, "\nAUTH=%s", mechs);
+	if (find_hidden(s, &hidden)) {
+		r = reply_make(250, NULL, "%s", s->conf->site.myhostname);
+		offer_all(s, &r, &hidden);
+	} else {
+		r = reply_make(450, "4.3.2", "Service currently unavailable");
 	}
-	if (cmd_xclient_offered(s))
-		offer(s, &r, "XCLIENT",
-		      "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT "
-		      "REVERSE_NAME");
-	if (cmd_xforward_offered(s))
-		offer(s, &r, "XFORWARD",
-		      "NAME ADDR PORT PROTO HELO IDENT SOURCE");
-	offer(s, &r, "ENHANCEDSTATUSCODES", "");
-	offer(s, &r, "8BITMIME", "");
-	offer(s, &r, "DSN", "");
-	/* RFC 8689 2: under TLS only. */
-	if (s->tls)
-		offer(s, &r, "REQUIRETLS", "");
-	/* RFC 9422 */
-	snprintf(text, sizeof(text), "RCPTMAX=%lld",
-		 (long long)s->conf->p.recipient_limit);
-	offer(s, &r, "LIMITS", text);
-	offer(s, &r, "SMTPUTF8", "");
-	offer(s, &r, "CHUNKING", "");
+	strs_free(&hidden);
 	return r;
 }
 

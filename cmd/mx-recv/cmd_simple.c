@@ -54,7 +54,7 @@ cmd_vrfy(struct session *s, struct span args)
 	if (s->conf->p.disable_vrfy)
 		return reply_make(502, "5.5.1", "VRFY command is disabled");
 	if (args.n == 0)
-		return reply_syntax("VRFY address");
+		return reply_syntax("VRFY address [SMTPUTF8]");
 	return reply_make(252, "2.0.0",
 			  "Cannot VRFY user, but will accept message and "
 			  "attempt delivery");

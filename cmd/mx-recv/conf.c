@@ -236,32 +236,42 @@ load_lists(struct conf *c, struct err *e)
 		{ "virtual_mailbox_domains", &c->p.virtual_mailbox_domains,
 		  false, &c->virtual_mailbox_domains },
 	};
+	const struct {
+		const char *name;
+		const struct strs *words;
+		struct match_list **list;
+	} nets[] = {
+		{ "mynetworks", &c->site.mynetworks, &c->mynetworks },
+		{ "smtpd_client_event_limit_exceptions", &c->p.limit_exceptions,
+		  &c->limit_exceptions },
+		{ "smtpd_authorized_xclient_hosts", &c->p.xclient_hosts,
+		  &c->xclient_hosts },
+		{ "smtpd_authorized_xforward_hosts", &c->p.xforward_hosts,
+		  &c->xforward_hosts },
+		{ "proxy_networks", &c->p.proxy_networks, &c->proxy_networks },
+		{ "smtpd_sasl_exceptions_networks", &c->p.sasl_exceptions,
+		  &c->sasl_exceptions },
+	};
+
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		*lists[i].list =
 		    match_domains(lists[i].words, lists[i].parents, e);
 		if (*lists[i].list == NULL)
 			return err_prefix(e, "%s", lists[i].name);
 	}
-	c->mynetworks = match_networks(&c->site.mynetworks, e);
-	if (c->mynetworks == NULL)
-		return err_prefix(e, "mynetworks");
-	c->limit_exceptions = match_networks(&c->p.limit_exceptions, e);
-	if (c->limit_exceptions == NULL)
-		return err_prefix(e, "smtpd_client_event_limit_exceptions");
-	c->xclient_hosts = match_networks(&c->p.xclient_hosts, e);
-	if (c->xclient_hosts == NULL)
-		return err_prefix(e, "smtpd_authorized_xclient_hosts");
-	c->xforward_hosts = match_networks(&c->p.xforward_hosts, e);
-	if (c->xforward_hosts == NULL)
-		return err_prefix(e, "smtpd_authorized_xforward_hosts");
-	c->proxy_networks = match_networks(&c->p.proxy_networks, e);
-	if (c->proxy_networks == NULL)
-		return err_prefix(e, "proxy_networks");
+	for (size_t i = 0; i < ARRAY_LEN(nets); i++) {
+		*nets[i].list = match_networks(nets[i].words, e);
+		if (*nets[i].list == NULL)
+			return err_prefix(e, "%s", nets[i].name);
+	}
 	if (load_pregreet(c, e) != 0)
 		return -1;
 	tables_open(&c->sender_login_maps, &c->p.sender_login_maps);
 	tables_open(&c->rbl_reply_maps, &c->p.rbl_reply_maps);
 	tables_open(&c->relay_clientcerts, &c->p.relay_clientcerts);
+	tables_open(&c->discard_ehlo_maps, &c->p.discard_ehlo_maps);
+	tables_open(&c->command_filter, &c->p.command_filter);
+	tables_open(&c->reject_footer_maps, &c->p.reject_footer_maps);
 	snprintf(c->rbl_code, sizeof(c->rbl_code), "%d", (int)c->p.code_rbl);
 	return 0;
 }

@@ -58,8 +58,12 @@ struct conf_params {
 	int64_t message_size_limit, recipient_limit, line_length_limit;
 	int64_t timeout, soft_error_limit, hard_error_limit, error_sleep;
 	int64_t junk_command_limit, min_data_rate, tls_loglevel;
-	int64_t policy_timeout;
-	struct strs sasl_options, sasl_tls_options;
+	int64_t policy_timeout, policy_tries, policy_delay;
+	int64_t policy_idle, policy_ttl, policy_requests;
+	char *policy_default, *policy_context, *reject_footer;
+	struct strs discard_ehlo_maps, noop_commands, command_filter;
+	struct strs reject_footer_maps;
+	struct strs sasl_options, sasl_tls_options, sasl_exceptions;
 	bool broken_sasl;
 	struct strs smtpd_milters, non_smtpd_milters, milter_macro_defaults;
 	struct strs milter_maps, milter_header_checks;
@@ -104,7 +108,7 @@ struct conf {
 	struct site site; /* as this mode sees it */
 	struct match_list *mydestination, *relay_domains, *mynetworks;
 	struct match_list *limit_exceptions, *xclient_hosts, *xforward_hosts;
-	struct match_list *proxy_networks;
+	struct match_list *proxy_networks, *sasl_exceptions;
 	struct pregreet_rule {
 		struct match_list *networks; /* permitted; or NULL */
 		struct tables tables;
@@ -115,6 +119,7 @@ struct conf {
 	struct match_list *virtual_alias_domains, *virtual_mailbox_domains;
 	struct tables sender_login_maps;
 	struct tables rbl_reply_maps, relay_clientcerts;
+	struct tables discard_ehlo_maps, command_filter, reject_footer_maps;
 	char rbl_code[16];
 	struct rules *rules[STAGES];
 	/* and those that smtpd_milter_maps may name */

@@ -6,7 +6,9 @@
 #include "explain.h"
 #include "log.h"
 #include "mem.h"
+#include "num.h"
 #include "policy_request.h"
+#include "status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 struct policy_link {
 	int endpoint;
 	bool open;
+	int64_t born, used, asked; /* clock_mono; requests on it */
 	struct stream s;
 	struct policy_link *next;
 };
@@ -34,6 +37,82 @@ link_of(int endpoint)
 	l->next = links;
 	links = l;
 	return l;
+}
+
+static int
+set_option(struct policy_options *o, struct span name, struct span v,
+	   struct err *e)
+{
+	const struct {
+		const char *name;
+		int64_t *time, *num;
+		char **text;
+	} rows[] = {
+		{ "timeout", &o->timeout, NULL, NULL },
+		{ "retry_delay", &o->delay, NULL, NULL },
+		{ "max_idle", &o->idle, NULL, NULL },
+		{ "max_ttl", &o->ttl, NULL, NULL },
+		{ "request_limit", NULL, &o->requests, NULL },
+		{ "try_limit", NULL, &o->tries, NULL },
+		{ "default_action", NULL, NULL, &o->default_action },
+		{ "policy_context", NULL, NULL, &o->context },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!span_is(name, rows[i].name))
+			continue;
+		if (rows[i].text != NULL) {
+			free(*rows[i].text);
+			*rows[i].text = mem_spandup(v);
+			return 0;
+		}
+		if (rows[i].time != NULL ? num_time(v, 's', rows[i].time)
+					 : num_i64(v, 0, 1000000, rows[i].num))
+			return 0;
+		break;
+	}
+	return err_set(e, ST_CONFIG,
+		       "check_policy_service: \"%.*s = %.*s\" is not known; "
+		       "known are timeout retry_delay max_idle max_ttl "
+		       "request_limit try_limit default_action policy_context",
+		       SPAN_ARG(name), SPAN_ARG(v));
+}
+
+struct policy_options *
+policy_options_parse(const char *arg, const struct conf_params *p,
+		     struct span *endpoint_r, struct err *e)
+{
+	struct policy_options *o = mem_alloc(1, sizeof(*o));
+	struct span rest = span_of(arg);
+	struct strs words = STRS_INIT;
+	int r = 0;
+
+	*o = (struct policy_options){
+		.timeout = p->policy_timeout,
+		.delay = p->policy_delay,
+		.idle = p->policy_idle,
+		.ttl = p->policy_ttl,
+		.requests = p->policy_requests,
+		.tries = p->policy_tries,
+		.default_action = mem_strdup(p->policy_default),
+		.context = mem_strdup(p->policy_context),
+	};
+	/* a command is all of it */
+	if (span_istarts(rest, SPAN("exec:"))) {
+		*endpoint_r = rest;
+		return o;
+	}
+	if (!span_word(&rest, ", \t", endpoint_r))
+		*endpoint_r = SPAN("");
+	strs_split_braced(&words, rest);
+	for (size_t i = 0; r == 0 && i < words.n; i++) {
+		struct span v = span_of(words.v[i]), name;
+
+		(void)span_split(&v, '=', &name);
+		r = set_option(o, span_trim(name), span_trim(v), e);
+	}
+	strs_free(&words);
+	return r == 0 ? o : NULL;
 }
 
 /* name=value; what would end the line early becomes '?'. */
@@ -68,7 +147,7 @@ instance(struct session *s)
 }
 
 static void
-request(struct buf *b, const struct check *c)
+request(struct buf *b, const struct check *c, const char *context)
 {
 	struct session *s = c->s;
 	struct tls_facts f = { .protocol = "", .cipher = "" };
@@ -103,7 +182,7 @@ request(struct buf *b, const struct check *c)
 	attr_num(b, "encryption_keysize", f.bits);
 	attr(b, "ccert_subject", span_of(f.peer_cn));
 	attr(b, "ccert_fingerprint", span_of(f.peer_fingerprint));
-	attr(b, "policy_context", SPAN(""));
+	attr(b, "policy_context", span_of(context));
 	buf_addc(b, '\n');
 }
 
@@ -118,14 +197,55 @@ talk(struct policy_link *l, const struct buf *q, struct buf *action,
 	       policy_answer_read(&l->s, action, d);
 }
 
+static void
+link_close(struct policy_link *l)
+{
+	if (l->open)
+		stream_close(&l->s);
+	l->open = false;
+}
+
+/* One try; on a link that is still good, or on a new one. */
+static bool
+ask_once(struct policy_link *l, struct server *server,
+	 const struct policy_options *o, const struct buf *q,
+	 struct buf *action, struct err *e)
+{
+	deadline_t d = clock_deadline(o->timeout);
+	int64_t now = clock_mono();
+	int fd;
+
+	if (l->open && (now - l->used >= o->idle || now - l->born >= o->ttl ||
+			(o->requests > 0 && l->asked >= o->requests)))
+		link_close(l);
+	if (!l->open) {
+		fd = server_connect(server, l->endpoint, d, e);
+		if (fd < 0)
+			return false;
+		stream_init(&l->s, fd, fd);
+		l->open = true;
+		l->born = now;
+		l->asked = 0;
+	}
+	buf_clear(action);
+	l->asked++;
+	if (talk(l, q, action, d)) {
+		l->used = clock_mono();
+		return true;
+	}
+	link_close(l);
+	err_set(e, ST_TEMPFAIL, "no answer");
+	return false;
+}
+
 bool
 policy_ask(struct check *c, const struct rule *r, struct buf *action)
 {
+	const struct policy_options *o = r->policy;
 	struct policy_link *l = link_of(r->endpoint);
-	deadline_t d = clock_deadline(c->s->conf->p.policy_timeout);
 	struct buf q = BUF_INIT;
 	struct err e = ERR_INIT;
-	bool ok = false;
+	bool ok = false, kept;
 
 	if (explain_on && !explain_ask) {
 		explain("policy", "%s: not asked", r->arg);
@@ -133,32 +253,21 @@ policy_ask(struct check *c, const struct rule *r, struct buf *action)
 		buf_adds(action, "DUNNO");
 		return true;
 	}
-	request(&q, c);
-	/* A kept link may have died: then once more. */
-	for (int i = 0; i < 2 && !ok; i++) {
-		bool kept = l->open;
-
-		if (!l->open) {
-			int fd =
-			    server_connect(c->s->server, l->endpoint, d, &e);
-
-			if (fd < 0)
-				break;
-			stream_init(&l->s, fd, fd);
-			l->open = true;
-		}
-		buf_clear(action);
-		ok = talk(l, &q, action, d);
-		if (!ok) {
-			stream_close(&l->s);
-			l->open = false;
-			err_set(&e, 75, "no answer");
-			if (!kept)
-				break;
-		}
+	request(&q, c, o->context);
+	for (int64_t i = 0; !ok && i < o->tries; i++) {
+		/* A kept link may have died meanwhile: no need to wait. */
+		kept = l->open;
+		if (i > 0)
+			usleep((useconds_t)(o->delay * 1000));
+		ok = ask_once(l, c->s->server, o, &q, action, &e);
+		if (!ok && kept)
+			ok = ask_once(l, c->s->server, o, &q, action, &e);
 	}
 	buf_free(&q);
-	if (!ok)
+	if (!ok) {
 		log_warn("check_policy_service %s: %s", r->arg, e.text);
+		buf_clear(action);
+		buf_adds(action, o->default_action);
+	}
 	return ok;
 }

@@ -65,7 +65,8 @@ struct rule {
 	const struct restriction *row;
 	char *arg;
 	struct tables table;
-	int endpoint;       /* for server_connect */
+	int endpoint; /* for server_connect */
+	struct policy_options *policy;
 	struct rules *list; /* a restriction class */
 };
 struct rules {

@@ -290,13 +290,9 @@ RULE(restrict_policy)
 
 	bool ok = policy_ask(c, r, &action);
 
-	explain("policy", "%s: %s", r->arg,
-		ok ? buf_str(&action) : "no answer");
-	if (ok)
-		v = restrict_action(c, about, buf_span(&action));
-	else
-		v = restrict_reject(c, 451, "4.3.5", about,
-				    "Server configuration problem");
+	explain("policy", "%s: %s%s", r->arg,
+		ok ? "" : "no answer: ", buf_str(&action));
+	v = restrict_action(c, about, buf_span(&action));
 	buf_free(&action);
 	return v;
 }

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mem.h"
 #include "num.h"
+#include "template.h"
 
 #include <stdlib.h>
 
@@ -247,17 +248,24 @@ client_name_in(struct check *c, struct listing *l)
 	return ok;
 }
 
+struct rbl_names {
+	struct check *c;
+	const struct listing *l;
+	enum about about;
+};
+
 /* One variable of default_rbl_reply. */
 static struct span
-variable(struct check *c, const struct listing *l, enum about about,
-	 struct span name)
+variable(void *ctx, struct span name)
 {
-	struct session *s = c->s;
+	const struct rbl_names *n = ctx;
+	const struct listing *l = n->l;
+	struct session *s = n->c->s;
 	const struct {
 		const char *name;
 		struct span v;
 	} vars[] = {
-		{ "rbl_class", span_of(restrict_class(about)) },
+		{ "rbl_class", span_of(restrict_class(n->about)) },
 		{ "rbl_what", l->what },
 		{ "rbl_domain", l->zone },
 		{ "rbl_reason", buf_span(&l->txt) },
@@ -283,60 +291,13 @@ variable(struct check *c, const struct listing *l, enum about about,
 	return SPAN("");
 }
 
-static size_t
-name_end(struct span s, size_t i)
-{
-	while (i < s.n && (ascii_isalnum(s.p[i]) || s.p[i] == '_'))
-		i++;
-	return i;
-}
-
-/* $name, ${name}, ${name?text}, ${name:text}; `text` may hold $name and
- * ${name} (inner), no more: values are never templates (THREATS 20). */
-static void
-expand(struct buf *b, struct check *c, const struct listing *l,
-       enum about about, struct span t, bool inner)
-{
-	for (size_t i = 0; i < t.n; i++) {
-		size_t from = i + 1, to, end;
-		int deep = 1;
-		struct span v, text;
-
-		if (t.p[i] != '$' || from == t.n) {
-			buf_addc(b, t.p[i]);
-			continue;
-		}
-		if (t.p[from] != '{') {
-			to = name_end(t, from);
-			buf_addspan(
-			    b, variable(c, l, about, span_sub(t, from, to)));
-			i = to - 1;
-			continue;
-		}
-		from++;
-		to = name_end(t, from);
-		for (end = to; end < t.n; end++) {
-			deep += t.p[end] == '{';
-			deep -= t.p[end] == '}';
-			if (deep == 0)
-				break;
-		}
-		v = variable(c, l, about, span_sub(t, from, to));
-		text = to < end ? span_sub(t, to + 1, end) : SPAN("");
-		if (to == end)
-			buf_addspan(b, v);
-		else if (!inner && (t.p[to] == '?' ? v.n > 0 : v.n == 0))
-			expand(b, c, l, about, text, true);
-		i = end;
-	}
-}
-
 /* The words of rbl_reply_maps or default_rbl_reply: "554 5.7.1 text". */
 static enum verdict
 refuse(struct check *c, const struct rule *r, const struct listing *l,
        enum about about)
 {
 	const struct conf *conf = c->s->conf;
+	struct rbl_names names = { c, l, about };
 	struct buf template = BUF_INIT, b = BUF_INIT;
 	struct span text, word, rest;
 	struct err e = ERR_INIT;
@@ -347,7 +308,7 @@ refuse(struct check *c, const struct rule *r, const struct listing *l,
 	    tables_lookup(&conf->rbl_reply_maps, span_of(r->arg), &template,
 			  &e) != TABLE_FOUND)
 		buf_adds(&template, conf->p.rbl_reply);
-	expand(&b, c, l, about, buf_span(&template), false);
+	template_expand(&b, buf_span(&template), variable, &names);
 	text = rest = buf_span(&b);
 	if (span_word(&rest, " \t", &word) && word.n == 3 &&
 	    num_int(word, 400, 599, &code))

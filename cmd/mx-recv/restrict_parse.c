@@ -7,6 +7,7 @@
 #include "log.h"
 #include "mem.h"
 #include "num.h"
+#include "policy.h"
 #include "status.h"
 
 #include <stdlib.h>
@@ -80,14 +81,12 @@ parse_arg(struct rule *r, const struct parse *in, const char *arg,
 		strs_free(&one);
 		break;
 	case ARG_SERVER: {
-		struct span text = span_of(arg), word;
+		struct span server;
 
-		/* "{ inet:host:port, timeout=10s, ... }": the endpoint. */
-		if (!span_word(&text, ", \t", &word))
-			word = SPAN("");
-		if (span_istarts(word, SPAN("exec:")))
-			word = span_of(arg);
-		if (endpoint_parse(&ep, word, site.run_directory, e) != 0)
+		r->policy = policy_options_parse(arg, in->p, &server, e);
+		if (r->policy == NULL)
+			return -1;
+		if (endpoint_parse(&ep, server, site.run_directory, e) != 0)
 			return err_prefix(e, "%s", r->row->name);
 		r->endpoint = server_endpoint(in->s, &ep);
 		endpoint_free(&ep);

@@ -8,6 +8,7 @@
 #include "complete.h"
 #include "dns_link.h"
 #include "explain.h"
+#include "footer.h"
 #include "link.h"
 #include "local.h"
 #include "log.h"
@@ -217,6 +218,7 @@ answer(struct session *s, struct reply r, bool *good_r)
 				usleep((useconds_t)s->conf->p.error_sleep *
 				       1000);
 			*good_r = false;
+			footer_add(s, &r);
 		}
 		write_reply(s, &r);
 		buf_free(&r.text);
@@ -397,19 +399,60 @@ check_pipelining(struct session *s, const struct command *c, struct reply *r)
 	return false;
 }
 
+void
+session_count_junk(struct session *s)
+{
+	if (s->junk++ > s->conf->p.junk_command_limit)
+		s->errors++;
+}
+
+/* smtpd_command_filter: another command in the place of the client's.  False:
+ * nobody can say now, and *r is the reply. */
+static bool
+filter_command(struct session *s, struct span *line, struct reply *r)
+{
+	struct err e = ERR_INIT;
+	struct span in = span_ltrim(*line);
+
+	if (s->conf->command_filter.n == 0)
+		return true;
+	buf_clear(&s->filtered);
+	switch (tables_lookup(&s->conf->command_filter, in, &s->filtered, &e)) {
+	case TABLE_FOUND:
+		log_info("%s: smtpd_command_filter: %.*s: %s", s->who,
+			 SPAN_ARG(span_sub(in, 0, in.n < 100 ? in.n : 100)),
+			 buf_str(&s->filtered));
+		*line = buf_span(&s->filtered);
+		return true;
+	case TABLE_TRY_AGAIN:
+		log_warn("smtpd_command_filter: %s", e.text);
+		*r = reply_make(451, "4.3.0", "Temporary lookup failure");
+		return false;
+	default:
+		return true;
+	}
+}
+
 /* One command line to one reply. */
 static struct reply
 dispatch(struct session *s, struct span line, const struct command **c_r)
 {
-	struct span rest = line, word;
+	struct span rest, word;
 	const struct command *c;
 	struct reply r;
 
 	*c_r = NULL;
 	if (log_verbose > 0)
 		log_debug("< %s: %.*s", s->who, SPAN_ARG(line));
+	if (!filter_command(s, &line, &r))
+		return r;
+	rest = line;
 	if (!span_word(&rest, " \t", &word))
 		return reply_make(500, "5.5.2", "Error: bad syntax");
+	if (strs_ihas(&s->conf->p.noop_commands, word)) {
+		session_count_junk(s);
+		return reply_make(250, "2.0.0", "Ok");
+	}
 	c = find_command(word);
 	if (c == NULL) {
 		/* An unknown word is an error as others are: twenty of them
@@ -438,8 +481,8 @@ dispatch(struct session *s, struct span line, const struct command **c_r)
 	if (!(c->flags & CMD_LONG) &&
 	    line.n + 2 > (size_t)s->conf->p.line_length_limit)
 		return reply_make(500, "5.5.2", "Error: line too long");
-	if ((c->flags & CMD_JUNK) && s->junk++ > s->conf->p.junk_command_limit)
-		s->errors++;
+	if (c->flags & CMD_JUNK)
+		session_count_junk(s);
 	if (!check_pipelining(s, c, &r) || !check_state(s, c, &r))
 		return r;
 	return c->fn(s, span_trim(rest));
@@ -617,6 +660,7 @@ session_run(struct server *server, struct server_conn *conn)
 	buf_free(&s.sender_parms);
 	buf_free(&s.rcpt_text);
 	buf_free(&s.first_rcpt);
+	buf_free(&s.filtered);
 	free(s.name_mem);
 	free(s.reverse_name);
 	free(s.pregreet);

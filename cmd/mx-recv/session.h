@@ -99,7 +99,8 @@ struct session {
 	char *told_actions;     /* what the delivery side knows of them */
 
 	int errors, junk;
-	int *done, *tried; /* by command, for the last log line */
+	struct buf filtered; /* of smtpd_command_filter */
+	int *done, *tried;   /* by command, for the last log line */
 	int unknown_cmds;
 	const char *last_cmd; /* "lost connection after" */
 
@@ -140,6 +141,9 @@ struct reply session_greeting(struct session *s);
 void session_run(struct server *server, struct server_conn *conn);
 /* The one function that ends a transaction, whatever ended it. */
 void session_end_mail(struct session *s);
+/* What brings no message nearer; beyond smtpd_junk_command_limit it is an
+ * error each time. */
+void session_count_junk(struct session *s);
 /* Forgets HELO and login too: STARTTLS (RFC 3207 4.2). */
 void session_forget(struct session *s);
 /* Reads what is there, for a message; sets the deadline that goes with the

@@ -49,7 +49,7 @@ table() {
 -|RSET|250 2.0.0
 -|RSET x|501 5.5.4
 -|HELP|214 2.0.0
--|VRFY|501 5.5.4 Syntax: VRFY address
+-|VRFY|501 5.5.4 Syntax: VRFY address [SMTPUTF8]
 -|VRFY b|252 2.0.0
 -|EXPN b|502 5.5.1
 -|ETRN x|502 5.5.1
