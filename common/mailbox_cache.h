@@ -8,7 +8,11 @@
 
 #include "mailbox.h"
 
-enum mailbox_cache_kind { MAILBOX_CACHE_ENVELOPE, MAILBOX_CACHE_STRUCTURE };
+enum mailbox_cache_kind {
+	MAILBOX_CACHE_ENVELOPE,
+	MAILBOX_CACHE_STRUCTURE,
+	MAILBOX_CACHE_FIELDS
+};
 
 /* The bytes, p == NULL when they are not there; they live until the next call
  * for this mailbox. */

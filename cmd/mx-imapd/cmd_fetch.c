@@ -127,8 +127,10 @@ is_cached(struct session *s, const struct item *it, struct message *m)
 	if (it->kind == ITEM_ENVELOPE)
 		return mailbox_cache_get(s->mb, m, MAILBOX_CACHE_ENVELOPE).p !=
 		       NULL;
-	return it->kind == ITEM_STRUCTURE &&
-	       mailbox_cache_get(s->mb, m, MAILBOX_CACHE_STRUCTURE).p != NULL;
+	if (it->kind == ITEM_STRUCTURE)
+		return mailbox_cache_get(s->mb, m, MAILBOX_CACHE_STRUCTURE).p !=
+		       NULL;
+	return it->listed && loaded_fields_cached(s->mb, m);
 }
 
 static unsigned
@@ -143,6 +145,8 @@ needs_of(struct session *s, const struct fetch *f, struct message *m)
 			needs |= NEEDS_WHOLE;
 		else if (!is_cached(s, it, m))
 			needs |= it->needs;
+		else if (it->listed)
+			needs |= NEEDS_FIELDS | (it->needs & SETS_SEEN);
 	}
 	return needs;
 }
@@ -202,6 +206,10 @@ prepare(struct session *s, struct fetch *f, struct message *m, struct loaded *l,
 
 	if (needs & (NEEDS_HEADER | NEEDS_WHOLE))
 		r = loaded_open(l, s->mb, m, (needs & NEEDS_WHOLE) != 0, &f->e);
+	else if (needs & NEEDS_FIELDS)
+		r = loaded_fields(l, s->mb, m, &f->e);
+	if (r == 0 && f->listed && (needs & (NEEDS_HEADER | NEEDS_WHOLE)))
+		loaded_fields_keep(l, s->mb, m);
 	if (r == 0 && (needs & NEEDS_STAT) &&
 	    mailbox_stat_message(s->mb, m, &f->e) != 0)
 		r = m->gone ? 1 : -1;

@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include "context.h"
 #include "encword.h"
+#include "mailbox_cache.h"
 #include "search.h"
 
 bool
@@ -77,6 +78,7 @@ search_run(struct search *se, struct session *s, struct found *f, struct err *e)
 			found_add(f, i);
 		put_progress(s, i, n);
 	}
+	mailbox_cache_flush(s->mb);
 	return 0;
 }
 

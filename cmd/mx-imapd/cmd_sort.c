@@ -4,6 +4,7 @@
  */
 #include "cmd.h"
 #include "context.h"
+#include "mailbox_cache.h"
 #include "mem.h"
 #include "search.h"
 #include "sort.h"
@@ -56,7 +57,7 @@ struct row {
 struct sorter {
 	struct criterion by[KEYS_MAX];
 	size_t nby;
-	bool needs_header;
+	bool needs_header, needs_size, needs_time, needs_date;
 	struct row *rows;
 	struct value *values;
 	struct buf texts;
@@ -83,6 +84,9 @@ parse_criterion(struct sorter *so, struct parse *p)
 	}
 	if (keys[c->key].key != BY_ARRIVAL && keys[c->key].key != BY_SIZE)
 		so->needs_header = true;
+	so->needs_size = so->needs_size || keys[c->key].key == BY_SIZE;
+	so->needs_time = so->needs_time || keys[c->key].key == BY_ARRIVAL;
+	so->needs_date = so->needs_date || keys[c->key].key == BY_DATE;
 	so->nby++;
 	return true;
 }
@@ -119,6 +123,21 @@ text_value(struct sorter *so, struct value *v, const struct criterion *c,
 	v->n = so->texts.n - v->text;
 }
 
+/* Does a value come from the file's time or size?  A message that says when it
+ * was sent is not asked for the time of its file (RFC 5256 2.2). */
+static int
+ask_file(struct session *s, const struct sorter *so, struct message *m,
+	 const struct msg *msg, struct err *e)
+{
+	bool time = so->needs_time ||
+		    (so->needs_date && sent_date(msg, INT64_MIN) == INT64_MIN);
+
+	if ((time && mailbox_stat_message(s->mb, m, e) != 0) ||
+	    (so->needs_size && loaded_size(s->mb, m, e) != 0))
+		return m->gone ? 1 : -1;
+	return 0;
+}
+
 /* The values of one message; 1: it is gone. */
 static int
 fill(struct session *s, struct sorter *so, struct row *row, struct err *e)
@@ -128,10 +147,9 @@ fill(struct session *s, struct sorter *so, struct row *row, struct err *e)
 	int r = 0;
 
 	if (so->needs_header)
-		r = loaded_open(&l, s->mb, m, false, e);
-	if (r == 0 && (mailbox_stat_message(s->mb, m, e) != 0 ||
-		       loaded_size(s->mb, m, e) != 0))
-		r = m->gone ? 1 : -1;
+		r = loaded_fields(&l, s->mb, m, e);
+	if (r == 0)
+		r = ask_file(s, so, m, &l.msg, e);
 	for (size_t i = 0; r >= 0 && i < so->nby; i++) {
 		struct value *v = &row->v[i];
 
@@ -186,6 +204,7 @@ sort(struct session *s, struct sorter *so, struct found *f, struct err *e)
 		r = fill(s, so, &so->rows[i], e);
 		put_progress(s, i, f->n);
 	}
+	mailbox_cache_flush(s->mb);
 	if (so->texts.p == NULL)
 		buf_addc(&so->texts, '\0');
 	if (r == 0) {

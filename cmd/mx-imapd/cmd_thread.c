@@ -2,6 +2,7 @@
  * cmd_thread.c - THREAD and UID THREAD.  RFC 5256 3.
  */
 #include "cmd.h"
+#include "mailbox_cache.h"
 #include "mem.h"
 #include "search.h"
 #include "sort.h"
@@ -62,14 +63,17 @@ fill(struct session *s, struct thread *t, const struct algorithm *a,
 		struct message *m = &s->mb->v[f->v[i]];
 		struct loaded l = { .whole = false };
 
-		r = loaded_open(&l, s->mb, m, false, e);
-		if (r == 0 && mailbox_stat_message(s->mb, m, e) != 0)
+		r = loaded_fields(&l, s->mb, m, e);
+		/* RFC 5256 2.2: the file's time where there is no other */
+		if (r == 0 && sent_date(&l.msg, INT64_MIN) == INT64_MIN &&
+		    mailbox_stat_message(s->mb, m, e) != 0)
 			r = m->gone ? 1 : -1;
 		if (r == 0)
 			add(t, a, &l.msg, f->v[i], m->mtime);
 		loaded_close(&l);
 		put_progress(s, i, f->n);
 	}
+	mailbox_cache_flush(s->mb);
 	if (t->texts.p == NULL)
 		buf_addc(&t->texts, '\0');
 	return r < 0 ? -1 : 0;

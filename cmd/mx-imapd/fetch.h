@@ -25,10 +25,17 @@ enum item_kind {
 	ITEM_THREADID,    /* the same */
 	ITEM_MODSEQ       /* RFC 7162 */
 };
-enum { NEEDS_HEADER = 1, NEEDS_WHOLE = 2, NEEDS_STAT = 4, SETS_SEEN = 8 };
+enum {
+	NEEDS_HEADER = 1,
+	NEEDS_WHOLE = 2,
+	NEEDS_STAT = 4,
+	SETS_SEEN = 8,
+	NEEDS_FIELDS = 16 /* that mx-cache has */
+};
 struct item {
 	enum item_kind kind;
 	unsigned needs;
+	bool listed;       /* section_listed */
 	const char *label; /* RFC822 and the like, or NULL */
 	struct section section;
 };
@@ -36,6 +43,7 @@ struct fetch {
 	struct item *v;
 	size_t n, cap;
 	unsigned needs;
+	bool listed; /* one of them is */
 	const struct set *set;
 	size_t ahead; /* files up to this index are on their way */
 	bool has_uid, has_flags, has_modseq;

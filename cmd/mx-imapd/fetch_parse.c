@@ -79,6 +79,8 @@ parse_body(struct fetch *f, struct parse *p, bool peek)
 	if (!peek)
 		it->needs |= SETS_SEEN;
 	f->needs |= it->needs;
+	it->listed = section_listed(&it->section);
+	f->listed = f->listed || it->listed;
 	return true;
 }
 

@@ -2,6 +2,8 @@
  * loaded.c - see loaded.h.
  */
 #include "loaded.h"
+#include "crc32.h"
+#include "mailbox_cache.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +12,48 @@
 #include <unistd.h>
 
 #define CHUNK 16384
+/* One message's fields; who sends more is not helped by a copy of it. */
+#define FIELDS_MAX 32768
+
+/* What mutt, Thunderbird, Apple Mail, Outlook, K-9 and web mailers ask for in
+ * their lists, and what SEARCH, SORT and THREAD look at.  Each record says of
+ * which list it is, so that one of another list is never taken for whole. */
+static const char *const fields[] = {
+	"Date",
+	"From",
+	"Sender",
+	"Reply-To",
+	"To",
+	"Cc",
+	"Bcc",
+	"Subject",
+	"Message-ID",
+	"In-Reply-To",
+	"References",
+	"Content-Type",
+	"Newsgroups",
+	"Content-Transfer-Encoding",
+	"MIME-Version",
+	"Content-Description",
+	"Priority",
+	"X-Priority",
+	"Importance",
+	"X-Label",
+	"Lines",
+	"List-Id",
+	"List-Post",
+	"List-Unsubscribe",
+	"X-Mailer",
+	"User-Agent",
+	"Mail-Reply-To",
+	"Mail-Followup-To",
+	"X-Spam-Flag",
+	"X-Spam-Status",
+	"Resent-Date",
+	"Disposition-Notification-To",
+	"Precedence",
+	"X-Draft-Info",
+};
 
 /* LF becomes CRLF where no CR stands before it. */
 static void
@@ -128,6 +172,97 @@ loaded_open(struct loaded *l, struct mailbox *mb, struct message *m, bool whole,
 		m->vsize = l->bytes.n;
 	index_header(l);
 	return 0;
+}
+
+static bool
+is_listed(struct span name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (span_iis(name, fields[i]))
+			return true;
+	return false;
+}
+
+bool
+loaded_is_field(const char *name)
+{
+	return is_listed(span_of(name));
+}
+
+/* Which list a record was made by. */
+static uint32_t
+list_sum(void)
+{
+	static uint32_t sum;
+
+	for (size_t i = 0; sum == 0 && i < ARRAY_LEN(fields); i++)
+		sum = crc32_add(sum, fields[i], strlen(fields[i]) + 1);
+	return sum;
+}
+
+/* The bytes of a record, p == NULL when there is none of this list. */
+static struct span
+record(struct mailbox *mb, struct message *m)
+{
+	struct span s = mailbox_cache_get(mb, m, MAILBOX_CACHE_FIELDS);
+	uint32_t sum;
+
+	if (s.p == NULL || s.n < sizeof(sum))
+		return span_make(NULL, 0);
+	memcpy(&sum, s.p, sizeof(sum));
+	return sum == list_sum() ? span_from(s, sizeof(sum))
+				 : span_make(NULL, 0);
+}
+
+bool
+loaded_fields_cached(struct mailbox *mb, struct message *m)
+{
+	return record(mb, m).p != NULL;
+}
+
+void
+loaded_fields_keep(const struct loaded *l, struct mailbox *mb,
+		   struct message *m)
+{
+	struct buf b = BUF_INIT;
+	uint32_t sum = list_sum();
+
+	if (loaded_fields_cached(mb, m))
+		return;
+	buf_add(&b, &sum, sizeof(sum));
+	for (size_t i = 0; i < l->msg.n; i++) {
+		struct span all = l->msg.v[i].all;
+
+		if (!is_listed(l->msg.v[i].name))
+			continue;
+		buf_addspan(&b, all);
+		/* a last field without its line end */
+		if (all.n > 0 && all.p[all.n - 1] != '\n')
+			buf_adds(&b, "\r\n");
+	}
+	buf_adds(&b, "\r\n");
+	if (b.n <= FIELDS_MAX)
+		mailbox_cache_put(mb, m, MAILBOX_CACHE_FIELDS, buf_span(&b));
+	buf_free(&b);
+}
+
+int
+loaded_fields(struct loaded *l, struct mailbox *mb, struct message *m,
+	      struct err *e)
+{
+	struct span have = record(mb, m);
+	int r;
+
+	if (have.p != NULL) {
+		*l = (struct loaded){ .whole = false };
+		buf_addspan(&l->bytes, have);
+		index_header(l);
+		return 0;
+	}
+	r = loaded_open(l, mb, m, false, e);
+	if (r == 0)
+		loaded_fields_keep(l, mb, m);
+	return r;
 }
 
 void

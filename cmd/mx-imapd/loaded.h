@@ -22,7 +22,23 @@ struct loaded {
  * and a sentence otherwise. */
 int loaded_open(struct loaded *l, struct mailbox *mb, struct message *m,
 		bool whole, struct err *e) MX_MUST_CHECK;
-/* The same, from bytes. */
+/*
+ * Of the header those fields that clients ask for of every message, to list,
+ * sort and search them, as they stand there and in their order, and an empty
+ * line: from mx-cache, where they are kept from the first time on.  Where they
+ * are not, or not all of them could be kept, the whole header.  Results as of
+ * loaded_open.
+ */
+int loaded_fields(struct loaded *l, struct mailbox *mb, struct message *m,
+		  struct err *e) MX_MUST_CHECK;
+/* Is it one of those? */
+bool loaded_is_field(const char *name);
+/* Has mx-cache them? */
+bool loaded_fields_cached(struct mailbox *mb, struct message *m);
+/* Those of a header that was read go there. */
+void loaded_fields_keep(const struct loaded *l, struct mailbox *mb,
+			struct message *m);
+/* The same as loaded_open, from bytes. */
 void loaded_bytes(struct loaded *l, struct span stored);
 /* The parts; the message must be loaded whole. */
 const struct mime *loaded_mime(struct loaded *l);

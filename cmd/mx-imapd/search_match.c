@@ -18,7 +18,7 @@ struct subject {
 	struct session *s;
 	size_t index;
 	struct message *m;
-	bool header, whole; /* loaded so far */
+	enum part { NOTHING, FIELDS, HEADER, WHOLE } have; /* loaded so far */
 	struct loaded l;
 	struct err *e;
 };
@@ -62,21 +62,22 @@ holds(struct span utf8, const struct buf *needle)
 
 /* 0, or -1; a message that is gone matches nothing more. */
 static int
-need(struct subject *x, bool whole)
+need(struct subject *x, enum part part)
 {
 	int r;
 
-	if (x->whole || (x->header && !whole))
+	if (x->have >= part)
 		return 0;
-	if (x->header)
+	if (x->have != NOTHING)
 		loaded_close(&x->l);
-	x->header = x->whole = false;
-	r = loaded_open(&x->l, x->s->mb, x->m, whole, x->e);
-	if (r != 0)
-		return r;
-	x->header = true;
-	x->whole = whole;
-	return 0;
+	x->have = NOTHING;
+	if (part == FIELDS)
+		r = loaded_fields(&x->l, x->s->mb, x->m, x->e);
+	else
+		r = loaded_open(&x->l, x->s->mb, x->m, part == WHOLE, x->e);
+	if (r == 0)
+		x->have = part;
+	return r;
 }
 
 static bool
@@ -196,7 +197,7 @@ static int
 by_emailid(struct subject *x, const struct node *n)
 {
 	struct buf id = BUF_INIT;
-	int r = need(x, true);
+	int r = need(x, WHOLE);
 
 	if (r != 0)
 		return r > 0 ? 0 : -1;
@@ -206,11 +207,21 @@ by_emailid(struct subject *x, const struct node *n)
 	return r;
 }
 
+/* How much of a message tells whether it matches. */
+static enum part
+part_of(const struct node *n)
+{
+	if (n->op == OP_BODY || n->op == OP_TEXT)
+		return WHOLE;
+	return n->op == OP_HEADER && !loaded_is_field(n->field) ? HEADER
+								: FIELDS;
+}
+
 static int
 by_content(struct subject *x, const struct node *n)
 {
 	int64_t day;
-	int r = need(x, n->op == OP_BODY || n->op == OP_TEXT);
+	int r = need(x, part_of(n));
 
 	if (r != 0)
 		return r > 0 ? 0 : -1;
@@ -235,7 +246,7 @@ static int
 by_size(struct subject *x, const struct node *n)
 {
 	if (x->m->vsize == MAILDIR_NO_SIZE) {
-		int r = need(x, true);
+		int r = need(x, WHOLE);
 
 		if (r != 0)
 			return r > 0 ? 0 : -1;
@@ -332,7 +343,7 @@ search_match(struct search *se, struct session *s, size_t index, struct err *e)
 		if (value >= 0)
 			at = climb(se, at, &value);
 	}
-	if (x.header)
+	if (x.have != NOTHING)
 		loaded_close(&x.l);
 	return value;
 }

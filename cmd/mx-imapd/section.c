@@ -146,6 +146,17 @@ section_header_only(const struct section *s)
 	       s->what != SECTION_TEXT;
 }
 
+bool
+section_listed(const struct section *s)
+{
+	if (s->number.n > 0 || s->what != SECTION_FIELDS)
+		return false;
+	for (size_t i = 0; i < s->fields.n; i++)
+		if (!loaded_is_field(s->fields.v[i]))
+			return false;
+	return true;
+}
+
 static void
 add_fields(struct buf *b, struct span header, const struct section *s)
 {

@@ -30,6 +30,8 @@ bool section_parse(struct section *s, struct parse *p) MX_MUST_CHECK;
 void section_free(struct section *s);
 /* Can it be served from the header alone? */
 bool section_header_only(const struct section *s);
+/* Fields of the message's own header, each one that mx-cache keeps? */
+bool section_listed(const struct section *s);
 /* The bytes: a span into the message or into *made.  p == NULL: no such
  * part. */
 struct span section_bytes(const struct section *s, struct loaded *l,

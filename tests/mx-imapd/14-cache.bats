@@ -35,3 +35,63 @@ c = preauth("m"); c.select(); c.cmd("STORE 1:30 +FLAGS.SILENT (\\Deleted)").ok()
 assert [l.split(b" ", 2)[2] for l in look()] == [l.split(b" ", 2)[2] for l in first[30:]]
 PY
 }
+
+@test "fields of headers from the cache: HEADER.FIELDS, SEARCH, SORT, THREAD as from the files; damaged, of another list" {
+  py <<'PY'
+from messages import *
+import subprocess, struct
+for i in range(30):
+    put("m", b"From : odd\nSubject: s%d =?utf-8?q?gr=C3=BC=C3=9Fe?=\n folded %d\nReceived: by x%d\nsubject:second%d\nFrom: a%d@x.test\nTo: t@x.test, u%d@x.test\nDate: Mon, %02d Feb 2022 21:52:25 +0000\nMessage-ID: <%d@x>\nReferences: <%d@x>\nX-Odd: %d\n\nSubject: in the body\n"
+        % (i % 7, i, i, i, i, i, i % 28 + 1, i, i - 1, i), sub="cur")
+put("m", b"", sub="cur"); put("m", b"To: no line end", sub="cur"); put("m", b"Subject: big\nTo: " + b"a@x.test,\n " * 5000 + b"b@x.test\nFrom: last@x\n\n", sub="cur")
+ask = ["FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT from To)]", "FETCH 1:* (BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[HEADER.FIELDS (X-Odd)])", "FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (References)]<3.20>)",
+       "SEARCH SUBJECT second3", "SEARCH CHARSET UTF-8 SUBJECT {6+}\r\ngr\u00fc\u00df", "SEARCH FROM a1", "SEARCH FROM last", "SEARCH TO u9@", "SEARCH HEADER Message-ID <2", "SEARCH HEADER X-Odd 7", "SEARCH HEADER Received x12", "SEARCH SENTSINCE 20-Feb-2022",
+       "SEARCH SUBJECT in", "SEARCH SUBJECT s1 BODY body", "SEARCH OR HEADER X-Odd 4 SUBJECT s2", "SORT (SUBJECT REVERSE DATE) UTF-8 ALL", "SORT (TO SIZE) UTF-8 ALL", "SORT (DISPLAYFROM) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL", "THREAD ORDEREDSUBJECT UTF-8 ALL"]
+def look(asks=ask, forget=False):
+    out = []
+    for x in [asks] if not forget else [[a] for a in asks]:
+        if forget and os.path.exists("m/mx-cache"): os.unlink("m/mx-cache")
+        c = preauth("m"); c.select()
+        out += [(a, c.cmd(a).ok().lines) for a in x]
+        c.cmd("LOGOUT").ok(); c.closed(); c.p.wait(20)
+    return out
+first = look(forget=True)                     # each from the files alone
+assert all(len(l) > 0 for a, l in first), [a for a, l in first if not l]
+os.unlink("m/mx-cache")
+for i in range(2):
+    for a, b in zip(look(), first): assert a == b, (a, b)
+good = open("m/mx-cache", "rb").read(); assert b"second3" in good
+if os.system("command -v strace >/dev/null") == 0:
+    subprocess.run(["strace", "-f", "-e", "trace=openat", "-o", "trace", "mx-imapd", "--preauth", "--maildir", "m"], input=b"a SELECT INBOX\r\nb UID FETCH 1:32 BODY.PEEK[HEADER.FIELDS (SUBJECT)]\r\nc SEARCH 1:32 SUBJECT x FROM y\r\nd THREAD REFERENCES UTF-8 1:32\r\ne SORT (SUBJECT) UTF-8 1:32\r\nf LOGOUT\r\n", stdout=subprocess.DEVNULL)
+    n = open("trace").read().count('"cur/'); assert n == 0, n
+def records(b, at=16):
+    while at < len(b):
+        n, uid, kind, crc = struct.unpack("IIII", b[at:at + 16]); yield at, n, uid, kind
+        at += (16 + n + 7) // 8 * 8
+# torn anywhere, a record of another list (its sum is wrong, its checksum right), a kind of a later version
+import zlib
+def other_list(b):
+    b = bytearray(b)
+    for at, n, uid, kind in records(bytes(b)):
+        if kind == 2:
+            b[at + 16] ^= 1; b[at + 20:at + 16 + n] = b"Subject: a lie".ljust(n - 4)[:n - 4]
+            b[at + 12:at + 16] = struct.pack("I", zlib.crc32(bytes(b[at + 16:at + 16 + n]), zlib.crc32(bytes(b[at:at + 12]))))
+    return bytes(b)
+assert sum(k == 2 for _, _, _, k in records(good)) == 32
+def later(b):
+    at = [r[0] for r in records(b)][9]; return b[:at + 8] + b"\7" + b[at + 9:]
+import random
+r = random.Random(5)
+for bad in [other_list(good), later(good)] + [good[:r.randrange(len(good))] for _ in range(4)] + [good[:p] + os.urandom(40) + good[p + 40:] for p in (r.randrange(len(good)) for _ in range(4))]:
+    open("m/mx-cache", "wb").write(bad)
+    for a, b in zip(look(), first): assert a == b, (a, b)
+# a session that is killed while it fills the cache, beside one that goes on
+os.unlink("m/mx-cache")
+a, b = preauth("m"), preauth("m")
+for c in (a, b): c.select()
+a.cmd("SEARCH 1:20 SUBJECT s1").ok(); a.p.kill(); a.p.wait(20)
+for x, want in first[:8]: got = b.cmd(x).ok().lines; assert got == want, (x, got)
+b.cmd("LOGOUT").ok(); b.closed()
+for x, y in zip(look(), first): assert x == y
+PY
+}
