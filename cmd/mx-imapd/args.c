@@ -47,11 +47,19 @@ arg_saved(struct session *s, struct set *set, bool uids)
 	return true;
 }
 
+uint32_t
+arg_star(const struct session *s)
+{
+	size_t n = s->mb->told_exists;
+
+	return n > 0 ? s->mb->v[n - 1].uid : 0;
+}
+
 bool
 arg_set(struct session *s, struct set *set, struct result *r)
 {
 	size_t n = s->mb->told_exists;
-	uint32_t star = s->uid ? mailbox_last_uid(s->mb) : (uint32_t)n;
+	uint32_t star = s->uid ? arg_star(s) : (uint32_t)n;
 
 	if (parse_peek(&s->p) == '$') {
 		if (arg_saved(s, set, s->uid))
@@ -118,7 +126,7 @@ static const struct {
 };
 
 static struct result
-one_flag(struct session *s, struct mailbox *mb, struct span word,
+one_flag(struct session *s, struct mailbox *mb, struct span word, bool make,
 	 maildir_flags *flags)
 {
 	struct err e = ERR_INIT;
@@ -133,6 +141,8 @@ one_flag(struct session *s, struct mailbox *mb, struct span word,
 	if (word.p[0] == '\\' || !keywords_valid(word))
 		return RESULT(RESULT_BAD, NULL, "Invalid flag");
 	at = keywords_find(&mb->kw, word);
+	if (at < 0 && !make) /* no message has it */
+		return result_ok("");
 	if (at < 0) {
 		at = keywords_add(&mb->kw, mb->fd, word, &e);
 		mb->kw_changed = true;
@@ -146,7 +156,8 @@ one_flag(struct session *s, struct mailbox *mb, struct span word,
 }
 
 struct result
-arg_flags(struct session *s, struct mailbox *mb, maildir_flags *flags_r)
+arg_flags(struct session *s, struct mailbox *mb, bool make,
+	  maildir_flags *flags_r)
 {
 	struct parse *p = &s->p;
 	bool list = parse_peek(p) == '(';
@@ -159,7 +170,7 @@ arg_flags(struct session *s, struct mailbox *mb, maildir_flags *flags_r)
 	while (!list || parse_peek(p) != ')') {
 		if (!parse_flag(p, &word))
 			return result_bad(s);
-		r = one_flag(s, mb, word, flags_r);
+		r = one_flag(s, mb, word, make, flags_r);
 		if (r.kind != RESULT_OK)
 			return r;
 		if (parse_peek(p) != ' ')

@@ -14,7 +14,8 @@
 static void
 capability(struct front *f, struct buf *b)
 {
-	buf_adds(b, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE");
+	/* RFC 9051 6.1.1: IMAP4rev2 stands in each list */
+	buf_adds(b, "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE");
 	if (front_can_starttls(f))
 		buf_adds(b, " STARTTLS");
 	if (front_login_ok(f))

@@ -128,7 +128,11 @@ take_from(struct append *a, struct append_one *x, struct mailbox *mb,
 		return false;
 	bytes = section_bytes(&u->section, &l, &made);
 	ok = bytes.p != NULL;
-	if (ok)
+	/* before it lies on the disk: a short command may name much */
+	if (ok && x->n + bytes.n > APPEND_MAX)
+		append_refuse(a,
+			      result_no("TOOBIG", "The message is too large"));
+	else if (ok)
 		append_take(a, x, bytes);
 	buf_free(&made);
 	loaded_close(&l);
@@ -202,15 +206,21 @@ static bool
 one_part(struct session *s, struct append *a, struct append_one *x)
 {
 	struct parse *p = &s->p;
+	bool utf8 = false;
 
 	if (parse_word(p, "URL"))
 		return parse_sp(p) && url_part(s, a, x);
-	if (!parse_word(p, "TEXT") || !parse_sp(p))
+	if (parse_word(p, "UTF8")) { /* RFC 6855 4 */
+		utf8 = true;
+		if (!parse_sp(p) || !parse_char(p, '('))
+			return false;
+	} else if (!parse_word(p, "TEXT") || !parse_sp(p)) {
 		return false;
+	}
 	if (parse_peek(p) == '~' && !parse_char(p, '~'))
 		return false;
 	return parse_peek(p) == '{' && s->has_literal &&
-	       append_literal(s, a, x, false);
+	       append_literal(s, a, x, false) && (!utf8 || parse_char(p, ')'));
 }
 
 struct result

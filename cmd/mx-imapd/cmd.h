@@ -82,11 +82,12 @@ enum {
 	STATUS_UIDNEXT = 4,
 	STATUS_UIDVALIDITY = 8,
 	STATUS_UNSEEN = 16,
-	STATUS_SIZE = 32,         /* RFC 8438 */
-	STATUS_DELETED = 64,      /* RFC 9051 */
-	STATUS_APPENDLIMIT = 128, /* RFC 7889 */
-	STATUS_MAILBOXID = 256,   /* RFC 8474 */
-	STATUS_MODSEQ = 512       /* RFC 7162 */
+	STATUS_SIZE = 32,          /* RFC 8438 */
+	STATUS_DELETED = 64,       /* RFC 9051 */
+	STATUS_APPENDLIMIT = 128,  /* RFC 7889 */
+	STATUS_MAILBOXID = 256,    /* RFC 8474 */
+	STATUS_MODSEQ = 512,       /* RFC 7162 */
+	STATUS_DELETED_SIZE = 1024 /* RFC 9208 4.1.4 */
 };
 bool status_parse(struct session *s, unsigned *items_r) MX_MUST_CHECK;
 /* Writes "* STATUS ..."; -1 and a sentence when it cannot be opened. */

@@ -155,7 +155,7 @@ one_message(struct session *s, struct append *a)
 	if (!parse_sp(p))
 		return result_bad(s);
 	if (parse_peek(p) == '(') {
-		r = arg_flags(s, &a->to, &x->flags);
+		r = arg_flags(s, &a->to, true, &x->flags);
 		if (r.kind != RESULT_OK)
 			return r;
 		if (!parse_sp(p))

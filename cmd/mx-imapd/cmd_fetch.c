@@ -213,13 +213,6 @@ prepare(struct session *s, struct fetch *f, struct message *m, struct loaded *l,
 	if (r == 0 && (needs & NEEDS_STAT) &&
 	    mailbox_stat_message(s->mb, m, &f->e) != 0)
 		r = m->gone ? 1 : -1;
-	if (r == 0 && (needs & SETS_SEEN) && !s->mb->readonly &&
-	    !(m->flags & MAILDIR_SEEN)) {
-		*seen_r =
-		    mailbox_set_flags(s->mb, m, MAILDIR_SEEN, 0, &f->e) == 0;
-		if (!*seen_r)
-			log_warn("%s: %s", s->user, f->e.text);
-	}
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		if ((f->v[i].kind == ITEM_BINARY ||
 		     f->v[i].kind == ITEM_BINARY_SIZE) &&
@@ -227,6 +220,13 @@ prepare(struct session *s, struct fetch *f, struct message *m, struct loaded *l,
 			f->refusal = "UNKNOWN-CTE";
 			return 1;
 		}
+	if (r == 0 && (needs & SETS_SEEN) && !s->mb->readonly &&
+	    !(m->flags & MAILDIR_SEEN)) {
+		*seen_r =
+		    mailbox_set_flags(s->mb, m, MAILDIR_SEEN, 0, &f->e) == 0;
+		if (!*seen_r)
+			log_warn("%s: %s", s->user, f->e.text);
+	}
 	if (r > 0)
 		f->some_gone = true;
 	if (r < 0) {

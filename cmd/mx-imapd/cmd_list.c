@@ -30,6 +30,7 @@ struct list {
 	struct map *boxes;
 	struct strs patterns; /* reference put before */
 	bool lsub, extended;
+	bool root; /* the pattern is "" */
 	/* selection (RFC 5258 3.1) */
 	bool only_subscribed, recursive, only_special;
 	/* what to tell (3.2) */
@@ -148,16 +149,20 @@ match_one(struct span pat, struct span name, bool icase, bool *on)
 	return on[pat.n];
 }
 
+/* RFC 6855 3, RFC 9051 5.1: with UTF-8 names patterns are UTF-8, too. */
 static bool
-matches(const struct list *l, struct span name)
+matches(const struct session *s, const struct list *l, struct span name)
 {
-	bool on[PATTERN_MAX + 2];
+	bool on[PATTERN_MAX + 2], yes = false, inbox = span_is(name, "INBOX");
+	struct buf utf8 = BUF_INIT;
 
-	for (size_t i = 0; i < l->patterns.n; i++)
-		if (match_one(span_of(l->patterns.v[i]), name,
-			      span_is(name, "INBOX"), on))
-			return true;
-	return false;
+	if (s->utf8 && span_chr(name, '&') >= 0 &&
+	    mailbox_name_decode(&utf8, name))
+		name = buf_span(&utf8);
+	for (size_t i = 0; !yes && i < l->patterns.n; i++)
+		yes = match_one(span_of(l->patterns.v[i]), name, inbox, on);
+	buf_free(&utf8);
+	return yes;
 }
 
 /* Reference and pattern; runs of wildcards become one. */
@@ -303,7 +308,7 @@ put_all(struct session *s, const struct list *l)
 		bool parent_only;
 
 		if (selected(s, l, v[i], &parent_only) &&
-		    matches(l, span_of(v[i]->name)))
+		    matches(s, l, span_of(v[i]->name)))
 			put_box(s, l, v[i], parent_only);
 	}
 	free(v);
@@ -374,6 +379,7 @@ parse_pattern(struct session *s, struct list *l, struct span ref)
 	bool ok = parse_list_mailbox(&s->p, &pat) &&
 		  add_pattern(l, ref, buf_span(&pat));
 
+	l->root = pat.n == 0;
 	buf_free(&pat);
 	return ok;
 }
@@ -419,9 +425,9 @@ list(struct session *s, bool lsub)
 	l.boxes = map_new();
 	if (!parse_list(s, &l, &ref)) {
 		r = result_bad(s);
-	} else if (!l.extended && l.patterns.n == 1 &&
-		   l.patterns.v[0][0] == '\0') {
-		/* RFC 3501 6.3.8: the separator, and the root's name */
+	} else if (!l.extended && l.root) {
+		/* RFC 3501 6.3.8: the separator, and the root's name, whatever
+		 * the reference */
 		stream_printf(s->st, "* %s (\\Noselect) \".\" \"\"\r\n",
 			      lsub ? "LSUB" : "LIST");
 	} else if (mbox_shadow_folders(s->root, &e) != 0 ||

@@ -256,9 +256,8 @@ parse_entries(struct session *s, struct metadata *m)
 		x = metadata_add(m, buf_span(&name));
 		if (!parse_word(p, "NIL")) {
 			(void)buf_room(&x->value, 1);
-			if (parse_peek(p) == '~')
-				p->at++;
-			ok = parse_string(p, &x->value);
+			ok = parse_peek(p) == '~' ? parse_literal8(p, &x->value)
+						  : parse_string(p, &x->value);
 		}
 		if (!ok || parse_peek(p) != ' ')
 			break;

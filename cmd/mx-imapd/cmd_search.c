@@ -90,7 +90,6 @@ run(struct session *s, struct search *se, struct wanted *w)
 	struct result r = result_ok("Search completed");
 
 	if (search_run(se, s, &found, &e) != 0) {
-		set_free(&s->saved); /* RFC 5182 2.1 */
 		r = result_err(s, &e);
 	} else {
 		found_put(s, &found, w, "SEARCH");
@@ -107,21 +106,26 @@ cmd_search(struct session *s)
 	struct search se = { .v = NULL };
 	struct wanted w = { .bits = 0 };
 	struct result r = { RESULT_OK, NULL, NULL };
-	bool known = true, ok;
+	bool known = true, charset = false, ok;
 
 	/* RFC 9051 6.4.4: no "* SEARCH" in IMAP4rev2 */
 	if (s->enabled & ENABLED_REV2)
 		w.bits = RET_ANY | RET_ALL;
 	ok = parse_sp(&s->p) &&
 	     (!parse_word(&s->p, "RETURN") || wanted_parse(s, &w)) &&
-	     (!parse_word(&s->p, "CHARSET") ||
+	     (!(charset = parse_word(&s->p, "CHARSET")) ||
 	      (search_charset(&se, s, &known) && parse_sp(&s->p)));
+	if (ok && charset && (s->enabled & ENABLED_UTF8)) {
+		s->p.bad = "All is UTF-8 now"; /* RFC 6855 3 */
+		ok = false;
+	}
 	if (!ok)
 		r = result_bad(s);
 	else if (!known)
 		r = result_no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
 	else
 		r = search_parse(&se, s) ? run(s, &se, &w) : result_bad(s);
+	wanted_failed(s, &w, r);
 	search_free(&se);
 	wanted_free(&w);
 	return r;

@@ -14,6 +14,22 @@ struct params {
 	struct set known;
 };
 
+/* Does a "*" stand in the set that is next? */
+static bool
+star_next(struct parse *p)
+{
+	for (size_t i = p->at; i < p->s.n; i++) {
+		if (p->s.p[i] == '*') {
+			p->bad = "\"*\" is not allowed here";
+			return true;
+		}
+		if (!ascii_isdigit(p->s.p[i]) && p->s.p[i] != ':' &&
+		    p->s.p[i] != ',')
+			return false;
+	}
+	return false;
+}
+
 /* "(v m [known-uids [(seqs uids)]])"; the pairs would spare us work only */
 static bool
 parse_qresync(struct parse *p, struct params *x)
@@ -27,15 +43,16 @@ parse_qresync(struct parse *p, struct params *x)
 	if (ok && parse_peek(p) == ' ') {
 		ok = parse_sp(p);
 		if (ok && parse_peek(p) != '(') {
-			ok = parse_set(p, &x->known, UINT32_MAX);
+			/* RFC 7162 7: "*" is not allowed in it */
+			ok = !star_next(p) && parse_set(p, &x->known, 0);
 			x->has_known = true;
 		}
 		if (ok && parse_peek(p) == ' ')
 			ok = parse_sp(p);
 		if (ok && parse_peek(p) == '(')
-			ok = parse_char(p, '(') &&
-			     parse_set(p, &seqs, UINT32_MAX) && parse_sp(p) &&
-			     parse_set(p, &uids, UINT32_MAX) &&
+			ok = parse_char(p, '(') && !star_next(p) &&
+			     parse_set(p, &seqs, 0) && parse_sp(p) &&
+			     !star_next(p) && parse_set(p, &uids, 0) &&
 			     parse_char(p, ')');
 	}
 	set_free(&seqs);

@@ -266,6 +266,7 @@ cmd_sort(struct session *s)
 		r = result_no("BADCHARSET (US-ASCII UTF-8)", "Unknown charset");
 	else
 		r = search_parse(&se, s) ? run(s, &so, &se, &w) : result_bad(s);
+	wanted_failed(s, &w, r);
 	search_free(&se);
 	wanted_free(&w);
 	return r;

@@ -16,6 +16,7 @@ static const struct {
 	{ "UIDVALIDITY", STATUS_UIDVALIDITY },
 	{ "SIZE", STATUS_SIZE },
 	{ "DELETED", STATUS_DELETED },
+	{ "DELETED-STORAGE", STATUS_DELETED_SIZE },
 	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
 	{ "MAILBOXID", STATUS_MAILBOXID },
 	{ "HIGHESTMODSEQ", STATUS_MODSEQ },
@@ -62,14 +63,20 @@ deleted(const struct mailbox *mb)
 
 /* Measured before the answer begins: a file's name may lack its size. */
 static int
-total_size(struct mailbox *mb, uint64_t *r, struct err *e)
+total_size(struct mailbox *mb, uint64_t *all_r, uint64_t *deleted_r,
+	   struct err *e)
 {
-	*r = 0;
+	*all_r = *deleted_r = 0;
 	for (size_t i = 0; i < mb->n; i++) {
+		const struct message *m = &mb->v[i];
+
 		if (loaded_size(mb, &mb->v[i], e) != 0)
 			return -1;
-		if (!mb->v[i].gone)
-			*r += mb->v[i].vsize;
+		if (m->gone)
+			continue;
+		*all_r += m->vsize;
+		if (m->flags & MAILDIR_TRASHED)
+			*deleted_r += m->vsize;
 	}
 	return 0;
 }
@@ -103,11 +110,12 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 	struct mailbox *mb = mailbox_select(s->root, name, true, NULL, e);
 	const char *sep = "";
 	struct buf id = BUF_INIT;
-	uint64_t size = 0;
+	uint64_t size = 0, freed = 0;
 
 	if (mb == NULL)
 		return -1;
-	if ((bits & STATUS_SIZE) && total_size(mb, &size, e) != 0) {
+	if ((bits & (STATUS_SIZE | STATUS_DELETED_SIZE)) &&
+	    total_size(mb, &size, &freed, e) != 0) {
 		mailbox_close(mb);
 		return -1;
 	}
@@ -121,6 +129,9 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 		if (items[i].bit == STATUS_SIZE)
 			stream_printf(s->st, "%sSIZE %llu", sep,
 				      (unsigned long long)size);
+		else if (items[i].bit == STATUS_DELETED_SIZE)
+			stream_printf(s->st, "%sDELETED-STORAGE %llu", sep,
+				      (unsigned long long)freed);
 		else if (items[i].bit == STATUS_MAILBOXID)
 			stream_printf(s->st, "%sMAILBOXID (%s)", sep,
 				      buf_str(&id));

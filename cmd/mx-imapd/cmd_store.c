@@ -45,7 +45,9 @@ store_one(struct session *s, size_t i, void *ctx)
 		st->some_gone = true;
 		return 0;
 	}
-	m->told = m->flags;
+	/* RFC 3501 6.4.6: silence is about this change; what others did at the
+	 * same time is still news */
+	m->told = st->silent ? (m->told & ~clear) | set : m->flags;
 	if (!st->silent || (s->enabled & ENABLED_CONDSTORE))
 		set_add(&st->done, (uint32_t)i + 1, (uint32_t)i + 1);
 	return 0;
@@ -136,7 +138,7 @@ store(struct session *s, struct set *set)
 		return result_bad(s);
 	if (s->mb->readonly)
 		return result_no("READ-ONLY", "The mailbox is open read-only");
-	r = arg_flags(s, s->mb, &st.flags);
+	r = arg_flags(s, s->mb, st.how != REMOVE, &st.flags);
 	if (r.kind == RESULT_OK)
 		r = parse_end(&s->p) ? limit_result(s, run(s, set, &st))
 				     : result_bad(s);

@@ -34,8 +34,9 @@ strip_html(struct buf *out, struct span s)
 				continue;
 			memcpy(close + 2, skipped[i], n + 1);
 			end = span_ifind(s, span_of(close));
-			if (end >= 0)
-				s = span_from(s, (size_t)end);
+			/* one without an end hides the rest, and is looked
+			 * for once */
+			s = end >= 0 ? span_from(s, (size_t)end) : SPAN("");
 		}
 		end = span_chr(s, '>');
 		s = end < 0 ? SPAN("") : span_from(s, (size_t)end + 1);

@@ -76,6 +76,13 @@ parse_update(struct session *s, struct wanted *w)
 }
 
 void
+wanted_failed(struct session *s, const struct wanted *w, struct result r)
+{
+	if (r.kind == RESULT_NO && (w->bits & RET_SAVE))
+		set_free(&s->saved);
+}
+
+void
 wanted_free(struct wanted *w)
 {
 	if (w->att != NULL)

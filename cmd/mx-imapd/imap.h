@@ -161,6 +161,8 @@ void report_changes(struct session *s, bool expunge_too);
 
 /* Mailbox names as arguments: canonical in *name; a result otherwise. */
 bool arg_mailbox(struct session *s, struct buf *name, struct result *r);
+/* What "*" is among UIDs: the last one that the client was told of, or 0. */
+uint32_t arg_star(const struct session *s);
 /* The set of messages, as indexes that exist: parsed by UID or number.  False
  * with a result otherwise. */
 bool arg_set(struct session *s, struct set *set, struct result *r);
@@ -170,9 +172,9 @@ bool arg_saved(struct session *s, struct set *set, bool uids);
 int each_message(struct session *s, const struct set *set,
 		 int (*fn)(struct session *s, size_t index, void *ctx),
 		 void *ctx);
-/* "(\Seen kw)" or the flags without parentheses; keywords are given a letter
- * in mb.  RESULT_OK, or why not. */
-struct result arg_flags(struct session *s, struct mailbox *mb,
+/* "(\Seen kw)" or the flags without parentheses; keywords that have no letter
+ * in mb are given one, or (make false) passed over.  RESULT_OK, or why not. */
+struct result arg_flags(struct session *s, struct mailbox *mb, bool make,
 			maildir_flags *flags_r);
 
 /* Reads and runs one command.  False: the connection is over. */

@@ -92,8 +92,12 @@ streams(struct session *s)
 	c = command_find(s->rows, word);
 	yes = c != NULL && (c->flags & CMD_STREAMS) != 0 &&
 	      (c->states & s->state) != 0 && parse_sp(&p);
-	if (yes && (c->flags & CMD_SET_FIRST))
-		yes = parse_atom(&p, &word) && parse_sp(&p);
+	if (yes && (c->flags & CMD_SET_FIRST)) {
+		/* RFC 8508 4: a number, or "*", which no atom holds */
+		while (parse_peek(&p) != ' ' && parse_peek(&p) != '\0')
+			p.at++;
+		yes = parse_sp(&p);
+	}
 	yes = yes && parse_astring(&p, &name) && parse_sp(&p);
 	buf_free(&name);
 	return yes;

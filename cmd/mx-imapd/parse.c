@@ -147,7 +147,7 @@ quoted(struct parse *p, struct buf *b)
 }
 
 static bool
-literal(struct parse *p, struct buf *b)
+literal(struct parse *p, struct buf *b, bool nul_too)
 {
 	struct span rest = span_from(p->s, p->at + 1), bytes;
 	uint64_t n;
@@ -162,7 +162,7 @@ literal(struct parse *p, struct buf *b)
 	if (!span_starts(rest, SPAN("}\r\n")) || rest.n - 3 < n)
 		return expected(p, "malformed literal");
 	bytes = span_sub(rest, 3, 3 + (size_t)n);
-	if (span_chr(bytes, '\0') >= 0)
+	if (!nul_too && span_chr(bytes, '\0') >= 0)
 		return expected(p, "NUL in a literal");
 	buf_addspan(b, bytes);
 	p->at = (size_t)(bytes.p + bytes.n - p->s.p);
@@ -176,10 +176,20 @@ parse_string(struct parse *p, struct buf *b)
 	case '"':
 		return quoted(p, b);
 	case '{':
-		return literal(p, b);
+		return literal(p, b, false);
 	default:
 		return expected(p, "string expected");
 	}
+}
+
+bool
+parse_literal8(struct parse *p, struct buf *b)
+{
+	if (!parse_char(p, '~'))
+		return false;
+	if (parse_peek(p) != '{')
+		return expected(p, "literal expected");
+	return literal(p, b, true);
 }
 
 bool

@@ -32,6 +32,8 @@ bool parse_word(struct parse *p, const char *word);
  * quoted string, no NUL in a literal. */
 bool parse_string(struct parse *p, struct buf *b) MX_MUST_CHECK;
 bool parse_astring(struct parse *p, struct buf *b) MX_MUST_CHECK;
+/* "~{5}" and any five bytes (RFC 3516 7). */
+bool parse_literal8(struct parse *p, struct buf *b) MX_MUST_CHECK;
 /* The same with the wildcards of LIST. */
 bool parse_list_mailbox(struct parse *p, struct buf *b) MX_MUST_CHECK;
 bool parse_number(struct parse *p, uint32_t *r) MX_MUST_CHECK;

@@ -84,6 +84,8 @@ struct wanted {
 	struct fetch *att; /* UPDATE (UID FLAGS), or NULL */
 };
 void wanted_free(struct wanted *w);
+/* RFC 5182 2.1: a NO where SAVE was asked for leaves nothing behind "$". */
+void wanted_failed(struct session *s, const struct wanted *w, struct result r);
 bool wanted_parse(struct session *s, struct wanted *w) MX_MUST_CHECK;
 /* A part of a result: indexes from *from up to but without *to. */
 void wanted_range(const struct wanted *w, size_t n, size_t *from, size_t *to);

@@ -131,7 +131,10 @@ body_holds(struct subject *x, const struct buf *needle)
 
 		if (i > 0 && any_field_holds(p->header_full, needle))
 			yes = true;
-		if (yes || p->kind != MIME_LEAF || !span_iis(p->type, "text"))
+		/* message/delivery-status and the like are read, too */
+		if (yes || p->kind != MIME_LEAF ||
+		    !(span_iis(p->type, "text") ||
+		      span_iis(p->type, "message")))
 			continue;
 		buf_clear(&text);
 		mime_text(&text, p, TEXT_MAX);

@@ -228,7 +228,7 @@ parse_arg(struct search *se, struct node *n, enum arg arg, struct session *s)
 	default:
 		if (parse_peek(p) == '$')
 			return arg_saved(s, &n->set, true);
-		return parse_set(p, &n->set, mailbox_last_uid(s->mb));
+		return parse_set(p, &n->set, arg_star(s));
 	}
 }
 

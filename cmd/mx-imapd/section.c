@@ -43,7 +43,7 @@ parse_fields(struct section *s, struct parse *p)
 	while (ok && parse_peek(p) != ')') {
 		buf_clear(&name);
 		ok = parse_astring(p, &name) && s->fields.n < 1000;
-		if (ok && name.n > 0)
+		if (ok)
 			strs_addspan(&s->fields, buf_span(&name));
 		if (ok && parse_peek(p) != ')')
 			ok = parse_sp(p);
@@ -59,7 +59,10 @@ parse_what(struct section *s, struct parse *p)
 	bool numbered = s->number.n > 0;
 
 	if (parse_peek(p) == ']')
-		return !numbered || s->what == SECTION_ALL;
+		return true;
+	/* "1.TEXT", not "1TEXT" */
+	if (numbered && p->s.p[p->at - 1] != '.')
+		return false;
 	if (parse_word(p, "HEADER.FIELDS.NOT")) {
 		s->what = SECTION_FIELDS_NOT;
 		return parse_fields(s, p);
@@ -92,6 +95,37 @@ parse_partial(struct section *s, struct parse *p)
 	return parse_char(p, '>');
 }
 
+/* A field's name as the client may write it: atom, quoted or literal. */
+static void
+add_field_name(struct buf *b, struct span name)
+{
+	bool atom = name.n > 0, plain = true;
+
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+
+		plain = plain && c >= 0x20 && c < 0x7f;
+		atom = atom && c > 0x20 && c < 0x7f &&
+		       strchr("(){%*\"\\[]", c) == NULL;
+	}
+	if (atom) {
+		buf_addspan(b, name);
+		return;
+	}
+	if (!plain) {
+		buf_addf(b, "{%zu}\r\n", name.n);
+		buf_addspan(b, name);
+		return;
+	}
+	buf_addc(b, '"');
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] == '"' || name.p[i] == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, name.p[i]);
+	}
+	buf_addc(b, '"');
+}
+
 static void
 make_label(struct section *s)
 {
@@ -106,18 +140,8 @@ make_label(struct section *s)
 	if (s->what == SECTION_FIELDS || s->what == SECTION_FIELDS_NOT) {
 		buf_adds(&s->label, " (");
 		for (size_t i = 0; i < s->fields.n; i++) {
-			struct span name = span_of(s->fields.v[i]);
-			bool plain = true;
-
-			for (size_t k = 0; k < name.n; k++)
-				plain = plain && (ascii_isalnum(name.p[k]) ||
-						  name.p[k] == '-');
 			buf_adds(&s->label, i > 0 ? " " : "");
-			/* no field has another byte in its name */
-			if (plain)
-				buf_addspan(&s->label, name);
-			else
-				buf_adds(&s->label, "\"\"");
+			add_field_name(&s->label, span_of(s->fields.v[i]));
 		}
 		buf_addc(&s->label, ')');
 	}
@@ -157,8 +181,11 @@ section_listed(const struct section *s)
 	return true;
 }
 
+/* RFC 3501 6.4.5: the empty line is in all of them, but for a message that has
+ * neither that line nor a body. */
 static void
-add_fields(struct buf *b, struct span header, const struct section *s)
+add_fields(struct buf *b, struct span header, struct span body,
+	   const struct section *s)
 {
 	struct msg m;
 	bool not = s->what == SECTION_FIELDS_NOT;
@@ -172,7 +199,9 @@ add_fields(struct buf *b, struct span header, const struct section *s)
 		if (m.v[i].all.n > 0 && m.v[i].all.p[m.v[i].all.n - 1] != '\n')
 			buf_adds(b, "\r\n");
 	}
-	buf_adds(b, "\r\n");
+	if (body.n > 0 || span_is(header, "\r\n") ||
+	    span_ends(header, SPAN("\r\n\r\n")))
+		buf_adds(b, "\r\n");
 	msg_done(&m);
 }
 
@@ -223,8 +252,8 @@ whole_section(const struct section *s, struct loaded *l, struct buf *made)
 	case SECTION_MIME:
 		return header;
 	default:
-		add_fields(made, header, s);
-		return buf_span(made);
+		add_fields(made, header, body, s);
+		return made->n > 0 ? buf_span(made) : SPAN("");
 	}
 }
 
@@ -276,13 +305,32 @@ section_binary(const struct section *s, struct loaded *l, struct buf *made)
 	return cut(s, buf_span(made));
 }
 
+/* BODYSTRUCTURE shows an empty part where a multipart has none: then that is
+ * what its number names. */
+static bool
+is_shown(const struct section *s, struct loaded *l)
+{
+	const struct mime *m = loaded_mime(l);
+	struct span number = buf_span(&s->number);
+	size_t at;
+
+	if (mime_find(m, number) != MIME_NONE)
+		return true;
+	if (!span_is(number, "1") && !span_ends(number, SPAN(".1")))
+		return false;
+	at = mime_find(m, span_sub(number, 0, number.n > 1 ? number.n - 2 : 0));
+	if (at != MIME_NONE && m->v[at].kind == MIME_MESSAGE && number.n > 1)
+		at = m->v[at].child;
+	return at != MIME_NONE && m->v[at].kind == MIME_MULTIPART &&
+	       m->v[at].child == MIME_NONE;
+}
+
 struct span
 section_bytes(const struct section *s, struct loaded *l, struct buf *made)
 {
 	struct span b = whole_section(s, l, made);
 
-	if (b.p == NULL && b.n == 0 && s->number.n > 0 &&
-	    mime_find(loaded_mime(l), buf_span(&s->number)) == MIME_NONE)
+	if (b.p == NULL && b.n == 0 && s->number.n > 0 && !is_shown(s, l))
 		return b;
 	b = cut(s, b);
 	return b.p != NULL ? b : span_make("", 0);
