@@ -15,7 +15,7 @@ assert b"STARTTLS" in c.greeting and b"LOGINDISABLED" in c.greeting and b"AUTH="
 c.cmd("LOGIN joe@x.test secret").no(b"PRIVACYREQUIRED")
 c.cmd("AUTHENTICATE PLAIN " + b64("\0joe@x.test\0secret")).no(b"PRIVACYREQUIRED")
 starttls(c)
-a = c.cmd("CAPABILITY").ok(); a.find(rb"AUTH=PLAIN"); a.hasnt(b"STARTTLS"); a.hasnt(b"LOGINDISABLED") a.find(rb"IMAP4rev2")  # RFC 9051 6.1.1
+a = c.cmd("CAPABILITY").ok(); a.find(rb"AUTH=PLAIN"); a.hasnt(b"STARTTLS"); a.hasnt(b"LOGINDISABLED"); a.find(rb"IMAP4rev2")  # RFC 9051 6.1.1
 c.cmd("STARTTLS").bad()
 c.cmd("LOGIN joe@x.test wrong").no(b"AUTHENTICATIONFAILED")
 c.cmd("LOGIN nobody@x.test secret").no(b"AUTHENTICATIONFAILED")
