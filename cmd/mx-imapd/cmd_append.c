@@ -240,7 +240,9 @@ replace(struct session *s, struct append *a, size_t index)
 			      r.code);
 	if (mailbox_unlink(s->mb, &s->mb->v[index], 0, &e) != 0)
 		return result_err(s, &e);
-	return result_ok("Replace completed");
+	mailbox_commit(s->mb);
+	/* RFC 8508 4.5 */
+	return RESULT(RESULT_OK, condstore_code(s), "Replace completed");
 }
 
 struct result

@@ -242,7 +242,10 @@ move_all(struct session *s, struct set *set, struct copy *c)
 		stream_printf(s->st, "* OK [%s] Moved\r\n", r.code);
 	if (each_message(s, set, unlink_one, c) != 0)
 		return result_err(s, &c->e);
-	return limit_result(s, result_ok("Move completed"));
+	mailbox_commit(s->mb);
+	/* RFC 6851 4.4 */
+	return limit_result(
+	    s, RESULT(RESULT_OK, condstore_code(s), "Move completed"));
 }
 
 static struct result

@@ -174,6 +174,13 @@ loaded_open(struct loaded *l, struct mailbox *mb, struct message *m, bool whole,
 	return 0;
 }
 
+bool
+loaded_has_end(struct span header, struct span body)
+{
+	return body.n > 0 || span_is(header, "\r\n") ||
+	       span_ends(header, SPAN("\r\n\r\n"));
+}
+
 static bool
 is_listed(struct span name)
 {
@@ -240,7 +247,8 @@ loaded_fields_keep(const struct loaded *l, struct mailbox *mb,
 		if (all.n > 0 && all.p[all.n - 1] != '\n')
 			buf_adds(&b, "\r\n");
 	}
-	buf_adds(&b, "\r\n");
+	if (loaded_has_end(l->header, l->body))
+		buf_adds(&b, "\r\n");
 	if (b.n <= FIELDS_MAX)
 		mailbox_cache_put(mb, m, MAILBOX_CACHE_FIELDS, buf_span(&b));
 	buf_free(&b);

@@ -42,6 +42,9 @@ void loaded_fields_keep(const struct loaded *l, struct mailbox *mb,
 void loaded_bytes(struct loaded *l, struct span stored);
 /* The parts; the message must be loaded whole. */
 const struct mime *loaded_mime(struct loaded *l);
+/* Is an empty line shown behind some fields of it?  RFC 3501 6.4.5: in all
+ * cases, but for a message that has neither that line nor a body. */
+bool loaded_has_end(struct span header, struct span body);
 /* The size with CRLF is in m->vsize then, unless the message is gone. */
 int loaded_size(struct mailbox *mb, struct message *m,
 		struct err *e) MX_MUST_CHECK;

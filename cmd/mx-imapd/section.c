@@ -181,8 +181,6 @@ section_listed(const struct section *s)
 	return true;
 }
 
-/* RFC 3501 6.4.5: the empty line is in all of them, but for a message that has
- * neither that line nor a body. */
 static void
 add_fields(struct buf *b, struct span header, struct span body,
 	   const struct section *s)
@@ -199,8 +197,7 @@ add_fields(struct buf *b, struct span header, struct span body,
 		if (m.v[i].all.n > 0 && m.v[i].all.p[m.v[i].all.n - 1] != '\n')
 			buf_adds(b, "\r\n");
 	}
-	if (body.n > 0 || span_is(header, "\r\n") ||
-	    span_ends(header, SPAN("\r\n\r\n")))
+	if (loaded_has_end(header, body))
 		buf_adds(b, "\r\n");
 	msg_done(&m);
 }
