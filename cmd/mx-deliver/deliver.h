@@ -28,6 +28,8 @@ struct route {
 	char *nexthop;     /* REMOTE: "example.org", "[host]:25", "unix:PATH" */
 	struct dest *dest; /* LOCAL */
 	struct targets *forward; /* LOCAL: aliases gave these instead */
+	struct strs via;         /* local addresses that it came through */
+	char *delivered;         /* Delivered-To, NULL: the recipient */
 	struct err why;          /* FAILED, DEFERRED */
 };
 

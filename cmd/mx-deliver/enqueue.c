@@ -12,6 +12,7 @@
 #include "senders.h"
 #include "site.h"
 #include "status.h"
+#include "via.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -111,17 +112,21 @@ route_to_queue(struct queuefile_env *env, const struct target *t)
 			  t->dest->path,
 			  t->dest->kind == DEST_MAILDIR ? "/" : "");
 	else
-		strs_add(&r->other, " place: mailbox");
+		strs_add(&r->other,
+			 t->loop ? " place: loop" : " place: mailbox");
+	if (t->delivered != NULL)
+		strs_addf(&r->other, " delivered: %s", t->delivered);
 	return r;
 }
 
-/* What an earlier route_to_queue said, or NULL. */
+/* What an earlier route_to_queue said, " place: " or " delivered: ", or
+ * NULL. */
 static const char *
-kept_place(const struct queuefile_rcpt *rcpt)
+kept(const struct queuefile_rcpt *rcpt, const char *name)
 {
 	for (size_t i = 0; i < rcpt->other.n; i++)
-		if (span_starts(span_of(rcpt->other.v[i]), SPAN(" place: ")))
-			return rcpt->other.v[i] + strlen(" place: ");
+		if (span_starts(span_of(rcpt->other.v[i]), span_of(name)))
+			return rcpt->other.v[i] + strlen(name);
 	return NULL;
 }
 
@@ -215,10 +220,15 @@ route_expanding(struct route *r, const char *addr, const char *sender)
 							: ROUTE_FAILED;
 		return;
 	}
-	if (t.n == 1 && t.v[0].sender == NULL && t.v[0].dest != NULL) {
+	if (t.n == 1 && t.v[0].sender == NULL && t.v[0].dest != NULL &&
+	    t.v[0].forwarded.n == 0) {
 		r->kind = ROUTE_LOCAL;
 		r->dest = t.v[0].dest;
+		r->via = t.v[0].via;
+		r->delivered = t.v[0].delivered;
 		t.v[0].dest = NULL;
+		t.v[0].via = STRS_INIT;
+		t.v[0].delivered = NULL;
 		targets_free(&t);
 	} else if (t.n == 1 && t.v[0].sender == NULL &&
 		   span_ieq(span_of(t.v[0].addr), span_of(addr))) {
@@ -238,7 +248,8 @@ void
 route_find(struct route *r, const struct queuefile_env *env,
 	   const struct queuefile_rcpt *rcpt)
 {
-	const char *place = kept_place(rcpt);
+	const char *place = kept(rcpt, " place: ");
+	const char *delivered = kept(rcpt, " delivered: ");
 
 	*r = (struct route){ .kind = ROUTE_REMOTE };
 	if (env->transport != NULL && env->transport[0] != '\0') {
@@ -250,6 +261,10 @@ route_find(struct route *r, const struct queuefile_env *env,
 			r->kind = ROUTE_LOCAL;
 	} else if (place == NULL) {
 		route_expanding(r, rcpt->addr, env->sender);
+	} else if (strcmp(place, "loop") == 0) {
+		r->kind = ROUTE_FAILED;
+		r->transport = mem_strdup("local");
+		(void)via_err(&r->why, rcpt->addr);
 	} else if (strcmp(place, "mailbox") == 0) {
 		route_final(r, rcpt->addr, env->sender);
 	} else {
@@ -265,6 +280,8 @@ route_find(struct route *r, const struct queuefile_env *env,
 		r->transport = mem_strdup("local");
 		r->nexthop = mem_strdup("");
 	}
+	if (delivered != NULL && r->delivered == NULL)
+		r->delivered = mem_strdup(delivered);
 	if (r->kind == ROUTE_DEFERRED)
 		outcome_settle(&r->why);
 }
@@ -291,55 +308,78 @@ route_free(struct route *r)
 	free(r->transport);
 	free(r->nexthop);
 	dest_free(r->dest);
+	strs_free(&r->via);
+	free(r->delivered);
 	if (r->forward != NULL)
 		targets_free(r->forward);
 	free(r->forward);
 	*r = (struct route){ .kind = ROUTE_FAILED };
 }
 
-/* New entries for what an alias gave, one for each sender. */
+/* The recipients of an entry for those who have the sender and the bytes of
+ * `first`. */
+static size_t
+forward_some(const struct targets *t, const struct queuefile_rcpt *from,
+	     const char *sender, const struct target *first, bool *used,
+	     struct queuefile_env *env)
+{
+	const char *s = first->sender != NULL ? first->sender : sender;
+	size_t n = 0;
+
+	env->sender = mem_strdup(s);
+	for (size_t k = 0; k < t->n; k++) {
+		const struct target *g = &t->v[k];
+
+		if (used[k] || !via_same(g, first) ||
+		    strcmp(s, g->sender != NULL ? g->sender : sender) != 0)
+			continue;
+		struct queuefile_rcpt *to = route_to_queue(env, g);
+		to->original = mem_strdup(
+		    from->original != NULL ? from->original : from->addr);
+		if (from->notify != NULL)
+			to->notify = mem_strdup(from->notify);
+		used[k] = true;
+		n++;
+	}
+	return n;
+}
+
+/* New entries for what an alias gave, one for each sender and Delivered-To. */
 static void
 forward(const struct route *r, const struct queuefile *q, size_t i,
 	struct outcome *out)
 {
 	const struct queuefile_rcpt *from = &q->env.rcpt[i];
-	const struct targets *t = r->forward;
+	const char *sender = q->env.sender != NULL ? q->env.sender : "";
+	struct targets *t = r->forward;
+	struct head_watch head = { .done = false };
 	struct queuefile_writer w[16];
 	struct err e = ERR_INIT;
 	size_t n = 0, done = 0;
-	int r2 = 0;
 	bool *used = mem_alloc(t->n, sizeof(*used));
+	int r2;
 
+	head_watch_file(&head, q->fd, q->msg_at, q->msg_size);
+	r2 = via_check(t, &head, &e);
+	head_watch_free(&head);
 	/* A stranger's mail that leaves again needs a sender of ours (SRS). */
-	if (q->env.flags & QUEUEFILE_INBOUND)
+	if (r2 == 0 && (q->env.flags & QUEUEFILE_INBOUND))
 		r2 = senders_mark(r->forward, from->addr, q->env.sender, &e);
 	while (r2 == 0 && done < t->n && n < ARRAY_LEN(w)) {
 		struct queuefile_env env = { .flags = q->env.flags };
-		const char *sender = NULL;
+		struct buf top = BUF_INIT;
+		size_t k = 0;
 
+		while (used[k])
+			k++;
 		env.id = mem_strdup(q->env.id);
-		for (size_t k = 0; k < t->n; k++) {
-			const char *s = t->v[k].sender != NULL ? t->v[k].sender
-							       : q->env.sender;
-			if (used[k] ||
-			    (sender != NULL && strcmp(s, sender) != 0))
-				continue;
-			sender = s;
-			struct queuefile_rcpt *to =
-			    route_to_queue(&env, &t->v[k]);
-			to->original =
-			    mem_strdup(from->original != NULL ? from->original
-							      : from->addr);
-			if (from->notify != NULL)
-				to->notify = mem_strdup(from->notify);
-			used[k] = true;
-			done++;
-		}
-		env.sender = mem_strdup(sender != NULL ? sender : "");
-		r2 = deliver_queue_copy(&w[n], &env, SPAN(""), q->fd, q->msg_at,
-					q->msg_size, &e);
+		via_fields(&top, &t->v[k]);
+		done += forward_some(t, from, sender, &t->v[k], used, &env);
+		r2 = deliver_queue_copy(&w[n], &env, buf_span(&top), q->fd,
+					q->msg_at, q->msg_size, &e);
 		n += r2 == 0;
 		queuefile_env_free(&env);
+		buf_free(&top);
 	}
 	if (r2 == 0 && done < t->n)
 		r2 = err_set(&e, ST_TEMPFAIL,
@@ -358,11 +398,14 @@ deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 {
 	const struct queuefile_rcpt *to = &q->env.rcpt[i];
 	const struct queuefile_env *env = &q->env;
+	struct head_watch head = { .done = false };
+	const char *loop = NULL;
 	struct facts f = { .id = q->id,
 			   .sender = env->sender != NULL ? env->sender : "",
 			   .addr = to->addr,
 			   .original =
 			       to->original != NULL ? to->original : to->addr,
+			   .delivered = r->delivered,
 			   .client_addr = env->client_addr,
 			   .client_name = env->client_name,
 			   .helo = env->helo,
@@ -371,7 +414,17 @@ deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 			   .tls = env->tls,
 			   .extra = SPAN("") };
 
-	if (r->kind == ROUTE_DISCARD)
+	if (r->via.n > 0) {
+		head_watch_file(&head, q->fd, q->msg_at, q->msg_size);
+		loop = via_loops(&r->via, &head);
+		head_watch_free(&head);
+	}
+	if (loop != NULL) {
+		struct err e = ERR_INIT;
+
+		(void)via_err(&e, loop);
+		outcome_fail(out, &e);
+	} else if (r->kind == ROUTE_DISCARD)
 		outcome_done(out, r->nexthop != NULL && r->nexthop[0]
 				      ? r->nexthop
 				      : "discarded");

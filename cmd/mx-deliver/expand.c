@@ -16,6 +16,7 @@
 #include "senders.h"
 #include "site.h"
 #include "status.h"
+#include "via.h"
 
 #include <stdlib.h>
 
@@ -23,13 +24,21 @@
 #define DEPTH_MAX 100
 
 void
+target_free(struct target *g)
+{
+	free(g->addr);
+	free(g->sender);
+	dest_free(g->dest);
+	strs_free(&g->via);
+	strs_free(&g->forwarded);
+	free(g->delivered);
+}
+
+void
 targets_free(struct targets *t)
 {
-	for (size_t i = 0; i < t->n; i++) {
-		free(t->v[i].addr);
-		free(t->v[i].sender);
-		dest_free(t->v[i].dest);
-	}
+	for (size_t i = 0; i < t->n; i++)
+		target_free(&t->v[i]);
 	free(t->v);
 	*t = (struct targets){ NULL, 0, 0 };
 }
@@ -66,18 +75,19 @@ expand_add(struct expansion *w, const struct expand_item *it, struct dest *d,
 	   const char *owner)
 {
 	const char *sender = owner != NULL ? owner : it->owner;
-	struct target t = { mem_strdup(it->addr),
-			    sender != NULL ? mem_strdup(sender) : NULL, d };
+	struct target t = { .addr = mem_strdup(it->addr),
+			    .sender =
+				sender != NULL ? mem_strdup(sender) : NULL,
+			    .dest = d };
 	struct targets *o = w->out;
 
 	for (size_t i = 0; i < o->n; i++) {
 		if (!same_place(&o->v[i], &t))
 			continue;
-		free(t.addr);
-		free(t.sender);
-		dest_free(d);
+		target_free(&t);
 		return;
 	}
+	via_trace(w, it, &t);
 	o->v = mem_grow(o->v, &o->cap, o->n + 1, sizeof(*o->v));
 	o->v[o->n++] = t;
 }
@@ -112,11 +122,17 @@ expand_push(struct expansion *w, char *addr, enum expand_stage stage,
 	}
 	if (owner == NULL && parent >= 0)
 		owner = w->v[parent].owner;
+	const char *keeper = parent >= 0 ? w->v[parent].keeper : NULL;
 	w->v = mem_grow(w->v, &w->cap, w->n + 1, sizeof(*w->v));
-	w->v[w->n++] = (struct expand_item){
-		addr, stage, parent, depth, owner ? mem_strdup(owner) : NULL,
-		NULL
-	};
+	w->v[w->n++] =
+	    (struct expand_item){ .addr = addr,
+				  .stage = stage,
+				  .parent = parent,
+				  .depth = depth,
+				  .owner = owner ? mem_strdup(owner) : NULL,
+				  .keeper = keeper,
+				  .included =
+				      parent >= 0 && w->v[parent].included };
 	return 0;
 }
 

@@ -17,6 +17,11 @@ struct expand_item {
 	int depth;
 	char *owner; /* sender from an owner- alias, or NULL */
 	char *by;    /* whose .forward is being read, or NULL */
+	/* what via.c asks */
+	const char *keeper; /* owner- alias or user of the .forward that named
+			       it, NULL: neither; another item's string */
+	bool included;      /* named in an :include: file */
+	bool resent;        /* local(8) sends it on as a message of its own */
 };
 
 struct expansion {

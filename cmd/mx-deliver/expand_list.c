@@ -52,6 +52,8 @@ add_refused(struct expansion *w, size_t i, const struct alias_item *it,
 {
 	struct expand_item nobody = w->v[i];
 
+	nobody.parent = (ssize_t)i;
+	nobody.stage = DO_ROUTE;
 	nobody.addr = mem_printf("%s@%s", it->text, site.myorigin);
 	expand_add(w, &nobody, NULL, owner);
 	free(nobody.addr);
@@ -111,29 +113,70 @@ push_include(struct expansion *w, size_t i, const char *path, const char *owner)
 	return r;
 }
 
+/* local(8) delivers what an alias names by itself, but not what has another
+ * owner (an owner- alias, the user of a .forward file) nor what an included
+ * file names: that is a new message, with a Delivered-To of its own. */
+static void
+mark_resent(struct expand_item *it)
+{
+	struct span local = local_of(it->addr), user, ext;
+
+	if (!addr_split_ext(local, site.recipient_delimiter, &user, &ext))
+		user = local;
+	if (!it->included &&
+	    (it->keeper == NULL || span_ieq(span_of(it->keeper), user)))
+		return;
+	it->resent = true;
+	it->included = false;
+	it->keeper = NULL;
+}
+
+/* What the list that names the address says of it. */
+static void
+mark_named(struct expansion *w, size_t i, const char *owner, enum source from,
+	   bool ours)
+{
+	struct expand_item *it = &w->v[w->n - 1];
+
+	it->included = from == FROM_INCLUDE;
+	if (w->v[i].by != NULL)
+		it->keeper = w->v[i].by;
+	else if (owner != NULL)
+		it->keeper = it->owner;
+	if (!ours)
+		it->resent = true;
+	else if (it->stage != DO_ALIAS)
+		mark_resent(it);
+}
+
 /* An address of an alias: local names go on as aliases, others from the
  * beginning; a name above itself is the mailbox (joe: joe, other). */
 static int
 push_address(struct expansion *w, size_t i, const struct alias_item *it,
-	     const char *owner)
+	     const char *owner, enum source from)
 {
 	char *to = expand_qualify(span_of(it->text), SPAN(""));
+	enum expand_stage stage = DO_ALIAS;
 	enum addr_class c;
+	int r;
 
 	if (route_class(domain_of(to), &c, w->e) == TABLE_TRY_AGAIN) {
 		free(to);
 		return -1;
 	}
 	if (c != CLASS_LOCAL)
-		return expand_push(w, to, DO_VIRTUAL, (ssize_t)i, owner);
+		stage = DO_VIRTUAL;
 	/* "joe" in joe's .forward is the mailbox; "\joe" in an alias may
 	 * still be forwarded */
-	if (expand_in_chain(w, (ssize_t)i, span_of(to), DO_FORWARD))
-		return expand_push(w, to, DO_MAILBOX, (ssize_t)i, owner);
-	if (it->literal ||
-	    expand_in_chain(w, (ssize_t)i, span_of(to), DO_ALIAS))
-		return expand_push(w, to, DO_FORWARD, (ssize_t)i, owner);
-	return expand_push(w, to, DO_ALIAS, (ssize_t)i, owner);
+	else if (expand_in_chain(w, (ssize_t)i, span_of(to), DO_FORWARD))
+		stage = DO_MAILBOX;
+	else if (it->literal ||
+		 expand_in_chain(w, (ssize_t)i, span_of(to), DO_ALIAS))
+		stage = DO_FORWARD;
+	r = expand_push(w, to, stage, (ssize_t)i, owner);
+	if (r == 0)
+		mark_named(w, i, owner, from, c == CLASS_LOCAL);
+	return r;
 }
 
 static int
@@ -147,7 +190,7 @@ push_list(struct expansion *w, size_t i, struct alias_list *l,
 		struct dest *d;
 
 		if (it->kind == ALIAS_ADDRESS) {
-			r = push_address(w, i, it, owner);
+			r = push_address(w, i, it, owner, from);
 		} else if (it->kind == ALIAS_INCLUDE) {
 			r = push_include(w, i, it->text, owner);
 		} else if (!allowed(it, from)) {
@@ -208,14 +251,17 @@ expand_alias(struct expansion *w, size_t i)
 			    TABLE_TRY_AGAIN
 			? TABLE_TRY_AGAIN
 			: TABLE_FOUND;
-	if (t == TABLE_NONE)
+	if (t == TABLE_NONE) {
 		r = expand_push(w, mem_strdup(w->v[i].addr), DO_FORWARD,
 				(ssize_t)i, NULL);
-	else if (t == TABLE_TRY_AGAIN)
+		if (r == 0)
+			mark_resent(&w->v[w->n - 1]);
+	} else if (t == TABLE_TRY_AGAIN) {
 		r = -1;
-	else
+	} else {
 		r = alias_parse(&l, buf_span(&v), false,
 				(size_t)conf.alias_expansion_limit, w->e);
+	}
 	if (r == 0 && t == TABLE_FOUND)
 		r = push_list(w, i, &l, owner, FROM_ALIAS);
 	alias_list_free(&l);

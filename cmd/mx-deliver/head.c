@@ -27,7 +27,9 @@ head_fields(struct buf *b, const struct facts *f, const char *where)
 		buf_addc(b, '\n');
 	}
 	if (strs_ihas(&conf.prepend_delivered_header, span_of(where))) {
-		msg_make_field(b, "Delivered-To", span_of(f->addr));
+		msg_make_field(
+		    b, "Delivered-To",
+		    span_of(f->delivered != NULL ? f->delivered : f->addr));
 		buf_addc(b, '\n');
 	}
 	buf_addspan(b, f->extra);
@@ -114,24 +116,31 @@ head_watch_loops(const struct head_watch *w, const char *addr)
 	return strs_ihas(&w->delivered_to, span_of(addr));
 }
 
-bool
-head_loops(int fd, uint64_t at, uint64_t size, const char *addr)
+void
+head_watch_file(struct head_watch *w, int fd, uint64_t at, uint64_t size)
 {
-	struct head_watch w = { .done = false };
 	uint64_t seen = 0;
 	char b[16384];
-	bool r;
 
-	while (!w.done && seen < size && seen < HEADER_MAX) {
+	while (!w->done && seen < size && seen < HEADER_MAX) {
 		uint64_t left = size - seen;
 		ssize_t n =
 		    pread(fd, b, left < sizeof(b) ? (size_t)left : sizeof(b),
 			  (off_t)(at + seen));
 		if (n <= 0)
 			break;
-		head_watch(&w, span_make(b, (size_t)n));
+		head_watch(w, span_make(b, (size_t)n));
 		seen += (uint64_t)n;
 	}
+}
+
+bool
+head_loops(int fd, uint64_t at, uint64_t size, const char *addr)
+{
+	struct head_watch w = { .done = false };
+	bool r;
+
+	head_watch_file(&w, fd, at, size);
 	r = head_watch_loops(&w, addr);
 	head_watch_free(&w);
 	return r;

@@ -24,7 +24,9 @@ void head_watch(struct head_watch *w, struct span bytes);
 void head_watch_free(struct head_watch *w);
 /* Does a Delivered-To name addr? */
 bool head_watch_loops(const struct head_watch *w, const char *addr);
-/* The same for a stored message. */
+/* The header of a stored message: size bytes of fd from `at`. */
+void head_watch_file(struct head_watch *w, int fd, uint64_t at, uint64_t size);
+/* head_watch_loops for a stored message. */
 bool head_loops(int fd, uint64_t at, uint64_t size, const char *addr);
 
 #endif

@@ -28,10 +28,11 @@ struct dest {
 /* What a delivery knows of the message: header fields on top, environment of
  * commands and filters. */
 struct facts {
-	const char *id;       /* queue ID */
-	const char *sender;   /* "" is the null sender */
-	const char *addr;     /* the recipient now */
-	const char *original; /* as it came, or NULL */
+	const char *id;        /* queue ID */
+	const char *sender;    /* "" is the null sender */
+	const char *addr;      /* the recipient now */
+	const char *original;  /* as it came, or NULL */
+	const char *delivered; /* Delivered-To, NULL: addr */
 	const char *client_addr, *client_name, *helo, *proto, *login, *tls;
 	struct span extra; /* fields below ours, e.g. Received; may be empty */
 };

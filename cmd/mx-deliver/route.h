@@ -21,11 +21,18 @@ struct target {
 	char *addr;        /* where it goes: address of mailbox or other host */
 	char *sender;      /* owner- alias: instead of the message's; or NULL */
 	struct dest *dest; /* it ends here (only then); or NULL: to the queue */
+	/* what it came through (via.h): local addresses other than addr; the
+	 * Delivered-To that a final delivery adds, NULL: addr; those that the
+	 * message carries when it leaves local(8), the last one at the end */
+	struct strs via, forwarded;
+	char *delivered;
+	bool loop; /* it only bounces: addr is what loops */
 };
 struct targets {
 	struct target *v;
 	size_t n, cap;
 };
+void target_free(struct target *g);
 void targets_free(struct targets *t);
 
 /*

@@ -17,6 +17,7 @@
 #include "senders.h"
 #include "site.h"
 #include "status.h"
+#include "via.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,7 @@ trans_reset(struct trans *t)
 	queuefile_env_free(&t->env);
 	head_watch_free(&t->head);
 	buf_free(&t->top);
+	buf_free(&t->extra);
 	buf_free(&t->gathered);
 	for (size_t i = 0; i < t->nrcpt; i++)
 		free_rcpt(&t->rcpt[i]);
@@ -158,17 +160,21 @@ trans_fill_facts(struct trans *t, const struct trans_rcpt *r)
 {
 	const struct client *c = t->client;
 
+	buf_clear(&t->extra);
+	via_fields(&t->extra, &r->t.v[0]);
+	buf_addspan(&t->extra, buf_span(&t->top));
 	t->facts = (struct facts){ .id = t->id,
 				   .sender = t->sender,
 				   .addr = r->t.v[0].addr,
 				   .original = r->addr,
+				   .delivered = r->t.v[0].delivered,
 				   .client_addr = c->addr,
 				   .client_name = c->name,
 				   .helo = c->helo,
 				   .proto = c->proto,
 				   .login = c->login,
 				   .tls = c->tls,
-				   .extra = buf_span(&t->top) };
+				   .extra = buf_span(&t->extra) };
 }
 
 /* The queue's envelope has no line for what is empty. */
@@ -216,14 +222,20 @@ trans_add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
 	q->notify = dup_or_null(r->notify);
 }
 
-/* Do all recipients keep the message's sender? */
+/* Do all recipients get the same bytes from the message's own sender, and can
+ * it be refused as a whole should it loop? */
 static bool
-one_sender(const struct trans *t)
+one_copy(const struct trans *t)
 {
 	for (size_t i = 0; i < t->nrcpt; i++)
-		for (size_t k = 0; k < t->rcpt[i].t.n; k++)
-			if (t->rcpt[i].t.v[k].sender != NULL)
+		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
+			const struct target *g = &t->rcpt[i].t.v[k];
+
+			if (g->sender != NULL ||
+			    (g->via.n > 0 && t->ntargets > 1) ||
+			    !via_same(g, &t->rcpt[0].t.v[0]))
 				return false;
+		}
 	return true;
 }
 
@@ -243,7 +255,8 @@ trans_add_bcc(const struct trans *t, struct queuefile_env *env)
 static int
 begin_queue(struct trans *t, struct err *e)
 {
-	int dirfd = deliver_queue_dir(e);
+	int dirfd = deliver_queue_dir(e), r;
+	struct buf above = BUF_INIT;
 
 	if (dirfd < 0)
 		return -1;
@@ -256,6 +269,12 @@ begin_queue(struct trans *t, struct err *e)
 	if (queuefile_create(&t->qw, dirfd, &t->env, e) != 0)
 		return -1;
 	t->sink = SINK_QUEUE;
+	if (t->ntargets > 0)
+		via_fields(&above, &t->rcpt[0].t.v[0]);
+	r = queuefile_write(&t->qw, above.p, above.n, e);
+	buf_free(&above);
+	if (r != 0)
+		return -1;
 	return queuefile_write(&t->qw, t->top.p, t->top.n, e);
 }
 
@@ -343,7 +362,7 @@ trans_begin(struct trans *t)
 	 * filter decides, a restriction of end-of-data, several senders or
 	 * verdicts, or an mbox, which is locked for as short a time as can be.
 	 */
-	if (t->late || filters_wanted(t->client) || !one_sender(t) ||
+	if (t->late || filters_wanted(t->client) || !one_copy(t) ||
 	    (t->lmtp && t->nrcpt > 1) ||
 	    (t->nrcpt == 1 && trans_ends_here(t, &t->rcpt[0]) &&
 	     t->rcpt[0].t.v[0].dest->kind == DEST_MBOX)) {
@@ -464,9 +483,11 @@ check_header(struct trans *t, struct err *e)
 		return err_esc(e, ST_UNAVAILABLE, "5.4.0",
 			       "Error: too many hops");
 	if (t->sink == SINK_DIRECT && head_watch_loops(&t->head, t->facts.addr))
-		return err_esc(e, ST_UNAVAILABLE, "5.4.6",
-			       "mail forwarding loop for %s", t->facts.addr);
-	return 0;
+		return via_err(e, t->facts.addr);
+	/* one target: nobody else would lose the message */
+	if (t->sink == SINK_SPOOL || t->ntargets != 1)
+		return 0;
+	return via_check(&t->rcpt[0].t, &t->head, e);
 }
 
 int

@@ -46,7 +46,8 @@ struct trans {
 	struct head_watch head;
 	bool rewriting; /* the header is gathered in `gathered` */
 	struct buf gathered;
-	struct buf top; /* our Received field */
+	struct buf top;   /* our Received field */
+	struct buf extra; /* facts.extra: what is above it, and it */
 	struct local local;
 	struct facts facts;
 	struct queuefile_writer qw;

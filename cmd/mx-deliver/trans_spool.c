@@ -7,6 +7,7 @@
 #include "enqueue.h"
 #include "filters.h"
 #include "mem.h"
+#include "via.h"
 
 #include <stdlib.h>
 
@@ -17,52 +18,83 @@ sender_of(const struct trans *t, const struct target *g)
 	return g->sender != NULL ? g->sender : t->sender;
 }
 
-/* The recipients of t->rcpt[from..to) that keep or get that sender. */
+/* Target k of a recipient is of this entry: its sender, its bytes. */
+static bool
+is_of(const struct trans *t, const struct target *g, const struct target *first)
+{
+	return via_same(g, first) &&
+	       strcmp(sender_of(t, g), sender_of(t, first)) == 0;
+}
+
+/* The recipients of t->rcpt[from..to) that have the sender and the bytes of
+ * `first`. */
 static void
-add_of_sender(const struct trans *t, struct queuefile_env *env, size_t from,
-	      size_t to, const char *sender)
+add_like(const struct trans *t, struct queuefile_env *env, size_t from,
+	 size_t to, const struct target *first)
 {
 	for (size_t i = from; i < to; i++)
 		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
 			const struct target *g = &t->rcpt[i].t.v[k];
 
-			if (strcmp(sender_of(t, g), sender) == 0)
+			if (is_of(t, g, first))
 				trans_add_to_env(env, &t->rcpt[i], g);
 		}
 }
 
-/* From the spool into queue entries, one for each sender (owner- aliases,
- * SRS): all of them or none.  copies: BCC goes with the first. */
-static int
-queue_some(struct trans *t, size_t from, size_t to, bool copies, struct err *e)
+/* The targets that begin a queue entry: one for each sender (owner- aliases,
+ * SRS) and each Delivered-To. */
+static size_t
+find_firsts(const struct trans *t, size_t from, size_t to,
+	    const struct target **first)
 {
-	struct strs senders = STRS_INIT;
-	struct queuefile_writer *w;
-	size_t n = 0;
-	int r = 0;
+	size_t n = 0, at;
 
 	for (size_t i = from; i < to; i++)
 		for (size_t k = 0; k < t->rcpt[i].t.n; k++) {
-			const char *s = sender_of(t, &t->rcpt[i].t.v[k]);
+			const struct target *g = &t->rcpt[i].t.v[k];
 
-			if (!strs_has(&senders, span_of(s)))
-				strs_add(&senders, s);
+			for (at = 0; at < n && !is_of(t, g, first[at]);)
+				at++;
+			if (at == n)
+				first[n++] = g;
 		}
-	w = mem_alloc(senders.n + 1, sizeof(*w));
-	for (; r == 0 && n < senders.n; n += r == 0) {
+	return n;
+}
+
+/* From the spool into queue entries, see find_firsts: all of them or none.
+ * copies: BCC goes with the first. */
+static int
+queue_some(struct trans *t, size_t from, size_t to, bool copies, struct err *e)
+{
+	const struct target **first;
+	struct queuefile_writer *w;
+	struct buf head = BUF_INIT;
+	size_t n = 0, count = 0;
+	int r = 0;
+
+	for (size_t i = from; i < to; i++)
+		count += t->rcpt[i].t.n;
+	first = mem_alloc(count + 1, sizeof(*first));
+	count = find_firsts(t, from, to, first);
+	w = mem_alloc(count + 1, sizeof(*w));
+	for (; r == 0 && n < count; n += r == 0) {
 		struct queuefile_env env;
 
-		trans_fill_env(t, &env, senders.v[n]);
-		add_of_sender(t, &env, from, to, senders.v[n]);
+		buf_clear(&head);
+		via_fields(&head, first[n]);
+		buf_addspan(&head, buf_span(&t->top));
+		trans_fill_env(t, &env, sender_of(t, first[n]));
+		add_like(t, &env, from, to, first[n]);
 		if (copies && n == 0)
 			trans_add_bcc(t, &env);
-		r = deliver_queue_copy(&w[n], &env, buf_span(&t->top),
+		r = deliver_queue_copy(&w[n], &env, buf_span(&head),
 				       t->spool.fd, 0, t->spool.size, e);
 		queuefile_env_free(&env);
 	}
 	deliver_queue_settle(w, n, r == 0);
 	free(w);
-	strs_free(&senders);
+	free(first);
+	buf_free(&head);
 	for (size_t i = from; i < to; i++)
 		t->rcpt[i].queued = true;
 	return r;
@@ -80,6 +112,10 @@ finish_rcpt(struct trans *t, size_t i, bool copies)
 		outcome_done(&r->out, "redirected by filter");
 		return false;
 	}
+	if (via_check(&r->t, &t->head, &e) != 0) {
+		outcome_fail(&r->out, &e);
+		return false;
+	}
 	if (trans_ends_here(t, r)) {
 		trans_fill_facts(t, r);
 		local_deliver(r->t.v[0].dest, &t->facts, t->spool.fd, 0,
@@ -91,6 +127,18 @@ finish_rcpt(struct trans *t, size_t i, bool copies)
 	else
 		outcome_fail(&r->out, &e);
 	return r->out.result == DELIVER_DONE;
+}
+
+/* Refused only where it loops for all: else those for whom it does are
+ * reported by a bounce. */
+static int
+check_loops(struct trans *t, struct err *e)
+{
+	size_t good = t->bcc.n;
+
+	for (size_t i = 0; i < t->nrcpt; i++)
+		good += via_check(&t->rcpt[i].t, &t->head, e) == 0;
+	return good > 0 || t->nrcpt == 0 ? 0 : -1;
 }
 
 int
@@ -106,6 +154,8 @@ trans_finish_spool(struct trans *t, struct err *e)
 			outcome_done(&t->rcpt[i].out, "discarded by filter");
 		return 0;
 	}
+	if (!t->lmtp && check_loops(t, e) != 0)
+		return -1;
 	if (!t->lmtp && !(t->nrcpt == 1 && trans_ends_here(t, &t->rcpt[0])))
 		return queue_some(t, 0, t->nrcpt, true, e);
 	for (size_t i = 0; i < t->nrcpt; i++)
