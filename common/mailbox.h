@@ -105,6 +105,7 @@ struct mailbox {
 		uint32_t uid; /* 0: none */
 		int fd;
 	} ahead[MAILBOX_AHEAD];
+	unsigned cold; /* so many messages more are worth reading ahead */
 	uint64_t modseq;           /* the greatest given */
 	uint64_t vanished_since;   /* `vanished` is whole from then on */
 	struct vanished *vanished; /* in order of modseq */
@@ -146,8 +147,12 @@ size_t mailbox_unseen(const struct mailbox *mb);
 /* Opens the message's file for reading, wherever it was renamed to; -1 with
  * errno ENOENT when it is gone. */
 int mailbox_open_message(struct mailbox *mb, struct message *m);
-/* It will be opened soon: its first bytes are read in the background. */
+/* It will be opened soon: its first bytes are read in the background, as long
+ * as mailbox_read_first finds messages that are not in memory. */
 void mailbox_read_ahead(struct mailbox *mb, struct message *m);
+/* read(2) of the first bytes of a message's file; notes whether the disk had
+ * to be waited for.  May be short, as read(2). */
+ssize_t mailbox_read_first(struct mailbox *mb, int fd, void *room, size_t n);
 /* Size and time of the file, asked when not known from its name. */
 int mailbox_stat_message(struct mailbox *mb, struct message *m,
 			 struct err *e) MX_MUST_CHECK;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* So often may another program rename a file while we work on it. */
@@ -22,6 +23,9 @@
 #define SEARCHES_MAX 4
 #define LOCK_MS 30000
 #define AHEAD_BYTES 65536
+/* After one message that the disk had to be asked for; what is read ahead is
+ * in memory when its turn comes and would end it too early. */
+#define COLD_SCAN 1024
 
 /* Looking through a folder for the message of a base name. */
 struct search {
@@ -168,7 +172,7 @@ mailbox_read_ahead(struct mailbox *mb, struct message *m)
 	struct buf path = BUF_INIT;
 	int fd;
 
-	if (mb->ahead[at].uid == m->uid || m->gone)
+	if (mb->cold == 0 || mb->ahead[at].uid == m->uid || m->gone)
 		return;
 	mailbox_path(&path, m);
 	fd = openat(mb->fd, buf_str(&path),
@@ -181,6 +185,22 @@ mailbox_read_ahead(struct mailbox *mb, struct message *m)
 		close(mb->ahead[at].fd);
 	mb->ahead[at].uid = m->uid;
 	mb->ahead[at].fd = fd;
+}
+
+ssize_t
+mailbox_read_first(struct mailbox *mb, int fd, void *room, size_t n)
+{
+	struct iovec v = { room, n };
+	ssize_t got = preadv2(fd, &v, 1, -1, RWF_NOWAIT);
+
+	if (got >= 0) {
+		if (mb->cold > 0)
+			mb->cold--;
+		return got;
+	}
+	/* not there, or a file system or sandbox that cannot tell */
+	mb->cold = COLD_SCAN;
+	return read(fd, room, n);
 }
 
 int

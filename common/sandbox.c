@@ -227,6 +227,7 @@ static const int sys_stdio[] = {
 	NR(pread64),
 	NR(pwrite64),
 	NR(preadv),
+	NR(preadv2),
 	NR(pwritev),
 	NR(lseek),
 	NR(close),

@@ -12,6 +12,11 @@
 #include <unistd.h>
 
 #define CHUNK 16384
+/* Of a larger file the pages are mapped; of a smaller one that costs more than
+ * it saves. */
+#define MAP_MIN (256u << 10)
+/* Most headers end within. */
+#define FIRST 8192
 /* One message's fields; who sends more is not helped by a copy of it. */
 #define FIELDS_MAX 32768
 
@@ -60,19 +65,52 @@ static void
 add_crlf(struct buf *out, struct span in)
 {
 	while (in.n > 0) {
-		const char *lf = memchr(in.p, '\n', in.n);
-		size_t n = lf != NULL ? (size_t)(lf - in.p) : in.n;
+		size_t slice = in.n < CHUNK ? in.n : CHUNK;
+		/* each byte may be a line end */
+		char *from = buf_room(out, 2 * slice), *to = from;
+		const char *p = in.p, *end = in.p + slice;
+		bool cr = out->n > 0 && out->p[out->n - 1] == '\r';
 
-		buf_add(out, in.p, n);
-		in = span_from(in, n);
-		if (lf == NULL)
-			return;
-		if (out->n > 0 && out->p[out->n - 1] == '\r')
-			buf_addc(out, '\n');
-		else
-			buf_add(out, "\r\n", 2);
-		in = span_from(in, 1);
+		while (p < end) {
+			const char *lf = memchr(p, '\n', (size_t)(end - p));
+			size_t n = (size_t)((lf != NULL ? lf : end) - p);
+
+			memcpy(to, p, n);
+			to += n;
+			p += n;
+			if (lf == NULL)
+				break;
+			if (to > from)
+				cr = to[-1] == '\r';
+			if (!cr)
+				*to++ = '\r';
+			*to++ = '\n';
+			cr = false;
+			p++;
+		}
+		buf_grew(out, (size_t)(to - from));
+		in = span_from(in, slice);
 	}
+}
+
+/* The length of a header as it is stored, its empty line included; 0: not
+ * found.  What lies behind it need not get its line ends. */
+static size_t
+stored_header_end(struct span s)
+{
+	const char *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		if (*p == '\n')
+			return (size_t)(p - s.p) + 1;
+		if (*p == '\r' && end - p > 1 && p[1] == '\n')
+			return (size_t)(p - s.p) + 2;
+		p = memchr(p, '\n', (size_t)(end - p));
+		if (p == NULL)
+			break;
+		p++;
+	}
+	return 0;
 }
 
 /* Where the header ends, its empty line included; 0: not found. */
@@ -105,15 +143,18 @@ index_header(struct loaded *l)
 }
 
 static int
-read_header(struct loaded *l, int fd)
+read_header(struct loaded *l, struct mailbox *mb, int fd)
 {
 	char chunk[CHUNK];
-	size_t from = 0;
-	ssize_t n;
+	size_t from = 0, end;
+	ssize_t n = mailbox_read_first(mb, fd, chunk, FIRST);
 
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
-		size_t end;
-
+	end = n > 0 ? stored_header_end(span_make(chunk, (size_t)n)) : 0;
+	if (end != 0) {
+		add_crlf(&l->bytes, span_make(chunk, end));
+		return 0;
+	}
+	for (; n > 0; n = read(fd, chunk, sizeof(chunk))) {
 		add_crlf(&l->bytes, span_make(chunk, (size_t)n));
 		if (from == 0)
 			end = header_end(buf_span(&l->bytes));
@@ -130,21 +171,41 @@ read_header(struct loaded *l, int fd)
 }
 
 static int
-read_whole(struct loaded *l, int fd)
+read_small(struct loaded *l, struct mailbox *mb, int fd, size_t left)
+{
+	char chunk[CHUNK];
+	ssize_t n = mailbox_read_first(mb, fd, chunk, sizeof(chunk));
+
+	for (; n > 0; n = read(fd, chunk, sizeof(chunk))) {
+		add_crlf(&l->bytes, span_make(chunk, (size_t)n));
+		if ((size_t)n >= left)
+			return 0;
+		left -= (size_t)n;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+static int
+read_whole(struct loaded *l, struct mailbox *mb, int fd)
 {
 	struct stat st;
+	size_t size;
 	void *map;
 
 	if (fstat(fd, &st) != 0)
 		return -1;
 	if (st.st_size == 0)
 		return 0;
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	size = (size_t)st.st_size;
+	(void)buf_room(&l->bytes,
+		       size + size / 32 + 2 * (size < CHUNK ? size : CHUNK));
+	if (size < MAP_MIN)
+		return read_small(l, mb, fd, size);
+	map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		return -1;
-	(void)buf_room(&l->bytes, (size_t)st.st_size + (size_t)st.st_size / 32);
-	add_crlf(&l->bytes, span_make(map, (size_t)st.st_size));
-	(void)munmap(map, (size_t)st.st_size);
+	add_crlf(&l->bytes, span_make(map, size));
+	(void)munmap(map, size);
 	return 0;
 }
 
@@ -159,7 +220,7 @@ loaded_open(struct loaded *l, struct mailbox *mb, struct message *m, bool whole,
 		return m->gone ? 1
 			       : err_sys(e, "message %lu: opening",
 					 (unsigned long)m->uid);
-	r = whole ? read_whole(l, fd) : read_header(l, fd);
+	r = whole ? read_whole(l, mb, fd) : read_header(l, mb, fd);
 	if (r != 0)
 		r = err_sys(e, "message %lu: reading", (unsigned long)m->uid);
 	close(fd);

@@ -116,3 +116,33 @@ while i < len(t):
 assert depth == 0
 PY
 }
+
+@test "line ends and the header's end where a read ends: no byte more or less, at any size" {
+  py <<'PY'
+from messages import *
+import itertools, re
+def wire(b): return re.sub(rb"(?<!\r)\n", b"\r\n", b)
+def header(w):
+    return w[:w.index(b"\r\n\r\n") + 4]
+made = []
+for at in (8192, 16384, 32768, 262144, 300000):
+    for d, end in itertools.product((-3, -2, -1, 0, 1, 2), (b"\n", b"\r\n")):
+        # the header's empty line just there; and a body's lines
+        h = b"Subject: x" + end + b"X-Fill: "; fill = at + d - len(h) - 2 * len(end)
+        if at <= 32768: made.append(h + b"a" * fill + end + end + b"body" + end)
+        made.append(b"Subject: y" + end + end + b"b" * (at + d - 12 - 3 * len(end)) + end + b"lone\rcr" + end + b"c" * 17000 + b"\r\n\n\r\r\nlast")
+made += [b"\nonly body\n", b"\r\nonly body\r\n", b"S: a\r", b"S: a\n\r", b"S: a\n\r\nb", b"\n", b"\r\n"]
+for m in made: put("k", m, sub="cur")
+c = preauth("k"); c.select()
+got = c.cmd("FETCH 1:* (RFC822.SIZE BODY.PEEK[HEADER] BODY.PEEK[])").ok().lines
+alone = c.cmd("FETCH 1:* BODY.PEEK[HEADER]").ok().lines
+assert len(got) == len(made) == len(alone), (len(got), len(made), len(alone), [g[:200] for g in got[-3:]])
+for m, g, a in zip(made, got, alone):
+    w = wire(m)
+    assert g.endswith(b"BODY[] {%d}\r\n" % len(w) + w + b")"), (m[:30], len(m), g[:80])
+    assert b"RFC822.SIZE %d " % len(w) in g
+    h = g[g.index(b"BODY[HEADER]"):g.rindex(b" BODY[] {")]
+    assert a.endswith(b"(" + h + b")"), (m[:30], len(m))
+    if b"\r\n\r\n" in w and not w.startswith(b"\r\n"): assert h.endswith(b"\r\n" + header(w)), (m[:30], len(m))
+PY
+}
