@@ -124,6 +124,14 @@ msg_index(struct msg *m, struct span bytes, size_t max_header)
 	m->body = m->has_blank ? span_from(rest, line_len(rest)) : rest;
 }
 
+bool
+msg_header_cut(const struct msg *m)
+{
+	struct msg_field f;
+
+	return m->n > 0 && !m->has_blank && msg_next_field(m->body, &f) > 0;
+}
+
 void
 msg_done(struct msg *m)
 {

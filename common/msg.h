@@ -33,6 +33,9 @@ struct msg {
  * beyond it the rest counts as body.  Linear time. */
 void msg_index(struct msg *m, struct span bytes, size_t max_header);
 void msg_done(struct msg *m);
+/* Did max_header end the header: does it go on in what counts as body?  Who
+ * judges a message by its fields has not seen them all then. */
+bool msg_header_cut(const struct msg *m);
 /* The field at the front of s with its folded lines: its length, or 0 when no
  * field begins there.  For readers that need no index. */
 size_t msg_next_field(struct span s, struct msg_field *f);

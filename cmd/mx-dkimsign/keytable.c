@@ -178,7 +178,10 @@ add_key(struct sign_plan *plan, struct span value, struct span from_domain,
 		buf_addspan(&d, from_domain);
 	else
 		buf_addspan(&d, span_trim(domain));
-	if (percent(span_trim(value), from_domain, &k, e) == 0)
+	/* An odd From is nobody's, not an error of the table. */
+	if (span_is(span_trim(domain), "%") && !sign_domain_ok(buf_str(&d)))
+		err_set(e, ST_DATA, "the domain of From is not a plain name");
+	else if (percent(span_trim(value), from_domain, &k, e) == 0)
 		r = plan_add(plan, buf_str(&d), buf_str(&s), buf_str(&k),
 			     signer_inside(signer, buf_str(&d)), e);
 	buf_free(&d);

@@ -135,8 +135,14 @@ is_ours(struct milter *m, const struct client *c, struct err *e)
 	if (match_cidr(SPAN("127.0.0.0/8"), span_of(c->addr)) ||
 	    match_cidr(SPAN("::1"), span_of(c->addr)))
 		return 1;
-	return match_lookup(m_state.networks, span_of(c->addr), e) ==
-	       TABLE_FOUND;
+	switch (match_lookup(m_state.networks, span_of(c->addr), e)) {
+	case TABLE_FOUND:
+		return 1;
+	case TABLE_NONE:
+		return 0;
+	default:
+		return -1;
+	}
 }
 
 static enum milter_code
@@ -305,7 +311,8 @@ on_eom(struct milter *m)
 		return MILTER_ACCEPT;
 	}
 	buf_addc(&c->header, '\n');
-	msg_index(&msg, buf_span(&c->header), HEADER_MAX);
+	/* blanks behind colons and folds are on top of what was counted */
+	msg_index(&msg, buf_span(&c->header), SIZE_MAX);
 	if (opts.time == NULL)
 		plan.time = clock_now();
 	r = plan_message(&plan, &msg, &e);

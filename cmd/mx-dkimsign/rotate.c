@@ -315,17 +315,34 @@ new_selector(const struct rotation *r, struct buf *name)
 	buf_free(&day);
 }
 
-/* Root makes keys, the signer reads them. */
+/* Root makes keys, the signer reads them.  The folder is the signer's since the
+ * first key: what stands there under the name may be a link to somebody else's
+ * file, and only the file that was made just now is given away. */
 static int
 give_key(const struct rotation *r, const char *selector, struct err *e)
 {
 	char *path = mem_printf("%s/%s.private", r->folder, selector);
 	struct passwd *pw = getuid() == 0 ? getpwnam(site.sign_user) : NULL;
-	int st = 0;
+	int fd, st = 0;
+	struct stat sb;
 
-	if (pw != NULL && (chown(path, pw->pw_uid, pw->pw_gid) != 0 ||
-			   chown(r->folder, pw->pw_uid, pw->pw_gid) != 0))
-		st = err_sys(e, "%s: chown to %s", path, site.sign_user);
+	if (pw != NULL) {
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		if (fd < 0 || fstat(fd, &sb) != 0)
+			st = err_sys(e, "%s", path);
+		else if (!S_ISREG(sb.st_mode) || sb.st_nlink != 1 ||
+			 sb.st_uid != 0)
+			st = err_set(e, ST_CONFIG,
+				     "%s: not the file that was made: it is "
+				     "not given to %s",
+				     path, site.sign_user);
+		else if (fchown(fd, pw->pw_uid, pw->pw_gid) != 0 ||
+			 lchown(r->folder, pw->pw_uid, pw->pw_gid) != 0)
+			st =
+			    err_sys(e, "%s: chown to %s", path, site.sign_user);
+		if (fd >= 0)
+			close(fd);
+	}
 	free(path);
 	return st;
 }

@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-#define FROM_MAX 10 /* domains of From that are looked at */
+#define FROM_MAX 10    /* domains of From that are looked at */
+#define FROM_ITEMS 100 /* addresses of a From */
 
 const char *
 auth_id(void)
@@ -39,13 +40,16 @@ read_from(struct auth *a)
 			continue;
 		if (a->from_fields++ >= FROM_MAX)
 			continue;
-		addr_list_parse(&l, a->m.v[i].value, 100);
+		addr_list_parse(&l, a->m.v[i].value, FROM_ITEMS);
+		a->from_unread |= l.n == FROM_ITEMS;
 		for (size_t k = 0; k < l.n; k++) {
 			struct buf ascii = BUF_INIT;
 
-			if (l.v[k].kind == ADDR_MAILBOX &&
-			    dns_to_ascii(l.v[k].domain, &ascii) &&
-			    !strs_ihas(&a->from, buf_span(&ascii)))
+			if (l.v[k].kind != ADDR_MAILBOX || l.v[k].domain.n == 0)
+				continue;
+			if (!dns_to_ascii(l.v[k].domain, &ascii))
+				a->from_unread = true;
+			else if (!strs_ihas(&a->from, buf_span(&ascii)))
 				strs_addspan(&a->from, buf_span(&ascii));
 			buf_free(&ascii);
 		}
@@ -71,7 +75,8 @@ worse(const struct dmarc *d, const struct dmarc *than)
 
 /*
  * Each domain in From must pass, and the strictest policy counts: a reader may
- * be shown any of them (RFC 9989 11.5).  A second From field fails.
+ * be shown any of them (RFC 9989 11.5).  A second From field fails, and so
+ * does one that cannot be read to its end.
  */
 static void
 auth_dmarc(struct auth *a)
@@ -107,9 +112,9 @@ auth_dmarc(struct auth *a)
 		a->dmarc = d;
 	}
 	if (a->dmarc.code == VERIFY_PASS &&
-	    (a->from_fields > 1 || a->from.n > FROM_MAX)) {
+	    (a->from_fields > 1 || a->from.n > FROM_MAX || a->from_unread)) {
 		a->dmarc.code = VERIFY_FAIL;
-		a->dmarc.applied = a->dmarc.policy;
+		a->dmarc.applied = a->dmarc.on_failure;
 	}
 	strs_free(&names);
 }

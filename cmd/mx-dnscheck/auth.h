@@ -29,6 +29,7 @@ struct auth {
 	bool ignored; /* DMARC was not looked at */
 	bool sealed;  /* a trusted ARC seal outweighs its failure */
 	size_t from_fields;
+	bool from_unread; /* From has a domain that is not in `from` */
 	struct strs from; /* domains of From, A-labels */
 };
 

@@ -76,6 +76,11 @@ cmd_auth(int argc, char **argv)
 	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
 		return prog_fail(&e);
 	msg_index(&a.m, load.bytes, 0);
+	/* A From, or forged results, could hide behind what is looked at. */
+	if (msg_header_cut(&a.m)) {
+		err_esc(&e, ST_UNAVAILABLE, "5.3.4", "the header is too large");
+		return prog_fail(&e);
+	}
 	a.dns = check_dns();
 	auth_envelope(&a);
 	if (auth_run(&a, &e) != 0)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #define MESSAGE_MAX (100 * 1024 * 1024) /* held in memory */
+#define HEADER_MAX (1024 * 1024)
 #define RECIPIENTS_MAX 10000
 
 static struct {
@@ -120,8 +121,10 @@ on_header(struct milter *m, struct span name, struct span value)
 {
 	struct client *c = client_of(m);
 
-	if (c->text.n + name.n + value.n > MESSAGE_MAX)
-		return milter_reply(m, 552, "5.3.4", "message too large");
+	/* Not more than msg_index will look at: a From, or forged results,
+	 * could hide behind it. */
+	if (c->text.n + 2 * value.n + name.n + 4 > HEADER_MAX)
+		return milter_reply(m, 552, "5.3.4", "header too large");
 	buf_addspan(&c->text, name);
 	buf_addc(&c->text, ':');
 	if (!milter_leading_space(m))
@@ -171,15 +174,54 @@ on_body(struct milter *m, struct span bytes)
 	return MILTER_CONTINUE;
 }
 
-/* How many fields of its name stand above it, and itself. */
+/* How many fields of f's name stand among those from `from` up to f. */
 static uint32_t
-place(const struct msg *m, const struct msg_field *f)
+count_names(const struct msg_field *from, const struct msg_field *f)
 {
 	uint32_t n = 0;
 
-	for (const struct msg_field *g = m->v; g <= f; g++)
+	for (const struct msg_field *g = from; g <= f; g++)
 		n += span_ieq(g->name, f->name);
 	return n;
+}
+
+/* The field that the splice deletes, at or above `f`. */
+static const struct msg_field *
+deleted(const struct msg *m, const struct msg_splice *sp,
+	const struct msg_field *f)
+{
+	while (f > m->v && m->whole.p + sp->at != f->all.p)
+		f--;
+	return f;
+}
+
+/* Deletions from the bottom up, so that places stay.  They stand in the edit
+ * from the top down, and are all of one name: thousands of them cost one walk
+ * over the header. */
+static bool
+tell_deletions(struct milter *m, const struct msg_edit *ed)
+{
+	const struct msg_field *f, *below = NULL;
+	uint32_t place = 0;
+	bool ok = true;
+
+	for (size_t k = ed->n; k-- > 0 && ok;) {
+		struct buf name = BUF_INIT;
+
+		if (ed->v[k].drop == 0)
+			continue;
+		f = deleted(ed->m, &ed->v[k],
+			    below != NULL ? below : ed->m->v + ed->m->n - 1);
+		if (below != NULL && span_ieq(below->name, f->name))
+			place -= count_names(f + 1, below);
+		else
+			place = count_names(ed->m->v, f);
+		below = f;
+		buf_addspan(&name, f->name);
+		ok = milter_change_header(m, place, buf_str(&name), SPAN(""));
+		buf_free(&name);
+	}
+	return ok;
 }
 
 /* A field of the filter as the MTA gets it. */
@@ -204,26 +246,13 @@ insert(struct milter *m, struct span field)
 	return ok;
 }
 
-/* What the filter does to a message, told as modifications: deletions from
- * the bottom up, so that places stay, then the new fields on top. */
+/* What the filter does to a message, told as modifications: the new fields on
+ * top come last. */
 static bool
 tell(struct milter *m, const struct msg_edit *ed)
 {
-	bool ok = true;
+	bool ok = tell_deletions(m, ed);
 
-	for (size_t i = ed->m->n; i-- > 0 && ok;) {
-		const struct msg_field *f = &ed->m->v[i];
-		struct buf name = BUF_INIT;
-
-		buf_addspan(&name, f->name);
-		for (size_t k = 0; k < ed->n && ok; k++)
-			if (ed->v[k].drop > 0 &&
-			    ed->m->whole.p + ed->v[k].at == f->all.p)
-				ok = milter_change_header(m, place(ed->m, f),
-							  buf_str(&name),
-							  SPAN(""));
-		buf_free(&name);
-	}
 	for (size_t k = 0; k < ed->n && ok; k++)
 		if (ed->v[k].drop == 0)
 			ok = insert(m, buf_span(&ed->v[k].put));
@@ -300,7 +329,7 @@ on_eom(struct milter *m)
 
 	a.now = check_time();
 	end_header(c);
-	msg_index(&a.m, buf_span(&c->text), 0);
+	msg_index(&a.m, buf_span(&c->text), HEADER_MAX);
 	msg_edit_init(&ed, &a.m);
 	if (!c->judged) {
 		authres_remove(&ed, a.id);

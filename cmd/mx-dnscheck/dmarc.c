@@ -261,6 +261,7 @@ dmarc_check(struct dmarc *d, struct dns *dns, const char *from,
 		d->code = VERIFY_PASS;
 	else
 		d->code = temp ? VERIFY_TEMPERROR : VERIFY_FAIL;
+	d->on_failure = d->applied;
 	if (d->code != VERIFY_FAIL)
 		d->applied = DMARC_NONE;
 }

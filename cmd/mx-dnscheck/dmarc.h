@@ -42,6 +42,7 @@ struct dmarc_identity {
 struct dmarc {
 	enum verify_code code; /* PASS FAIL NONE TEMPERROR PERMERROR */
 	enum dmarc_policy policy, applied;
+	enum dmarc_policy on_failure; /* what is applied to one that fails */
 	bool has_record;
 	struct buf domain; /* whose record was used */
 	struct buf record;

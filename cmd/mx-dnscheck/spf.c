@@ -96,6 +96,11 @@ error(struct spf *s, enum spf_code c, const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vaddf(&s->reason, fmt, ap);
 	va_end(ap);
+	/* words of strangers' records are in it: it goes to terminals */
+	for (size_t i = 0; i < s->reason.n; i++)
+		if ((unsigned char)s->reason.p[i] < ' ' ||
+		    s->reason.p[i] == 0x7f)
+			s->reason.p[i] = '?';
 	return c;
 }
 
@@ -151,7 +156,8 @@ enum verdict { V_NO, V_YES, V_ERROR };
 static enum verdict
 count_void(struct spf *s, enum dns_status st, enum spf_code *c)
 {
-	if (st != DNS_NXDOMAIN && st != DNS_NODATA && st != DNS_BADNAME)
+	/* 4.6.4: of questions; a name that is none was never asked */
+	if (st != DNS_NXDOMAIN && st != DNS_NODATA)
 		return V_NO;
 	if (++s->voids <= VOIDS_MAX)
 		return V_NO;

@@ -321,7 +321,8 @@ complete(struct submission *s, struct span message, char *const *operands,
 		free(name);
 		name = mem_strdup(full);
 	}
-	msg_index(&m, message, 0);
+	/* The caller's own message: a Bcc stands in no body. */
+	msg_index(&m, message, message.n + 1);
 	r = choose_sender(s, login, e);
 	for (int i = 0; r == 0 && i < count; i++)
 		r = add_operand(s, operands[i], e);

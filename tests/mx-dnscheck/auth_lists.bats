@@ -256,3 +256,31 @@ E
   { printf 'Authentication-Results: sub.mx.here; spf=pass\nAuthentication-Results: a.test; spf=pass smtp.helo=mx.here\nAuthentication-Results: mx.hereafter.test; spf=pass\n'; cat "$T/m"; } > "$M/x"
   [ "$(auth --client-addr 192.0.2.9 < "$M/x" | grep -c 'spf=pass')" -eq 3 ]
 }
+
+@test "a header that is not seen whole is refused: a From or forged results could hide behind it" {
+  { head -c 1048500 /dev/zero | tr '\0' 'x' | fold -w 4000 | sed 's/^/X: /'; printf 'Authentication-Results: mx.here; dmarc=pass\n'; cat "$T/m"; } > "$M/x"
+  run -69 auth --client-addr 192.0.2.9 < "$M/x"
+  [[ $output == *"the header is too large"* ]]
+  # a long body is none
+  { cat "$T/m"; head -c 2000000 /dev/zero | tr '\0' 'x' | fold -w 70 | sed 's/^/X: /'; } > "$M/x"
+  auth --client-addr 192.0.2.9 < "$M/x" > "$M/out"
+  grep -q '^Authentication-Results: mx.here' "$M/out"
+}
+
+@test "From that names more than can be read does not pass: table" {
+  local bad=0 want from got
+  while IFS='|' read -r want from; do
+    want=$(echo $want)
+    printf 'From: %b\nSubject: x\n\nbody\n' "$from" > "$M/x"
+    got=$(auth --client-addr 192.0.2.1 < "$M/x" | sed -nE 's/.*; dmarc=([a-z]*).*/\1/p')
+    [ "$got" = "$want" ] || { echo "$from: $got, not $want"; bad=1; }
+  done <<TABLE
+pass | alice@example.test
+pass | Doe, Joe <alice@example.test>
+pass | "ceo@bank.test" <alice@example.test>
+fail | alice@example.test, ceo@bank\0177.test
+fail | alice@example.test, ceo@b\0377nk.test
+fail | $(for _ in $(seq 100); do printf 'alice@example.test, '; done)ceo@bank.test
+TABLE
+  [ "$bad" -eq 0 ]
+}

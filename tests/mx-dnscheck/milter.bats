@@ -96,6 +96,20 @@ fields() { awk -v n="$1" 'tolower($1) == tolower(n ":") { p = 1; printf "%s%s", 
   [[ $(fields Authentication-Results) == *dkim=pass*header.s=ed* ]]
 }
 
+@test "a header that is not seen whole is refused; thousands of forged results are removed" {
+  start
+  { head -c 1048500 /dev/zero | tr '\0' 'x' | fold -w 900 | sed 's/^/X: /'; message; } > "$T/m"
+  run send "$T/m" --xclient "ADDR=203.0.113.9 NAME=s.test"
+  [ "$status" -ne 0 ]
+  grep -q '552 5.3.4 header too large' "$T/swaks"
+  { for _ in $(seq 3000); do printf 'Authentication-Results: mx.test; dmarc=pass\nAuthentication-Results: other.test; spf=fail\n'; done; message; } > "$T/m"
+  send "$T/m" --xclient "ADDR=203.0.113.9 NAME=s.test"
+  wait_for 20 arrived 1
+  [ "$(grep -c '^Authentication-Results: mx.test' "$(newest)")" -eq 2 ]
+  [ "$(grep -c '^Authentication-Results: other.test; spf=fail' "$(newest)")" -eq 3000 ]
+  ! grep -q 'dmarc=pass' "$(newest)"
+}
+
 @test "DNS is away: temperror, never a fail; the worker holds no rights" {
   start --resolver 127.0.0.1:9
   message | mx-dkimsign -d example.test -s rsa -k "$T/rsa.pem" > "$T/m"
