@@ -296,8 +296,11 @@ subject_owners(const struct thread *t, const uint32_t *roots, size_t n)
 
 		if (s.n == 0)
 			continue;
-		if (old == 0 || (!is_dummy(t, was) && is_dummy(t, roots[i])) ||
-		    (is_reply(t, was) && !is_reply(t, roots[i])))
+		/* a dummy stays, whatever its first child is */
+		if (old == 0 ||
+		    (!is_dummy(t, was) &&
+		     (is_dummy(t, roots[i]) ||
+		      (is_reply(t, was) && !is_reply(t, roots[i])))))
 			(void)map_put(m, s, (void *)(uintptr_t)(i + 1));
 	}
 	return m;
