@@ -132,6 +132,17 @@ dns_set_opener(struct dns *d, int (*opener)(void *, int, int), void *ctx)
 	d->opener_ctx = ctx;
 }
 
+void
+dns_set_asker(struct dns *d,
+	      enum dns_status (*asker)(void *, const char *, int,
+				       struct dns_answer *, deadline_t,
+				       struct err *),
+	      void *ctx)
+{
+	d->asker = asker;
+	d->asker_ctx = ctx;
+}
+
 size_t
 dns_servers(const struct dns *d, struct strs *hostports)
 {
@@ -445,6 +456,8 @@ dns_query(struct dns *d, const char *name, int type, struct dns_answer *ans,
 	char *at;
 
 	*ans = (struct dns_answer){ 0 };
+	if (d->asker != NULL)
+		return d->asker(d->asker_ctx, name, type, ans, dl, e);
 	if (!dns_to_ascii(span_of(name), &ascii)) {
 		buf_free(&ascii);
 		err_set(e, ST_NOHOST, "\"%s\" is not a domain name", name);

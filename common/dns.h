@@ -62,6 +62,14 @@ void dns_close(struct dns *d);
 /* Get sockets from elsewhere (a sandboxed worker): opener(ctx, SOCK_DGRAM or
  * SOCK_STREAM, number of the attempt) returns a connected fd or -1. */
 void dns_set_opener(struct dns *d, int (*opener)(void *, int, int), void *ctx);
+/* Every question goes to asker(ctx, ...) instead, in the sense of dns_query,
+ * with the name as it was given: another process asks, which has fewer rights
+ * than this one (law 4). */
+void dns_set_asker(struct dns *d,
+		   enum dns_status (*asker)(void *ctx, const char *name,
+					    int type, struct dns_answer *ans,
+					    deadline_t dl, struct err *e),
+		   void *ctx);
 /* The resolvers as addresses, for whoever opens the sockets. */
 size_t dns_servers(const struct dns *d, struct strs *hostports);
 /* name: U- or A-labels; converted by libidn2.  MX records come sorted by

@@ -20,6 +20,9 @@ struct dns {
 	struct strs text; /* the servers as HOST:PORT */
 	int (*opener)(void *, int, int);
 	void *opener_ctx;
+	enum dns_status (*asker)(void *, const char *, int, struct dns_answer *,
+				 deadline_t, struct err *);
+	void *asker_ctx;
 };
 
 /* Asks until a server says NOERROR or NXDOMAIN; NULL and a sentence. */

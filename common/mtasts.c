@@ -223,15 +223,16 @@ policy_address(struct mtasts *s, const struct mtasts_conf *c, const char *name,
 	return temp ? MTASTS_TEMP : MTASTS_UNHAD;
 }
 
-/* Runs mx-fetch; its status. */
-static int
-run_fetch(struct strs *argv, struct buf *out, struct buf *errs, deadline_t dl)
+int
+mtasts_run(void *ctx, const struct strs *argv, struct buf *out,
+	   struct buf *errs, deadline_t dl)
 {
 	struct proc_spec ps = { .argv = argv->v, .fd = { -1, -1, -1, -1 } };
 	struct err e = ERR_INIT;
 	int o[2], x[2], st = ST_OSERR;
 	pid_t pid;
 
+	(void)ctx;
 	if (pipe2(o, O_CLOEXEC) != 0)
 		return ST_OSERR;
 	if (pipe2(x, O_CLOEXEC) != 0) {
@@ -280,7 +281,8 @@ policy_get(struct mtasts *s, const struct mtasts_conf *c, const char *name,
 	}
 	strs_addf(&argv, "https://%s/.well-known/mta-sts.txt", name);
 	buf_clear(&s->text);
-	st = run_fetch(&argv, &s->text, &errs, dl);
+	st = c->run != NULL ? c->run(c->run_ctx, &argv, &s->text, &errs, dl)
+			    : mtasts_run(NULL, &argv, &s->text, &errs, dl);
 	strs_free(&argv);
 	if (st != ST_OK) {
 		why = span_trim(buf_span(&errs));

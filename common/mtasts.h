@@ -33,7 +33,15 @@ struct mtasts_conf {
 	struct dns *dns;
 	const char *ca_file; /* NULL or "": the system's */
 	int https_port;      /* 443 */
+	/* Who runs mx-fetch (mtasts_run, when NULL): a process with fewer
+	 * rights than this one. */
+	int (*run)(void *ctx, const struct strs *argv, struct buf *out,
+		   struct buf *errs, deadline_t dl);
+	void *run_ctx;
 };
+/* Runs a command; what it wrote to stdout (bounded) and stderr; its status. */
+int mtasts_run(void *ctx, const struct strs *argv, struct buf *out,
+	       struct buf *errs, deadline_t dl);
 const char *mtasts_mode_word(enum mtasts_mode m);
 /* The record of DNS: s->record, s->id. */
 enum mtasts_result mtasts_record(struct mtasts *s, struct dns *dns,

@@ -82,25 +82,40 @@ add_address(struct mx_hosts *h, const struct mx_conf *c, const char *host,
 /* How a look-up ended, over several questions: the worst doubt wins. */
 enum answer { ANSWER_SOME, ANSWER_NONE, ANSWER_TEMP };
 
-/* getaddrinfo: the hosts file and whatever else nsswitch.conf names. */
+int
+mx_hosts_system(void *ctx, const char *name, struct strs *addrs)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list, *a;
+	char text[64];
+	int r = getaddrinfo(name, NULL, &hints, &list);
+
+	(void)ctx;
+	if (r != 0)
+		return r;
+	for (a = list; a != NULL; a = a->ai_next)
+		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text),
+				NULL, 0, NI_NUMERICHOST) == 0)
+			strs_add(addrs, text);
+	freeaddrinfo(list);
+	return 0;
+}
+
 static enum answer
 native_addresses(struct mx_hosts *h, const struct mx_conf *c, const char *name,
 		 int port, int preference)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list, *a;
-	char text[64];
+	struct strs addrs = STRS_INIT;
 	size_t before = h->n;
+	int r = c->system != NULL ? c->system(c->system_ctx, name, &addrs)
+				  : mx_hosts_system(NULL, name, &addrs);
 
-	int r = getaddrinfo(name, NULL, &hints, &list);
+	for (size_t i = 0; r == 0 && i < addrs.n; i++)
+		(void)add_address(h, c, name, addrs.v[i], port, preference);
+	strs_free(&addrs);
 	if (r == EAI_NONAME || r == EAI_NODATA || r == EAI_ADDRFAMILY)
 		return ANSWER_NONE;
 	if (r != 0)
 		return ANSWER_TEMP;
-	for (a = list; a != NULL; a = a->ai_next)
-		if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof(text),
-				NULL, 0, NI_NUMERICHOST) == 0)
-			(void)add_address(h, c, name, text, port, preference);
-	freeaddrinfo(list);
 	return h->n > before ? ANSWER_SOME : ANSWER_NONE;
 }
 

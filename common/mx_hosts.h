@@ -43,7 +43,15 @@ struct mx_conf {
 	const struct strs *own; /* our addresses: a loop ends here; only for
 				   destinations on `own_port`; may be NULL */
 	int own_port;
+	/* Who asks the system (mx_hosts_system, when NULL): its library may
+	 * read what the network says. */
+	int (*system)(void *ctx, const char *name, struct strs *addrs);
+	void *system_ctx;
 };
+
+/* The addresses of a host by getaddrinfo: the hosts file and whatever else
+ * nsswitch.conf names.  Its result: 0 or EAI_*. */
+int mx_hosts_system(void *ctx, const char *name, struct strs *addrs);
 
 /*
  * Destination: "domain", "domain:port", "[host]", "[host]:port",

@@ -98,6 +98,63 @@ sandbox_user(const char *user, struct err *e)
 	return 0;
 }
 
+/* The groups of a user beyond its own. */
+static bool
+set_more_groups(const char *name, gid_t own)
+{
+	gid_t v[256];
+	int n = ARRAY_LEN(v);
+	size_t left = 0;
+
+	if (getgrouplist(name, own, v, &n) < 0)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (v[i] != own)
+			v[left++] = v[i];
+	return setgroups(left, v) == 0;
+}
+
+int
+sandbox_user_then(const char *user, const char *next, struct err *e)
+{
+	uid_t uid, next_uid;
+	gid_t gid, next_gid;
+	struct passwd *pw;
+
+	if (user == NULL || user[0] == '\0' || geteuid() != 0)
+		return 0;
+	if (next == NULL || next[0] == '\0')
+		return sandbox_user(user, e);
+	if (sandbox_names(next, NULL, &next_uid, &next_gid, e) != 0 ||
+	    sandbox_names(user, NULL, &uid, &gid, e) != 0)
+		return -1;
+	pw = getpwuid(uid);
+	if (next_uid == 0 || uid == 0)
+		return sandbox_user(user, e);
+	if (!(pw != NULL ? set_more_groups(pw->pw_name, gid)
+			 : setgroups(0, NULL) == 0) ||
+	    setresgid(gid, gid, next_gid) != 0 ||
+	    setresuid(uid, uid, next_uid) != 0)
+		return err_sys(e, "cannot become user %s", user);
+	return 0;
+}
+
+int
+sandbox_user_next(struct err *e)
+{
+	uid_t r, u, next;
+	gid_t rg, g, next_gid;
+
+	if (getresuid(&r, &u, &next) != 0 || getresgid(&rg, &g, &next_gid) != 0)
+		return err_sys(e, "getresuid");
+	if (u == 0 || next == 0 || (u == next && g == next_gid))
+		return 0;
+	if (setresgid(next_gid, next_gid, next_gid) != 0 ||
+	    setresuid(next, next, next) != 0)
+		return err_sys(e, "cannot become uid %ld", (long)next);
+	return 0;
+}
+
 void
 sandbox_no_dump(void)
 {

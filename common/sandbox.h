@@ -25,6 +25,13 @@ enum sandbox_mode { SANDBOX_TRY, SANDBOX_REQUIRE, SANDBOX_OFF };
 /* Become user (name or number; NULL or "" stays; without root: stays) with its
  * groups cleared to its own. */
 int sandbox_user(const char *user, struct err *e) MX_MUST_CHECK;
+/* The same, and `next` is who a child of this process may become without being
+ * root: the saved user and group (setresuid(2)).  Groups of `user` beyond its
+ * own stay with that child, too.  sandbox_user_next is that step, for good;
+ * where there was none, nothing. */
+int sandbox_user_then(const char *user, const char *next,
+		      struct err *e) MX_MUST_CHECK;
+int sandbox_user_next(struct err *e) MX_MUST_CHECK;
 /* What a user's name or number, and a group's (NULL or "": the user's own),
  * stand for.  A number nobody has stands for itself, as user and group. */
 int sandbox_names(const char *user, const char *group, uid_t *uid, gid_t *gid,

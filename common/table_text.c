@@ -21,12 +21,20 @@ struct text {
 	struct stat st;
 };
 
+/* Some tables hold passwords: nothing of them stays in memory. */
+static void
+value_free(void *value)
+{
+	explicit_bzero(value, strlen(value));
+	free(value);
+}
+
 static void
 text_close(void *state)
 {
 	struct text *t = state;
 
-	map_free(t->entries, free);
+	map_free(t->entries, value_free);
 	free(t->path);
 	free(t);
 }
@@ -96,7 +104,7 @@ text_parse(struct text *t, struct span all)
 	}
 	if (whole.n > 0)
 		text_put(t, buf_span(&whole), start);
-	buf_free(&whole);
+	buf_wipe(&whole);
 }
 
 static void *
@@ -116,7 +124,7 @@ text_open(const char *type, const char *name, struct err *e)
 		return NULL;
 	}
 	text_parse(t, buf_span(&b));
-	buf_free(&b);
+	buf_wipe(&b);
 	return t;
 }
 

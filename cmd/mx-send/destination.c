@@ -3,6 +3,7 @@
  * of TLS and passwords (all before the sandbox), then its hosts in turn.
  * A connection may be kept for the next message (jobs_child.c).
  */
+#include "apart.h"
 #include "send.h"
 #include "clock.h"
 #include "mem.h"
@@ -10,7 +11,9 @@
 #include "site.h"
 #include "status.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* One session carries all recipients of one destination. */
 void
@@ -118,6 +121,25 @@ add_fallback(struct group *g)
 	buf_free(&b);
 }
 
+/* "[192.0.2.1]:25": nobody has to be asked. */
+static bool
+is_literal(const char *destination)
+{
+	struct span host;
+	struct in6_addr a;
+	bool literal, r = false;
+	int port = 0;
+
+	if (mx_hosts_parse(span_of(destination), &host, &port, &literal)) {
+		char *z = mem_spandup(host);
+
+		r = inet_pton(AF_INET, z, &a) == 1 ||
+		    inet_pton(AF_INET6, z, &a) == 1;
+		free(z);
+	}
+	return r || strncmp(destination, "unix:", 5) == 0;
+}
+
 /* Tables and passwords are read here, with the rights that are given up right
  * after. */
 static int
@@ -126,6 +148,9 @@ resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 	struct tables passwords = { .n = 0 }, policies = { .n = 0 };
 	int r = 0;
 
+	for (size_t i = 0; i < gs->n; i++)
+		if (!is_literal(gs->v[i].destination))
+			apart_warm();
 	secrets_open(&passwords);
 	tables_open(&policies, &params.policy_maps);
 	for (size_t i = 0; r == 0 && i < gs->n; i++)
@@ -138,6 +163,7 @@ resolve(struct groups *gs, const struct mx_conf *conf, struct err *e)
 	}
 	secrets_close(&passwords);
 	tables_close(&policies);
+	apart_end();
 	return r;
 }
 
@@ -160,6 +186,7 @@ groups_prepare(struct groups *gs, struct err *e)
 	if (strs_has(&params.host_lookup, SPAN("dns")) &&
 	    (conf.dns = dns_open(site.resolver, e)) == NULL)
 		return -1;
+	apart_names(&conf);
 	mx_hosts_own(&own, &params.inet_interfaces, &params.proxy_interfaces);
 	int r = resolve(gs, &conf, e);
 	dns_close(conf.dns);
@@ -167,12 +194,14 @@ groups_prepare(struct groups *gs, struct err *e)
 	return r;
 }
 
-/* Before the first byte of a stranger is read (law 4): the user, then files,
- * exec and new listeners. */
+/* Before the first byte of a stranger is read (law 4; what names and policies
+ * are was read by others, apart.c): the user, then files, exec and new
+ * listeners. */
 int
 send_give_up_rights(struct err *e)
 {
-	if (sandbox_user(site.net_user, e) != 0)
+	secrets_forget();
+	if (sandbox_user(site.net_user, e) != 0 || sandbox_user_next(e) != 0)
 		return -1;
 	return sandbox_enter((enum sandbox_mode)site.sandbox,
 			     SANDBOX_STDIO | SANDBOX_CONNECT, NULL, e);

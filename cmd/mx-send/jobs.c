@@ -6,6 +6,7 @@
  * one reads no byte of theirs.
  * mx-send(1), JOBS.  Postfix's scache(8) and its on-demand rule.
  */
+#include "apart.h"
 #include "send.h"
 #include "log.h"
 #include "mem.h"
@@ -48,6 +49,7 @@ static struct jobs {
 	struct map *dests;
 	struct job_key k; /* of the job at hand */
 	char *key;
+	int keeper; /* of the processes that ask for names */
 } jobs;
 static volatile sig_atomic_t stop;
 
@@ -322,7 +324,7 @@ next_ms(void)
 static void
 turn(const sigset_t *open)
 {
-	static struct pollfd v[KEPT_MAX + 1];
+	static struct pollfd v[KEPT_MAX + 2];
 	size_t n = jobs.n;
 	int64_t ms = next_ms();
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
@@ -330,7 +332,11 @@ turn(const sigset_t *open)
 	v[0] = (struct pollfd){ STDIN_FILENO, POLLIN, 0 };
 	for (size_t i = 0; i < n; i++)
 		v[i + 1] = (struct pollfd){ jobs.v[i].channel, POLLIN, 0 };
-	int r = ppoll(v, n + 1, &ts, open);
+	/* Without it no name is found: whoever comes next has a new one. */
+	v[n + 1] = (struct pollfd){ jobs.keeper, 0, 0 };
+	int r = ppoll(v, n + 2, &ts, open);
+	if (r > 0 && v[n + 1].revents != 0)
+		stop = 1;
 	/* From the end: a dropped one's place is taken by the last. */
 	for (size_t i = n; r > 0 && i-- > 0;)
 		while (v[i + 1].revents != 0 && take_word(i))
@@ -370,10 +376,17 @@ jobs_serve(void)
 	(void)signal(SIGCHLD, SIG_IGN); /* nobody waits for children */
 	sigprocmask(SIG_BLOCK, &block, &open);
 	jobs.dests = map_new();
+	jobs.keeper = apart_keeper();
+	if (jobs.keeper < 0) {
+		log_error("fork: %s", strerror(errno));
+		return ST_TEMPFAIL;
+	}
+	apart_set_keeper(jobs.keeper);
 	policy_warm();
 	secrets_preload();
-	/* Only reading files needed root. */
-	if (sandbox_user(site.mail_owner, &e) != 0) {
+	/* Only reading files needed root; mail_owner's rights, that and what
+	 * is kept in files: who speaks to other hosts becomes net_user. */
+	if (sandbox_user_then(site.mail_owner, site.net_user, &e) != 0) {
 		log_error("%s", e.text);
 		return e.status;
 	}

@@ -102,3 +102,13 @@ secrets_close(struct tables *ts)
 	free(ts->v);
 	*ts = (struct tables){ .n = 0 };
 }
+
+void
+secrets_forget(void)
+{
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		if (kept[i].table != NULL)
+			table_close(kept[i].table);
+		kept[i].table = NULL;
+	}
+}

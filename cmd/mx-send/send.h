@@ -307,6 +307,8 @@ void secrets_preload(void);
 bool secrets_changed(void);
 void secrets_open(struct tables *out);
 void secrets_close(struct tables *ts);
+/* Those of all the other destinations: who speaks to strangers lacks them. */
+void secrets_forget(void);
 
 /* sasl.c */
 void sasl_find(struct secret *s, const struct tables *maps, const char *host,

@@ -5,6 +5,7 @@
  * The cache: $data_directory/mta-sts/DOMAIN, a line "mta-sts FETCHED TRIED ID
  * [FAILURE]" and the policy's text, which is empty when it could not be had.
  */
+#include "apart.h"
 #include "send.h"
 #include "io.h"
 #include "mem.h"
@@ -132,7 +133,8 @@ fetch(struct cached *c, const struct mtasts *record, const char *domain,
 {
 	const struct mtasts_conf conf = { .dns = dns,
 					  .ca_file = params.tls_ca,
-					  .https_port = (int)params.sts_port };
+					  .https_port = (int)params.sts_port,
+					  .run = apart_fetch };
 	struct mtasts got = { .max_age = 0 };
 	enum mtasts_result r;
 
