@@ -106,6 +106,7 @@ struct queuefile {
 	struct queuefile_env env;
 	uint64_t msg_at, msg_size; /* the message inside fd */
 	uint64_t journal_at;       /* behind the trailer */
+	int64_t end;               /* of the journal; 0: not known */
 	time_t next;               /* next attempt */
 	bool locked;
 };
@@ -164,6 +165,10 @@ int queuefile_notes(const struct queuefile *q,
  * make the entry due now. */
 int queuefile_next(struct queuefile *q, time_t when,
 		   struct err *e) MX_MUST_CHECK;
+/* The same for who works on the entry now, should it die: no event tells the
+ * runner, which knows that somebody works on it. */
+int queuefile_ahead(struct queuefile *q, time_t when,
+		    struct err *e) MX_MUST_CHECK;
 /* Removes the entry; close it after that. */
 int queuefile_remove(struct queuefile *q, struct err *e) MX_MUST_CHECK;
 /* Unlocks and frees. */

@@ -34,18 +34,13 @@ look_for(const struct queuefile *q)
 	return errno;
 }
 
-/* Finds ID: in its own folder, else wherever somebody has copied it to.  0, or
- * the errno; ENOENT only when every folder has been looked into. */
+/* Finds an ID that is not in its own folder: wherever somebody has copied it
+ * to.  0, or the errno; ENOENT only when every folder has been looked into. */
 static int
 find_place(struct queuefile *q)
 {
-	char folder[3];
 	int trouble = 0;
 
-	queuefile_folder(q->id, folder);
-	snprintf(q->place, sizeof(q->place), "queue/%s/%s", folder, q->id);
-	if (look_for(q) == 0)
-		return 0;
 	for (unsigned i = 0; i < 256; i++) {
 		snprintf(q->place, sizeof(q->place), "queue/%02X/%s", i, q->id);
 		int r = look_for(q);
@@ -118,12 +113,28 @@ load_envelope(struct queuefile *q, struct buf *b, struct err *e)
 	}
 }
 
+/* n bytes of the file from `at`: of what was read with the envelope, else from
+ * the file. */
+static ssize_t
+take_bytes(const struct queuefile *q, struct span read, uint64_t at, char *p,
+	   size_t n)
+{
+	if (at + n > read.n)
+		return pread(q->fd, p, n, (off_t)at);
+	memcpy(p, read.p + at, n);
+	return (ssize_t)n;
+}
+
 /* *crc goes on over the message; false and errno when it cannot be read. */
 static bool
-sum_message(const struct queuefile *q, uint32_t *crc)
+sum_message(const struct queuefile *q, struct span read, uint32_t *crc)
 {
 	char chunk[65536];
 
+	if (q->msg_at + q->msg_size <= read.n) {
+		*crc = crc32_add(*crc, read.p + q->msg_at, (size_t)q->msg_size);
+		return true;
+	}
 	for (uint64_t at = 0; at < q->msg_size;) {
 		ssize_t n = queuefile_read(q, at, chunk, sizeof(chunk));
 		if (n <= 0)
@@ -137,7 +148,8 @@ sum_message(const struct queuefile *q, uint32_t *crc)
 /* The trailer is where size says; with QUEUEFILE_CHECK the checksum too.
  * ST_DATA is damage, anything else is trouble that may pass. */
 static int
-check_trailer(struct queuefile *q, unsigned how, struct err *e)
+check_trailer(struct queuefile *q, unsigned how, struct span read,
+	      struct err *e)
 {
 	char have[QUEUEFILE_TRAILER], want[QUEUEFILE_TRAILER + 1];
 	struct buf masked = BUF_INIT;
@@ -145,7 +157,7 @@ check_trailer(struct queuefile *q, unsigned how, struct err *e)
 	size_t size_at;
 
 	ssize_t n =
-	    pread(q->fd, have, sizeof(have), (off_t)(q->msg_at + q->msg_size));
+	    take_bytes(q, read, q->msg_at + q->msg_size, have, sizeof(have));
 	if (n < 0)
 		return err_sys(e, "reading");
 	if (n != (ssize_t)sizeof(have))
@@ -162,16 +174,17 @@ check_trailer(struct queuefile *q, unsigned how, struct err *e)
 	queuefile_dump(&masked, &q->env, 0, true, &size_at);
 	uint32_t crc = crc32_add(0, masked.p, masked.n);
 	buf_free(&masked);
-	if (!sum_message(q, &crc))
+	if (!sum_message(q, read, &crc))
 		return err_sys(e, "reading");
 	if (crc != sum)
 		return err_set(e, ST_DATA, "its checksum is wrong");
 	return 0;
 }
 
-/* Envelope, message and journal: their places in the file. */
+/* Envelope, message and journal: their places in the file, which is `bytes`
+ * long.  What was read for the envelope is most often all of it. */
 static int
-load(struct queuefile *q, unsigned how, struct err *e)
+load(struct queuefile *q, unsigned how, int64_t bytes, struct err *e)
 {
 	struct buf b = BUF_INIT;
 	size_t used;
@@ -180,13 +193,18 @@ load(struct queuefile *q, unsigned how, struct err *e)
 	if (r == 0)
 		r = queuefile_parse(&q->env, buf_span(&b), &used, &q->msg_size,
 				    e);
+	if (r == 0 && q->msg_size > INT64_MAX / 2)
+		r = err_set(e, ST_DATA, "bad size");
+	if (r == 0) {
+		q->msg_at = used;
+		r = check_trailer(q, how, buf_span(&b), e);
+	}
+	/* Nobody but the lock's owner makes it longer. */
+	if (r == 0 && q->locked && (int64_t)b.n == bytes &&
+	    b.p[b.n - 1] == '\n')
+		q->end = bytes;
 	buf_free(&b);
-	if (r != 0)
-		return r;
-	q->msg_at = used;
-	if (q->msg_size > INT64_MAX / 2)
-		return err_set(e, ST_DATA, "bad size");
-	return check_trailer(q, how, e);
+	return r;
 }
 
 /* Out of the queue's way, for a person to look at.  Never thrown away. */
@@ -209,15 +227,21 @@ put_aside(struct queuefile *q, const struct stat *st, const struct err *e)
 			  q->place, e->text);
 }
 
-/* q->place is known; the caller closes q unless it is OK. */
-static enum queuefile_result
-open_entry(struct queuefile *q, unsigned how, struct err *e)
+static void
+open_place(struct queuefile *q, unsigned how)
 {
-	struct stat st;
 	int mode = how & QUEUEFILE_LOCK ? O_RDWR : O_RDONLY;
 
 	q->fd = openat(q->dirfd, q->place,
 		       mode | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/* What open_place did, with its errno; the caller closes q unless it is OK. */
+static enum queuefile_result
+open_entry(struct queuefile *q, unsigned how, struct err *e)
+{
+	struct stat st;
+
 	if (q->fd < 0 && errno == ENOENT)
 		return fail(QUEUEFILE_GONE, e, q->place, "it is done");
 	if (q->fd < 0 || fstat(q->fd, &st) != 0) {
@@ -233,7 +257,7 @@ open_entry(struct queuefile *q, unsigned how, struct err *e)
 	}
 	q->next = st.st_mtime;
 	struct err why = ERR_INIT;
-	if (load(q, how, &why) == 0)
+	if (load(q, how, st.st_size, &why) == 0)
 		return QUEUEFILE_OK;
 	if (why.status == ST_DATA)
 		put_aside(q, &st, &why);
@@ -253,13 +277,21 @@ queuefile_open(struct queuefile *q, int dirfd, const char *id, unsigned how,
 	snprintf(q->id, sizeof(q->id), "%s", id);
 	if (strchr(id, '/') != NULL || id[0] == '.' || id[0] == '\0')
 		return fail(QUEUEFILE_GONE, e, id, "no such queue entry");
-	int missing = find_place(q);
-	if (missing == ENOENT)
-		return fail(QUEUEFILE_GONE, e, id, "no such queue entry");
-	if (missing != 0) {
-		errno = missing;
-		(void)err_sys(e, "%s: looking for it", id);
-		return QUEUEFILE_ERROR;
+	char folder[3];
+	queuefile_folder(q->id, folder);
+	snprintf(q->place, sizeof(q->place), "queue/%s/%s", folder, q->id);
+	open_place(q, how);
+	if (q->fd < 0 && errno == ENOENT) {
+		int missing = find_place(q);
+		if (missing == ENOENT)
+			return fail(QUEUEFILE_GONE, e, id,
+				    "no such queue entry");
+		if (missing != 0) {
+			errno = missing;
+			(void)err_sys(e, "%s: looking for it", id);
+			return QUEUEFILE_ERROR;
+		}
+		open_place(q, how);
 	}
 	enum queuefile_result r = open_entry(q, how, e);
 	if (r != QUEUEFILE_OK)
@@ -367,20 +399,34 @@ add_word(struct buf *b, struct span s)
 	buf_addc(b, ' ');
 }
 
+/* Once an opening: while the lock is ours nobody else writes.  *half_r: the
+ * last line has no end. */
+static int
+find_end(struct queuefile *q, bool *half_r, struct err *e)
+{
+	struct stat st;
+	char last;
+
+	if (fstat(q->fd, &st) != 0 ||
+	    pread(q->fd, &last, 1, st.st_size - 1) != 1)
+		return err_sys(e, "%s: reading its end", q->place);
+	*half_r = last != '\n';
+	q->end = st.st_size;
+	return 0;
+}
+
 int
 queuefile_note(struct queuefile *q, const struct queuefile_note *n,
 	       struct err *e)
 {
 	struct buf b = BUF_INIT;
-	struct stat st;
-	char last = '\n';
+	bool half = false;
 
 	if (!q->locked)
 		log_panic("%s: noted without its lock", q->place);
-	if (fstat(q->fd, &st) != 0 ||
-	    pread(q->fd, &last, 1, st.st_size - 1) != 1)
-		return err_sys(e, "%s: reading its end", q->place);
-	if (last != '\n') /* half a line of somebody who was killed */
+	if (q->end == 0 && find_end(q, &half, e) != 0)
+		return -1;
+	if (half) /* of somebody who was killed */
 		buf_addc(&b, '\n');
 	buf_addf(&b, "%lld %zu ",
 		 (long long)(n->time != 0 ? n->time : clock_now()),
@@ -390,8 +436,9 @@ queuefile_note(struct queuefile *q, const struct queuefile_note *n,
 	add_word(&b, n->relay);
 	escape_line(&b, n->text, NOTE_TEXT_MAX);
 	buf_addc(&b, '\n');
-	ssize_t put = pwrite(q->fd, b.p, b.n, st.st_size);
+	ssize_t put = pwrite(q->fd, b.p, b.n, q->end);
 	bool whole = put == (ssize_t)b.n;
+	q->end = whole ? q->end + put : 0;
 	buf_free(&b);
 	if (whole)
 		return 0;
@@ -451,6 +498,8 @@ queuefile_notes(const struct queuefile *q,
 	uint64_t at = q->journal_at;
 	ssize_t n;
 
+	if (q->locked && q->end == (int64_t)at)
+		return 0; /* there is none yet */
 	do {
 		char *room = buf_room(&b, 65536);
 		n = pread(q->fd, room, 65536, (off_t)at);
@@ -464,6 +513,15 @@ queuefile_notes(const struct queuefile *q,
 	return n < 0 ? err_sys(e, "%s: reading its journal", q->place) : 0;
 }
 
+static int
+set_times(struct queuefile *q, const struct timespec ts[2], struct err *e)
+{
+	if (futimens(q->fd, ts) != 0)
+		return err_sys(e, "%s: setting its time", q->place);
+	q->next = ts[1].tv_sec;
+	return 0;
+}
+
 int
 queuefile_next(struct queuefile *q, time_t when, struct err *e)
 {
@@ -471,10 +529,16 @@ queuefile_next(struct queuefile *q, time_t when, struct err *e)
 	 * write, and the runner looks for IN_ATTRIB. */
 	struct timespec ts[2] = { { .tv_sec = when }, { .tv_sec = when } };
 
-	if (futimens(q->fd, ts) != 0)
-		return err_sys(e, "%s: setting its time", q->place);
-	q->next = when;
-	return 0;
+	return set_times(q, ts, e);
+}
+
+int
+queuefile_ahead(struct queuefile *q, time_t when, struct err *e)
+{
+	struct timespec ts[2] = { { .tv_nsec = UTIME_OMIT },
+				  { .tv_sec = when } };
+
+	return set_times(q, ts, e);
 }
 
 int

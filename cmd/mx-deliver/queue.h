@@ -54,6 +54,7 @@ struct work {
 	int64_t started; /* clock_now_us */
 	int64_t tries;   /* attempts before this one */
 	bool delayed;    /* the sender was told of a delay already */
+	bool removed;    /* the entry is gone: its last recipient is done */
 	int later;       /* seconds of a rate delay to wait for */
 };
 
@@ -70,8 +71,10 @@ enum queue_result queue_entry(const char *id);
 /* Asked to end: the worker finishes the step it is in. */
 extern volatile int queue_stopping;
 
-/* queue_report.c: failures, the first delay, successes.  -1 when the report
- * of a failure could not be made: the entry has to stay. */
+/* queue_report.c: is its delivery reported (NOTIFY=SUCCESS)? */
+bool queue_report_asked(const struct queuefile_rcpt *r);
+/* Failures, the first delay, successes.  -1 when the report of a failure could
+ * not be made: the entry has to stay. */
 int queue_report(struct work *w);
 void queue_report_delay(struct work *w);
 
@@ -106,6 +109,8 @@ void queue_link_worker(void);
 /* What the runner's poll(2) should watch, -1: nothing; then looks at it. */
 int queue_link_watch(void);
 void queue_link_take(void);
+/* SIGCHLD came; safe in its handler. */
+void queue_link_child(void);
 /* It ends when nobody waits for it (SIGHUP: new configuration). */
 void queue_link_recycle(void);
 void queue_link_end(void);
@@ -145,9 +150,10 @@ bool pool_has(const struct pool *p, struct span id);
 size_t pool_busy(const struct pool *p);
 /* Adds what ppoll(2) should watch; max entries; returns how many. */
 struct pollfd;
-size_t pool_watch(const struct pool *p, struct pollfd *v, size_t max);
-/* Takes results and deaths. */
-void pool_take(struct pool *p,
+size_t pool_watch(struct pool *p, struct pollfd *v, size_t max);
+/* Takes results and deaths that v, filled by pool_watch and polled, tells of.
+ */
+void pool_take(struct pool *p, const struct pollfd *v,
 	       void (*done)(void *ctx, const char *id, enum queue_result r),
 	       void *ctx);
 /* Idle workers end; busy ones after their entry (SIGHUP: new configuration).*/

@@ -26,6 +26,7 @@ static struct {
 	pid_t pid;        /* 0: none */
 	deadline_t not_before;
 } sender = { .ours = -1, .theirs = -1 };
+static volatile sig_atomic_t child_ended; /* some child, perhaps mx-send */
 
 void
 queue_link_init(void)
@@ -81,7 +82,11 @@ reap(void)
 {
 	int st = 0;
 
-	if (sender.pid <= 0 || waitpid(sender.pid, &st, WNOHANG) == 0)
+	if (sender.pid <= 0 || !child_ended)
+		return;
+	/* Not after the look: what ends meanwhile is seen the next time. */
+	child_ended = 0;
+	if (waitpid(sender.pid, &st, WNOHANG) == 0)
 		return;
 	if (!WIFEXITED(st) || WEXITSTATUS(st) != 0)
 		log_warn("mx-send ended with %s %d",
@@ -91,6 +96,12 @@ reap(void)
 	if (!WIFEXITED(st) || WEXITSTATUS(st) != 0)
 		sender.not_before = clock_deadline(AGAIN_MS);
 	sender.pid = 0;
+}
+
+void
+queue_link_child(void)
+{
+	child_ended = 1;
 }
 
 int

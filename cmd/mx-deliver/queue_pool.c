@@ -27,6 +27,7 @@ struct worker {
 	int sock;
 	bool busy, last;
 	int jobs;
+	size_t watched; /* place in pool_watch's list, SIZE_MAX: none */
 	char id[64];
 };
 
@@ -127,7 +128,8 @@ worker_start(struct pool *p, size_t i)
 		log_error("fork: %s: the queue waits", strerror(errno));
 		return false;
 	}
-	p->w[i] = (struct worker){ .pid = pid, .sock = pair[0] };
+	p->w[i] =
+	    (struct worker){ .pid = pid, .sock = pair[0], .watched = SIZE_MAX };
 	return true;
 }
 
@@ -173,16 +175,20 @@ pool_busy(const struct pool *p)
 }
 
 size_t
-pool_watch(const struct pool *p, struct pollfd *v, size_t max)
+pool_watch(struct pool *p, struct pollfd *v, size_t max)
 {
 	size_t n = 0;
 	int link = queue_link_watch();
 
 	if (link >= 0 && n < max)
 		v[n++] = (struct pollfd){ link, POLLIN, 0 };
-	for (size_t i = 0; i < p->max && n < max; i++)
-		if (p->w[i].pid != 0)
-			v[n++] = (struct pollfd){ p->w[i].sock, POLLIN, 0 };
+	for (size_t i = 0; i < p->max; i++) {
+		p->w[i].watched = SIZE_MAX;
+		if (p->w[i].pid == 0 || n >= max)
+			continue;
+		p->w[i].watched = n;
+		v[n++] = (struct pollfd){ p->w[i].sock, POLLIN, 0 };
+	}
 	return n;
 }
 
@@ -207,7 +213,7 @@ worker_gone(struct pool *p, size_t i)
 }
 
 void
-pool_take(struct pool *p,
+pool_take(struct pool *p, const struct pollfd *v,
 	  void (*done)(void *ctx, const char *id, enum queue_result r),
 	  void *ctx)
 {
@@ -215,7 +221,9 @@ pool_take(struct pool *p,
 	for (size_t i = 0; i < p->max; i++) {
 		struct worker *w = &p->w[i];
 		char r = 0, id[64];
-		if (w->pid == 0)
+		/* a hundred idle ones are not asked one by one */
+		if (w->pid == 0 ||
+		    (w->watched != SIZE_MAX && v[w->watched].revents == 0))
 			continue;
 		ssize_t n = recv(w->sock, &r, 1, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -272,7 +280,7 @@ pool_end(struct pool *p)
 	while (p->busy > 0 && clock_left(d) != 0) {
 		size_t n = pool_watch(p, v, ARRAY_LEN(v));
 		(void)poll(v, n, 200);
-		pool_take(p, forget_result, NULL);
+		pool_take(p, v, forget_result, NULL);
 	}
 	for (size_t i = 0; i < p->max; i++) {
 		if (p->w[i].pid == 0)

@@ -20,6 +20,12 @@ wants(const struct queuefile_rcpt *r, const char *what, bool unless_said)
 	return false;
 }
 
+bool
+queue_report_asked(const struct queuefile_rcpt *r)
+{
+	return wants(r, "SUCCESS", false);
+}
+
 /* Failures that nobody was told of yet: also those of an earlier run that
  * died before its report was durable. */
 static int

@@ -62,6 +62,8 @@ on_signal(int sig)
 		runner_stop = 1;
 	else if (sig == SIGHUP)
 		runner_reload = 1;
+	else if (sig == SIGCHLD)
+		queue_link_child();
 }
 
 static void
@@ -368,7 +370,7 @@ wait_for_something(struct runner *r, int64_t ms)
 	if (!runner_stop && !runner_reload)
 		(void)ppoll(v, n, &ts, &old);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	pool_take(r->pool, entry_done, r);
+	pool_take(r->pool, v, entry_done, r);
 	take_events(r);
 }
 
