@@ -135,6 +135,9 @@ deposit_maildir_open(const char *path, struct err *e)
 	if (r == 0 && fd < 0)
 		r = err_sys(e, "%s: opening the Maildir", clean);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(subs); i++) {
+		/* most often it is there: looking takes no lock */
+		if (!made && faccessat(fd, subs[i], F_OK, 0) == 0)
+			continue;
 		if (mkdirat(fd, subs[i], 0700) == 0)
 			made = true;
 		else if (errno != EEXIST)

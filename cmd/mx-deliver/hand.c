@@ -19,6 +19,7 @@
 
 #define HANDS_MAX 16
 #define IDLE_MS 60000
+#define AHEAD_MS 5000
 
 struct hand {
 	int sock;  /* -1: our own rights */
@@ -29,9 +30,25 @@ struct hand {
 	struct handwork own;
 	struct deposit remote; /* writes through the passed descriptor */
 	bool active;
+	/* A file that was opened with the last commit (hand_next). */
+	struct buf ahead; /* the request for it; empty: none */
+	int ahead_fd;
+	bool ahead_script;
+	int64_t ahead_at;
 };
 
 static struct hand *hands[HANDS_MAX];
+static const struct dest *next_dest;
+
+/* The child gives its file up when it opens another one, or ends. */
+static void
+ahead_forget(struct hand *h)
+{
+	if (h->ahead_fd >= 0)
+		close(h->ahead_fd);
+	h->ahead_fd = -1;
+	buf_clear(&h->ahead);
+}
 
 /* Closing the socket ends the child, which forgets what was not committed. */
 static void
@@ -41,6 +58,8 @@ hand_free(struct hand *h)
 		close(h->sock);
 	deposit_abort(&h->remote);
 	handwork_done(&h->own);
+	ahead_forget(h);
+	buf_free(&h->ahead);
 	free(h);
 }
 
@@ -74,7 +93,9 @@ make(int sock, uid_t uid, gid_t gid)
 	struct hand *h = mem_alloc(1, sizeof(*h));
 	size_t slot = 0;
 
-	*h = (struct hand){ .sock = sock, .uid = uid, .gid = gid };
+	*h = (struct hand){
+		.sock = sock, .uid = uid, .gid = gid, .ahead_fd = -1
+	};
 	handwork_init(&h->own);
 	deposit_adopt(&h->remote, -1);
 	/* the longest unused one makes room */
@@ -93,10 +114,17 @@ make(int sock, uid_t uid, gid_t gid)
 	return h;
 }
 
+/* No other rights than ours are needed, or to be had. */
+static bool
+is_own(const struct dest *d)
+{
+	return !d->has_ids || !become_possible() || d->uid == geteuid();
+}
+
 struct hand *
 hand_get(const struct dest *d, struct err *e)
 {
-	bool own = !d->has_ids || !become_possible() || d->uid == geteuid();
+	bool own = is_own(d);
 	uid_t uid = own ? geteuid() : d->uid;
 	gid_t gid = own ? getegid() : d->gid;
 	int sock = -1;
@@ -160,6 +188,37 @@ ask(struct hand *h, struct buf *request, int fd, struct buf *answer, int *fd_r,
 	return 0;
 }
 
+static void
+put_open(struct buf *q, const struct dest *d)
+{
+	wire_put_u64(q, HAND_OPEN);
+	wire_put_str(q, d->path);
+	wire_put_u64(q, (uint64_t)conf.maildir_fsync);
+	wire_put_str(q, d->sieve);
+	wire_put_u64(q, d->quota.bytes);
+	wire_put_u64(q, d->quota.count);
+	wire_put_str(q, d->user);
+	wire_put_u64(q, d->quota.file);
+	wire_put_str(q, d->home);
+}
+
+/* What was opened ahead counts when it is what is asked for now, to the last
+ * byte, and no old story. */
+static bool
+take_ahead(struct hand *h, struct span request, bool *script_r)
+{
+	bool same = h->ahead.n > 0 && span_eq(buf_span(&h->ahead), request) &&
+		    clock_mono() - h->ahead_at < AHEAD_MS;
+
+	if (same) {
+		deposit_adopt(&h->remote, h->ahead_fd);
+		*script_r = h->ahead_script;
+		h->ahead_fd = -1;
+	}
+	ahead_forget(h);
+	return same;
+}
+
 static int
 open_remote(struct hand *h, const struct dest *d, bool *script_r, struct err *e)
 {
@@ -168,15 +227,11 @@ open_remote(struct hand *h, const struct dest *d, bool *script_r, struct err *e)
 	uint64_t script = 0;
 	int fd = -1;
 
-	wire_put_u64(&q, HAND_OPEN);
-	wire_put_str(&q, d->path);
-	wire_put_u64(&q, (uint64_t)conf.maildir_fsync);
-	wire_put_str(&q, d->sieve);
-	wire_put_u64(&q, d->quota.bytes);
-	wire_put_u64(&q, d->quota.count);
-	wire_put_str(&q, d->user);
-	wire_put_u64(&q, d->quota.file);
-	wire_put_str(&q, d->home);
+	put_open(&q, d);
+	if (take_ahead(h, buf_span(&q), script_r)) {
+		buf_free(&q);
+		return 0;
+	}
 	if (ask(h, &q, -1, &a, &fd, HAND_MS, e) != 0) {
 		if (fd >= 0)
 			close(fd);
@@ -211,10 +266,35 @@ hand_open(struct hand *h, const struct dest *d, struct deposit **out,
 	return 0;
 }
 
+void
+hand_next(const struct dest *d)
+{
+	next_dest = d;
+}
+
+/* The child's second verdict; without a file nothing was asked ahead, and
+ * hand_open hears why. */
+static void
+keep_ahead(struct hand *h, struct span answer, int fd)
+{
+	struct err e = ERR_INIT;
+	uint64_t script;
+
+	h->ahead_fd = fd;
+	h->ahead_at = clock_mono();
+	if (wire_get_verdict(&answer, &e) != 0 || fd < 0 ||
+	    !wire_get_u64(&answer, &script))
+		ahead_forget(h);
+	else
+		h->ahead_script = script != 0;
+}
+
 int
 hand_commit(struct hand *h, const struct places *p, struct err *e)
 {
-	struct buf q = BUF_INIT;
+	struct buf q = BUF_INIT, a = BUF_INIT;
+	const struct dest *next = next_dest;
+	int fd = -1;
 
 	h->active = false;
 	h->used = clock_mono();
@@ -232,8 +312,16 @@ hand_commit(struct hand *h, const struct places *p, struct err *e)
 	wire_put_u64(&q, h->remote.size);
 	wire_put_u64(&q, h->remote.vsize);
 	wire_put_places(&q, p);
+	ahead_forget(h);
+	if (next != NULL && !is_own(next) && next->uid == h->uid &&
+	    next->gid == h->gid)
+		put_open(&h->ahead, next);
+	buf_addspan(&q, buf_span(&h->ahead));
 	deposit_abort(&h->remote);
-	return ask(h, &q, -1, NULL, NULL, HAND_MS, e);
+	int r = ask(h, &q, -1, &a, &fd, HAND_MS, e);
+	keep_ahead(h, buf_span(&a), fd);
+	buf_free(&a);
+	return r;
 }
 
 void

@@ -21,6 +21,10 @@ int hand_open(struct hand *h, const struct dest *d, struct deposit **out,
 	      bool *script_r, struct err *e) MX_MUST_CHECK;
 int hand_commit(struct hand *h, const struct places *p,
 		struct err *e) MX_MUST_CHECK;
+/* Whose Maildir comes next, if it is known (else NULL): where that takes the
+ * same rights, hand_commit asks for its file in the same breath, and hand_open
+ * has it already.  d lives until the next call. */
+void hand_next(const struct dest *d);
 void hand_abort(struct hand *h);
 int hand_mbox(struct hand *h, const char *path, const char *sender,
 	      struct span head, int fd, uint64_t at, uint64_t size,

@@ -50,8 +50,24 @@ serve_open(struct served *s, struct span q, struct buf *a, struct err *e)
 	return r;
 }
 
+/* A request to open the next file may stand behind: its verdict follows. */
+static void
+serve_next(struct served *s, struct span q, struct buf *a)
+{
+	struct buf values = BUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t op;
+	int r = wire_get_u64(&q, &op) && op == HAND_OPEN
+		    ? serve_open(s, q, &values, &e)
+		    : err_set(&e, ST_PROTOCOL, "malformed request");
+
+	wire_put_verdict(a, r, &e);
+	buf_addspan(a, buf_span(&values));
+	buf_free(&values);
+}
+
 static int
-serve_commit(struct served *s, struct span q, struct err *e)
+serve_commit(struct served *s, struct span q, struct buf *a, struct err *e)
 {
 	struct places p = { NULL, 0, 0 };
 	uint64_t size, vsize;
@@ -63,6 +79,8 @@ serve_commit(struct served *s, struct span q, struct err *e)
 	else
 		r = handwork_commit(&s->work, size, vsize, &p, e);
 	places_free(&p);
+	if (r == 0 && q.n > 0)
+		serve_next(s, q, a);
 	return r;
 }
 
@@ -210,7 +228,7 @@ serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 	case HAND_OPEN:
 		return serve_open(s, q, a, e);
 	case HAND_COMMIT:
-		return serve_commit(s, q, e);
+		return serve_commit(s, q, a, e);
 	case HAND_ABORT:
 		handwork_abort(&s->work);
 		return 0;

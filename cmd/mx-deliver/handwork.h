@@ -40,7 +40,7 @@ struct pipeline_result {
 };
 
 /* Maildirs of the last deliveries are kept open for some seconds. */
-#define HANDWORK_KEPT 32
+#define HANDWORK_KEPT 128
 struct kept_dir {
 	char *path; /* NULL: free */
 	int dirfd;

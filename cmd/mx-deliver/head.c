@@ -116,6 +116,17 @@ head_watch_loops(const struct head_watch *w, const char *addr)
 	return strs_ihas(&w->delivered_to, span_of(addr));
 }
 
+bool
+head_loops_in(struct span message, const char *addr)
+{
+	struct head_watch w = { .done = false };
+
+	head_watch(&w, span_sub(message, 0, HEADER_MAX));
+	bool r = head_watch_loops(&w, addr);
+	head_watch_free(&w);
+	return r;
+}
+
 void
 head_watch_file(struct head_watch *w, int fd, uint64_t at, uint64_t size)
 {

@@ -28,5 +28,7 @@ bool head_watch_loops(const struct head_watch *w, const char *addr);
 void head_watch_file(struct head_watch *w, int fd, uint64_t at, uint64_t size);
 /* head_watch_loops for a stored message. */
 bool head_loops(int fd, uint64_t at, uint64_t size, const char *addr);
+/* The same of one that is in memory. */
+bool head_loops_in(struct span message, const char *addr);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "queue.h"
 #include "clock.h"
+#include "hand.h"
 #include "log.h"
 #include "mem.h"
 #include "status.h"
@@ -132,15 +133,34 @@ remote_done(void *ctx, const struct verdict *v)
 	settle(ctx, v, true);
 }
 
-/* A delivery here; what it became is marked before the next recipient is
- * begun. */
+/* The next Maildir after that of recipient i, or NULL. */
+static const struct dest *
+next_maildir(const struct work *w, size_t i)
+{
+	while (++i < w->q.env.nrcpt) {
+		const struct route *r = &w->route[i];
+
+		if (w->q.env.rcpt[i].state == QUEUEFILE_QUEUED &&
+		    !w->a[i].tried && !w->a[i].skip && r->kind == ROUTE_LOCAL)
+			return r->forward == NULL && r->dest != NULL &&
+				       r->dest->kind == DEST_MAILDIR
+				   ? r->dest
+				   : NULL;
+	}
+	return NULL;
+}
+
+/* A delivery here; what it became is marked before the next recipient's mail
+ * is written. */
 static void
 local_one(struct work *w, size_t i)
 {
 	const struct route *r = &w->route[i];
 	struct outcome o = { .result = DELIVER_DEFERRED };
 
+	hand_next(next_maildir(w, i));
 	deliver_local(r, &w->q, i, &o);
+	hand_next(NULL);
 	struct verdict v = {
 		.rcpt = i,
 		.result = o.result,

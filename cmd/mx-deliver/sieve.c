@@ -561,13 +561,10 @@ remember_marks(const struct verdict *v, struct local *l)
 	struct command_result res = { .status = ST_TEMPFAIL };
 	struct strs argv = STRS_INIT;
 	struct err e = ERR_INIT;
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	if (v->marks.n == 0) {
-		if (null >= 0)
-			close(null);
+	if (v->marks.n == 0)
 		return;
-	}
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	strs_take(&argv, command_own("mx-filter"));
 	strs_add(&argv, "remember");
 	for (size_t i = 0; i < v->marks.n; i++)
