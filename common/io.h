@@ -43,6 +43,7 @@ struct stream {
 	    out_limit; /* stream_write flushes by itself beyond this; 64 KB */
 	deadline_t out_deadline;   /* used by that flush; set before writing */
 	enum io_result out_failed; /* first failure of a flush; sticky */
+	unsigned late; /* reads in a row that found nothing at first */
 };
 
 void stream_init(struct stream *s, int fd_in, int fd_out);

@@ -10,6 +10,21 @@
 #include <unistd.h>
 
 #define STREAM_CHUNK 16384
+#define LATE 3
+#define LATE_AGAIN 64
+
+/* A peer that never has its answer ready is waited for first: the read that
+ * would find nothing is saved.  Now and then it is tried again. */
+static bool
+wait_first(struct stream *s)
+{
+	if (s->late < LATE)
+		return false;
+	if (++s->late < LATE_AGAIN)
+		return true;
+	s->late = LATE - 1;
+	return false;
+}
 
 /*
  * Descriptors may be blocking.  Where input is already there or room is free
@@ -19,9 +34,17 @@
 static enum io_result
 plain_read(struct stream *s, char *p, size_t n, size_t *got, deadline_t d)
 {
+	bool first = !wait_first(s);
+	enum io_result early = first ? IO_OK : io_wait(s->fd_in, false, d);
+
+	if (early != IO_OK)
+		return early;
 	for (;;) {
 		ssize_t r = recv(s->fd_in, p, n, MSG_DONTWAIT);
 
+		if (first)
+			s->late = r < 0 && errno == EAGAIN ? s->late + 1 : 0;
+		first = false;
 		if (r < 0 && errno == ENOTSOCK) {
 			enum io_result w = io_wait(s->fd_in, false, d);
 

@@ -20,6 +20,7 @@
 
 #define SEND_MS (3600 * 1000)
 #define GIVE_MS 60000
+#define AT_ONCE 16384 /* a job that fits into a socket nobody reads yet */
 #define SAID_MAX 400
 
 static void
@@ -303,8 +304,22 @@ no_answer(struct reading *rd, struct span why)
 			answer(rd, i, &v);
 }
 
-/* The job's socket goes to mx-send, then over it what it is.  -1: nobody has
- * it. */
+/* The message's descriptor and the job.  A small one lies there before mx-send
+ * has the socket: it is read in one piece. */
+static int
+put_job(int sock, int fd, struct buf *job, bool at_once, struct err *e)
+{
+	size_t n = at_once ? job->n : 1;
+
+	if (io_send_fd(sock, job->p, n, fd) == 0 &&
+	    (n == job->n || io_write(sock, job->p + n, job->n - n,
+				     clock_deadline(GIVE_MS)) == IO_OK))
+		return 0;
+	/* Its answer, or the end of it, tells. */
+	return err_set(e, ST_TEMPFAIL, "mx-send ended");
+}
+
+/* The job's socket goes to mx-send, over it what it is.  -1: nobody has it. */
 static int
 give(const struct queuefile *q, const struct route *r, const size_t *idx,
      size_t n, struct err *e)
@@ -315,20 +330,21 @@ give(const struct queuefile *q, const struct route *r, const size_t *idx,
 	if (fd < 0)
 		return -1;
 	add_key(&key, q, r);
+	buf_addc(&job, 'm');
 	add_job(&job, q, idx, n);
+	bool at_once = job.n <= AT_ONCE;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		(void)err_sys(e, "socketpair");
+	else if (at_once && put_job(pair[0], fd, &job, true, e) != 0)
+		(void)0;
 	else if (io_send_fd(queue_link_fd(), key.p, key.n, pair[1]) != 0)
 		(void)err_sys(e, "mx-send does not take a message");
 	else
 		st = 0;
 	if (pair[1] >= 0)
 		close(pair[1]);
-	if (st == 0 &&
-	    (io_send_fd(pair[0], "m", 1, fd) != 0 ||
-	     io_write(pair[0], job.p, job.n, clock_deadline(GIVE_MS)) != IO_OK))
-		/* Its answer, or the end of it, tells. */
-		(void)err_set(e, ST_TEMPFAIL, "mx-send ended");
+	if (st == 0 && !at_once)
+		(void)!put_job(pair[0], fd, &job, false, e);
 	close(fd);
 	if (st != 0 && pair[0] >= 0)
 		close(pair[0]);

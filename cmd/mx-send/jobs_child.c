@@ -89,14 +89,15 @@ take_line(struct job *j, struct span line)
 	return true;
 }
 
-/* The message's descriptor, then the lines up to one with a dot. */
+/* The message's descriptor with a byte, then the lines up to one with a dot. */
 static bool
 read_job(struct job *j, int sock, struct err *e)
 {
 	struct stream s;
 	struct span line;
 	deadline_t d = clock_deadline(JOB_MS);
-	char c;
+	char first[LINE_MAX_BYTES];
+	ssize_t got = -1;
 	int fd = -1;
 	bool ok, end = false;
 
@@ -106,9 +107,13 @@ read_job(struct job *j, int sock, struct err *e)
 	options.eight_bit = options.utf8 = false;
 	options.size = 0;
 	/* The message comes as a descriptor: this process reads no folder. */
-	ok = io_wait(sock, false, d) == IO_OK &&
-	     io_recv_fd(sock, &c, 1, &fd) == 1 && fd >= 0;
+	if (io_wait(sock, false, d) == IO_OK)
+		got = io_recv_fd(sock, first, sizeof(first), &fd);
+	ok = got > 0 && fd >= 0;
 	stream_init(&s, sock, sock);
+	/* Behind its one byte most often the whole job. */
+	if (ok)
+		buf_add(&s.in, first + 1, (size_t)got - 1);
 	while (ok && !end) {
 		ok = stream_line(&s, LINE_MAX_BYTES, &line, d) == IO_OK;
 		end = ok && span_is(line, ".");
