@@ -21,6 +21,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+/* A write to a pipe of this size does not mix with others'. */
+#define HELD_MAX 4096
+
 int log_verbose;
 
 static struct {
@@ -211,12 +214,57 @@ log_syslog(int severity, struct span line)
 	buf_free(&b);
 }
 
+static struct {
+	bool on;
+	struct buf lines;
+} held;
+
+/* A log that fails never stops mail. */
+static void
+log_write(struct span lines)
+{
+	int fd = log_state.fd >= 0 ? log_state.fd : STDERR_FILENO;
+	ssize_t done = write(fd, lines.p, lines.n);
+
+	(void)done;
+}
+
+static void
+log_put(struct span line)
+{
+	if (held.lines.n > 0 && held.lines.n + line.n > HELD_MAX) {
+		log_write(buf_span(&held.lines));
+		buf_clear(&held.lines);
+	}
+	if (held.on && line.n <= HELD_MAX)
+		buf_addspan(&held.lines, line);
+	else
+		log_write(line);
+}
+
+void
+log_hold(void)
+{
+	held.on = true;
+}
+
+void
+log_release(void)
+{
+	int saved = errno;
+
+	held.on = false;
+	if (held.lines.n > 0)
+		log_write(buf_span(&held.lines));
+	buf_free(&held.lines);
+	errno = saved;
+}
+
 static void
 log_file(struct span line)
 {
 	char when[40];
 	struct buf b = BUF_INIT;
-	int fd = log_state.fd >= 0 ? log_state.fd : STDERR_FILENO;
 
 	if (!log_state.opened) {
 		buf_addf(&b, "%s: ", log_state.program);
@@ -236,10 +284,7 @@ log_file(struct span line)
 	}
 	buf_addspan(&b, line);
 	buf_addc(&b, '\n');
-	/* A log that fails never stops mail. */
-	ssize_t done = write(fd, b.p, b.n);
-
-	(void)done;
+	log_put(buf_span(&b));
 	buf_free(&b);
 }
 
@@ -262,12 +307,8 @@ log_json(int severity, struct span body)
 	if (log_state.fd < 0 && log_state.sock >= 0) {
 		log_syslog(severity, buf_span(&b));
 	} else {
-		int fd = log_state.fd >= 0 ? log_state.fd : STDERR_FILENO;
-
 		buf_addc(&b, '\n');
-		ssize_t done = write(fd, b.p, b.n);
-
-		(void)done;
+		log_put(buf_span(&b));
 	}
 	buf_free(&b);
 }
@@ -356,6 +397,7 @@ log_fatal(int status, const char *fmt, ...)
 	va_start(ap, fmt);
 	log_say(LOG_CRIT, "fatal", fmt, ap);
 	va_end(ap);
+	log_release();
 	exit(status);
 }
 
@@ -367,6 +409,7 @@ log_panic(const char *fmt, ...)
 	va_start(ap, fmt);
 	log_say(LOG_CRIT, "panic", fmt, ap);
 	va_end(ap);
+	log_release();
 	_exit(ST_SOFTWARE);
 }
 

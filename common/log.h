@@ -26,6 +26,11 @@ void log_role(const char *role);
  * tag is Dovecot's, "dovecot[pid]: imap-login: ", so that what reads Dovecot's
  * log (fail2ban's filter) reads ours; "sieve" is "managesieve" there. */
 void log_dovecot(void);
+/* Lines that follow each other at once go to a file in one write, at
+ * log_release (or when they are many).  No fork between the two; syslog gets a
+ * datagram a line in any case. */
+void log_hold(void);
+void log_release(void);
 /* Send lines to fd instead (tests, --log-file); -1: as log_open chose. */
 void log_to_fd(int fd);
 /* Verbosity: log_debug lines appear from level 1 on (-v, -v -v). */

@@ -45,6 +45,13 @@ say(struct work *w, size_t i, const struct verdict *v, const char *status)
 		    status, buf_str(&w->a[i].text));
 }
 
+static void
+say_removed(const struct work *w)
+{
+	log_role("qmgr");
+	log_info("%s: removed", w->q.id);
+}
+
 /* Too old to try again?  THREATS 110: whatever the clock says, not before it
  * was tried twice, unless it is to be tried once only. */
 static bool
@@ -112,7 +119,10 @@ settle(struct work *w, const struct verdict *v, bool noted)
 					       : "deferred";
 	if (state == QUEUEFILE_DONE && ends_entry(w, v->rcpt)) {
 		w->q.env.rcpt[v->rcpt].state = state;
+		log_hold();
 		say(w, v->rcpt, v, status);
+		say_removed(w);
+		log_release();
 		return;
 	}
 	if (state != QUEUEFILE_QUEUED &&
@@ -355,12 +365,14 @@ remove_entry(struct work *w)
 {
 	struct err e = ERR_INIT;
 
+	if (w->removed)
+		return QUEUE_WORKED;
 	log_role("qmgr");
-	if (!w->removed && queuefile_remove(&w->q, &e) != 0) {
+	if (queuefile_remove(&w->q, &e) != 0) {
 		log_error("%s: %s", w->q.id, e.text);
 		return QUEUE_TROUBLE;
 	}
-	log_info("%s: removed", w->q.id);
+	say_removed(w);
 	return QUEUE_WORKED;
 }
 

@@ -54,6 +54,7 @@ trans_log(struct trans *t)
 
 	if (t->id[0] == '\0')
 		return;
+	log_hold();
 	if (t->client->submit && !t->client->forwarded)
 		log_pickup(t);
 	if (t->head.message_id != NULL) {
@@ -71,5 +72,6 @@ trans_log(struct trans *t)
 	log_event_end(&ev);
 	for (size_t i = 0; i < t->nrcpt; i++)
 		log_one(t, &t->rcpt[i], now);
+	log_release();
 	log_role("deliver");
 }
