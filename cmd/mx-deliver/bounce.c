@@ -340,9 +340,8 @@ status_part(struct report *r)
 	buf_free(&v);
 }
 
-/* The message's header, LF, at most HEADER_MAX bytes. */
-static int
-read_header(const struct queuefile *q, struct buf *out, struct err *e)
+int
+bounce_header(const struct queuefile *q, struct buf *out, struct err *e)
 {
 	char *room = buf_room(out, HEADER_MAX);
 	size_t got = 0;
@@ -387,7 +386,7 @@ last_part(struct report *r, struct err *e)
 {
 	struct buf body = BUF_INIT;
 	int rc = r->full ? read_message(r->q, &body, e)
-			 : read_header(r->q, &body, e);
+			 : bounce_header(r->q, &body, e);
 
 	if (rc == 0 && r->full)
 		add_part(r, "Undelivered Message",
@@ -509,6 +508,37 @@ postmaster_copy(const struct queuefile *q, const struct attempt *a,
 	free(to);
 }
 
+/* THREATS 42: who did not send the message is not told of it, and nobody is
+ * told more than so often an hour.  A failure is told later then, for as long
+ * as the queue keeps mail.  -1: not now, 0 and *done: never. */
+static int
+held_back(const struct queuefile *q, const char *to, enum bounce_kind kind,
+	  bool *done, struct err *e)
+{
+	*done = true;
+	if (report_forged(q)) {
+		log_info("%s: no report to <%s>: the message failed DMARC with "
+			 "p=reject",
+			 q->id, to);
+		return 0;
+	}
+	*done = false;
+	if (report_allowed(to))
+		return 0;
+	*done =
+	    kind != BOUNCE_FAILED || clock_now() - q->env.arrival_us / 1000000 >
+					 queue_conf.maximal_lifetime / 1000;
+	if (*done)
+		log_warn("%s: no report to <%s>: report_sender_limit", q->id,
+			 to);
+	else
+		(void)err_set(e, ST_TEMPFAIL,
+			      "<%s> got %lld reports in this hour "
+			      "(report_sender_limit)",
+			      to, (long long)queue_conf.report_limit);
+	return *done ? 0 : -1;
+}
+
 int
 bounce_report(const struct queuefile *q, const struct attempt *a,
 	      enum bounce_kind kind, struct err *e)
@@ -518,12 +548,21 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 	bool second;
 	char *to = receiver(q, &second);
 	bool headers = q->env.ret != NULL && strcmp(q->env.ret, "HDRS") == 0;
-	int rc;
+	bool done = false;
+	int rc = 0;
 
 	/* Good news and delays are for people. */
 	if (to == NULL || (second && kind != BOUNCE_FAILED)) {
 		free(to);
 		return 0;
+	}
+	if (!second)
+		rc = held_back(q, to, kind, &done, e);
+	if (rc != 0 || done) {
+		free(to);
+		if (done)
+			postmaster_copy(q, a, kind);
+		return rc;
 	}
 	make_boundary(&r);
 	/* RFC 3461 6.2: the message comes along only when it failed. */

@@ -268,16 +268,30 @@ handwork_abort(struct handwork *w)
 	w->active = false;
 }
 
+/* The path is for the log: the client need not know it. */
+static int
+forward_refused(const char *path, const char *why, struct err *e)
+{
+	log_warn("%s: %s: mail for its owner waits", path, why);
+	return err_esc(e, ST_TEMPFAIL, "4.3.5",
+		       "the user's .forward cannot be used: %s", why);
+}
+
 /* Postfix local(8), FORWARD FILES: a regular file, the user's or root's, that
- * nobody else may write; another one is as good as none. */
+ * nobody else may write.  Postfix goes on without another one, so that the
+ * mail stays here which the user wants elsewhere; THREATS 94: it waits until
+ * the file is mended.  O_NOFOLLOW: the last name is no symbolic link. */
 int
 handwork_forward(const char *path, bool own, struct buf *b, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
+				(own ? O_NOFOLLOW : 0));
 	const char *why = NULL;
 	struct stat st;
 	int r = 0;
 
+	if (fd < 0 && errno == ELOOP && own)
+		return forward_refused(path, "a symbolic link", e);
 	if (fd < 0) {
 		/* a home that is away is no reason to ignore it */
 		return errno == ENOENT || errno == ENOTDIR || errno == EACCES
@@ -306,7 +320,7 @@ handwork_forward(const char *path, bool own, struct buf *b, struct err *e)
 	}
 	close(fd);
 	if (why != NULL)
-		log_warn("%s: %s: it is not used", path, why);
+		r = forward_refused(path, why, e);
 	return r;
 }
 

@@ -24,9 +24,10 @@ struct queue_conf {
 	int64_t process_limit, concurrency_limit, recipient_limit;
 	int64_t initial_concurrency, cohort_limit, rate_delay;
 	char *positive_feedback, *negative_feedback;
-	int64_t bounce_size_limit, minfree;
+	int64_t bounce_size_limit, minfree, report_limit;
 	bool soft_bounce;
 	char *double_bounce_sender, *bounce_notice_recipient;
+	char *authserv_id; /* Authentication-Results of ours */
 	char *copy_recipient, *delay_copy_recipient;
 	struct strs notify_classes;
 };
@@ -140,6 +141,16 @@ void queue_dest_flushed(int dirfd);
 enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_SUCCESS };
 int bounce_report(const struct queuefile *q, const struct attempt *a,
 		  enum bounce_kind kind, struct err *e);
+/* Appends the message's header, LF, at most 128 KB. */
+int bounce_header(const struct queuefile *q, struct buf *out,
+		  struct err *e) MX_MUST_CHECK;
+
+/* report_limit.c: may that address get one more report in this hour?  Counts
+ * it. */
+bool report_allowed(const char *to);
+/* Did a stranger's message fail DMARC with p=reject, as our own
+ * Authentication-Results says? */
+bool report_forged(const struct queuefile *q);
 
 /* queue_pool.c */
 struct pool;

@@ -117,3 +117,89 @@ PY
   said "" | grep -q '^250 2.1.0'
   said " SIZE=900000000000000" | grep -q '^452 4.3.1'
 }
+
+# stranger_mail FROM RCPT [FIELD]: mail of a stranger, already accepted
+stranger_mail() {
+  python3 - "$@" <<'PY'
+import subprocess, sys
+field = sys.argv[3] + "\r\n" if len(sys.argv) > 3 else ""
+s = ["EHLO x", "XFORWARD NAME=h.example ADDR=192.0.2.1 PORT=1 PROTO=ESMTP HELO=h SOURCE=REMOTE",
+     "MAIL FROM:<%s>" % sys.argv[1], "RCPT TO:<%s>" % sys.argv[2], "DATA"]
+text = "\r\n".join(s) + "\r\n" + field + "Subject: hi\r\n\r\nbody\r\n.\r\nQUIT\r\n"
+p = subprocess.run(["mx-deliver", "--lmtp"], input=text.encode(), stdout=subprocess.PIPE)
+out = p.stdout.decode()
+print(out)
+assert "\r\n354" in out and "\r\n250 2.0.0" in out.split("\r\n354")[1]
+PY
+}
+reports() { ls "$T/vm/$1/new" 2>/dev/null | wc -l; }
+
+# the same hour for all, whenever the test runs
+at_five_past() { later $((3600 - $(date +%s) % 3600 + 300)) "$@"; }
+
+@test "backscatter: report_sender_limit an hour and sender; failures are told in the next" {
+  peer ok; to_peer remote.example
+  conf 'report_sender_limit = 2' 'mydestination ='
+  local i
+  for i in 1 2 3; do stranger_mail joe@virt.example nobody@remote.example; done
+  stranger_mail ann@virt.example nobody@remote.example
+  at_five_past run_queue || true
+  at_five_past run_queue || true
+  cat "$MX_LOG"
+  [ "$(reports joe)" -eq 2 ] && [ "$(reports ann)" -eq 1 ]
+  [ "$(queued)" -eq 1 ]
+  grep -q '<joe@virt.example> got 2 reports in this hour (report_sender_limit): it will be tried again' "$MX_LOG"
+  later 8000 run_queue || true; later 8000 run_queue || true
+  [ "$(reports joe)" -eq 3 ] && [ "$(queued)" -eq 0 ]
+  # the counts are a file of fixed size that nobody needs
+  cat "$MX_LOG"
+  local n; n=$(stat -c %s "$T/spool/reports")
+  [ "$n" -lt 200000 ]
+  rm "$T/spool/reports"; echo garbage > "$T/spool/reports"; chown "$OWNER" "$T/spool/reports"
+  stranger_mail joe@virt.example nobody@remote.example; at_five_past run_queue || true; at_five_past run_queue || true
+  [ "$(reports joe)" -eq 4 ] && [ "$(stat -c %s "$T/spool/reports")" -eq "$n" ]
+  conf 'report_sender_limit = 0'
+  for i in 1 2 3; do stranger_mail joe@virt.example nobody@remote.example; done
+  at_five_past run_queue || true; at_five_past run_queue || true
+  [ "$(reports joe)" -eq 7 ]
+}
+
+@test "backscatter: held back for the queue's lifetime, then given up, said" {
+  peer ok; to_peer remote.example
+  conf 'report_sender_limit = 1' 'maximal_queue_lifetime = 10s'
+  stranger_mail joe@virt.example nobody@remote.example
+  stranger_mail joe@virt.example nobody@remote.example
+  at_five_past run_queue; at_five_past run_queue
+  grep -q 'no report to <joe@virt.example>: report_sender_limit' "$MX_LOG"
+  [ "$(reports joe)" -eq 1 ] && [ "$(queued)" -eq 0 ]
+}
+
+@test "no report for a stranger's mail that failed DMARC with reject, by our own word only" {
+  peer ok; to_peer remote.example
+  local n=0 f
+  for f in 'Authentication-Results: mail.example.org; dmarc=fail (p=reject dis=none) header.from=virt.example' \
+           'Authentication-Results: mail.example.org; spf=pass smtp.mailfrom=x; dmarc=fail (p=reject dis=reject)'; do
+    stranger_mail joe@virt.example nobody@remote.example "$f"
+    run_queue; run_queue
+    [ "$(reports joe)" -eq 0 ] && [ "$(queued)" -eq 0 ]
+  done
+  [ "$(grep -c 'no report to <joe@virt.example>: the message failed DMARC with p=reject' "$MX_LOG")" -eq 2 ]
+  for f in 'Authentication-Results: other.example; dmarc=fail (p=reject dis=none)' \
+           'Authentication-Results: mail.example.org; dmarc=fail (p=none dis=none)' \
+           'Authentication-Results: mail.example.org; dmarc=fail (p=reject dis=none arc=pass)' \
+           'Authentication-Results: mail.example.org; dmarc=pass (p=reject dis=none)' \
+           'X-Note: Authentication-Results: mail.example.org; dmarc=fail (p=reject)'; do
+    stranger_mail joe@virt.example nobody@remote.example "$f"
+    run_queue; run_queue
+    n=$((n + 1))
+    [ "$(reports joe)" -eq $n ]
+  done
+  conf 'authserv_id = other.example'
+  stranger_mail joe@virt.example nobody@remote.example 'Authentication-Results: OTHER.example; dmarc=fail (p=reject dis=none)'
+  run_queue; run_queue
+  [ "$(reports joe)" -eq $n ]
+  # our own users are told: they are who they say
+  printf 'Authentication-Results: other.example; dmarc=fail (p=reject)\nSubject: x\n\n' > "$T/m"
+  submit joe@virt.example nobody@remote.example; run_queue; run_queue
+  [ "$(reports joe)" -eq $((n + 1)) ]
+}
