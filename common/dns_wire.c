@@ -92,14 +92,26 @@ wire_socket(struct dns *d, int type, int which)
 	return fd;
 }
 
+/* Is it the head of an answer to this question that says "cut" (RFC 1035
+ * 4.1.1)?  Some servers cut in the middle of a record: what is left cannot be
+ * parsed, and TCP has the whole. */
+static bool
+wire_cut(const uint8_t *in, size_t n, uint16_t id)
+{
+	return n >= LDNS_HEADER_SIZE && LDNS_ID_WIRE(in) == id &&
+	       LDNS_QR_WIRE(in) && LDNS_TC_WIRE(in);
+}
+
 /* The answer, or NULL: no server, or none that matched until dl. */
 static ldns_pkt *
 wire_udp(struct dns *d, struct span q, const char *name, int type, uint16_t id,
-	 int which, deadline_t dl)
+	 int which, deadline_t dl, bool *cut_r)
 {
 	uint8_t in[65536];
 	ldns_pkt *pkt = NULL;
 	int fd = wire_socket(d, SOCK_DGRAM, which);
+
+	*cut_r = false;
 
 	if (fd < 0)
 		return NULL;
@@ -117,6 +129,9 @@ wire_udp(struct dns *d, struct span q, const char *name, int type, uint16_t id,
 			break;
 		if (ldns_wire2pkt(&pkt, in, (size_t)got) != LDNS_STATUS_OK) {
 			pkt = NULL;
+			*cut_r = wire_cut(in, (size_t)got, id);
+			if (*cut_r)
+				break;
 			continue;
 		}
 		if (!wire_matches(pkt, name, type, id)) {
@@ -182,6 +197,7 @@ dns_wire_ask(struct dns *d, const char *name, int type, deadline_t dl,
 
 	for (int i = 0; i < tries && clock_left(dl) != 0; i++) {
 		uint16_t id = (uint16_t)random_u64();
+		bool cut;
 		deadline_t one = clock_deadline(DNS_TRY_MS);
 
 		if (one > dl)
@@ -190,8 +206,8 @@ dns_wire_ask(struct dns *d, const char *name, int type, deadline_t dl,
 			break;
 		if (pkt != NULL)
 			ldns_pkt_free(pkt);
-		pkt = wire_udp(d, buf_span(&q), name, type, id, i, one);
-		if (pkt != NULL && ldns_pkt_tc(pkt)) {
+		pkt = wire_udp(d, buf_span(&q), name, type, id, i, one, &cut);
+		if (cut || (pkt != NULL && ldns_pkt_tc(pkt))) {
 			ldns_pkt_free(pkt);
 			pkt = wire_tcp(d, buf_span(&q), name, type, id, i, one);
 		}

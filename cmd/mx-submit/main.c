@@ -5,6 +5,7 @@
  */
 #include "submit.h"
 #include "log.h"
+#include "num.h"
 #include "site.h"
 #include "status.h"
 
@@ -55,6 +56,7 @@ static const struct opt options[] = {
 	IGNORED('X', "FILE"),
 	IGNORED('p', "PROTOCOL"),
 	IGNORED('e', "MODE"),
+	IGNORED('x', NULL),
 };
 
 static const struct param rows[] = {
@@ -154,6 +156,28 @@ run_deliver(const char *what, const char *which)
 	return ST_TEMPFAIL;
 }
 
+/* sendmail's "-h 5" or "-h5", the hops so far, is ignored as Postfix does; as
+ * our -h it would print the help and end with 0: the mail would be lost.  How
+ * many words more than the first it is. */
+static int
+hop_words(int argc, char **argv)
+{
+	static char nothing[] = "-m"; /* another one that is ignored */
+	uint64_t hops;
+
+	if (strncmp(argv[0], "-h", 2) != 0)
+		return 0;
+	if (argv[0][2] != '\0') {
+		if (num_u64(span_of(argv[0] + 2), INT32_MAX, &hops))
+			argv[0] = nothing;
+		return 0;
+	}
+	if (argc < 2 || !num_u64(span_of(argv[1]), INT32_MAX, &hops))
+		return 0;
+	argv[0] = argv[1] = nothing;
+	return 1;
+}
+
 /*
  * sendmail's -q has its argument glued on, or none: -qIID, -qRSITE, -q30m
  * (an interval, ignored).  It becomes a plain -q before options are read.
@@ -169,6 +193,7 @@ queue_words(int argc, char **argv)
 		if (strncmp(w, "-XV", 3) == 0)
 			return prog_usage("-XV: envelope senders for each "
 					  "recipient (VERP) are not made here");
+		i += hop_words(argc - i, argv + i);
 		if (strncmp(w, "-q", 2) != 0 || w[2] == '\0')
 			continue;
 		if ((w[2] == 'I' || w[2] == 'R') && w[3] != '\0')

@@ -165,3 +165,22 @@ T
   [ "$(tail -1 "$T/b")" = end ]
   grep -qx '\.\.' "$T/b"
 }
+
+@test "sendmail's -h HOPS is no question for help: the message goes" {
+  sink ok
+  printf 'Subject: x\n\none\n' | mx-submit -h 5 a@b.c
+  printf 'Subject: x\n\ntwo\n' | mx-submit -h25 -x -i a@b.c
+  [ "$(count)" -eq 2 ]
+  [ "$(took body | tail -1)" = two ]
+  mx-submit -h | grep -q '^usage: mx-submit'
+}
+
+@test "a header of megabytes: the Bcc at its end is taken and dropped, names hold no lines" {
+  sink ok
+  { for _ in $(seq 1200); do printf 'X: %01000d\n' 0; done; printf 'To: a@b.c\nBcc: hidden@b.c\n\nbody\n'; } > "$T/m"
+  mx-submit -t -F $'Jo\nBcc: evil@b.c' < "$T/m"
+  [ "$(took rcpts)" = "$(printf 'TO:<a@b.c>\nTO:<hidden@b.c>')" ]
+  took body > "$T/b"
+  ! grep -q '^Bcc' "$T/b"
+  [ "$(tail -2 "$T/b")" = "$(printf '\nbody')" ]
+}
