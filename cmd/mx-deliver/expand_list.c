@@ -12,6 +12,7 @@
 #include "log.h"
 #include "mem.h"
 #include "site.h"
+#include "sandbox.h"
 #include "status.h"
 
 #include <stdlib.h>
@@ -329,7 +330,7 @@ dest_of_alias(const char *text, bool command, struct err *e)
 		d->path[n - 1] = '\0';
 	}
 	d->has_ids = true;
-	if (users_ids(conf.default_privs, &d->uid, &d->gid, e) == 0)
+	if (sandbox_names(conf.default_privs, NULL, &d->uid, &d->gid, e) == 0)
 		return d;
 	err_prefix(e, "default_privs");
 	dest_free(d);

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "mem.h"
 #include "proc.h"
+#include "sandbox.h"
 #include "site.h"
 #include "status.h"
 #include "users.h"
@@ -255,7 +256,8 @@ filter_hand(bool sign, struct err *e)
 
 	if (geteuid() != 0 && user[0] != '\0') {
 		struct err none = ERR_INIT;
-		d.has_ids = users_ids(user, &d.uid, &d.gid, &none) == 0;
+		d.has_ids =
+		    sandbox_names(user, NULL, &d.uid, &d.gid, &none) == 0;
 	}
 	return hand_get(&d, e);
 }

@@ -9,12 +9,11 @@
 #include "endpoint.h"
 #include "log.h"
 #include "mem.h"
-#include "num.h"
+#include "sandbox.h"
 #include "site.h"
 #include "status.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -257,51 +256,16 @@ find_mail(struct user *u, struct err *e)
 	return 0;
 }
 
-int
-users_ids(const char *name, uid_t *uid, gid_t *gid, struct err *e)
-{
-	struct passwd *pw = getpwnam(name);
-	uint64_t n;
-
-	if (pw == NULL && num_u64(span_of(name), UINT32_MAX - 1, &n)) {
-		pw = getpwuid((uid_t)n);
-		if (pw == NULL) {
-			*uid = (uid_t)n;
-			*gid = (gid_t)n;
-			return 0;
-		}
-	}
-	if (pw == NULL)
-		return err_set(e, ST_CONFIG, "user \"%s\" does not exist",
-			       name);
-	*uid = pw->pw_uid;
-	*gid = pw->pw_gid;
-	return 0;
-}
-
 /* mail_uid and mail_gid: one user of the system for all who have none. */
 static int
 default_ids(struct user *u, struct err *e)
 {
-	gid_t gid;
-
 	if (u->has_ids || conf.mail_uid[0] == '\0')
 		return 0;
-	if (users_ids(conf.mail_uid, &u->uid, &u->gid, e) != 0)
+	if (sandbox_names(conf.mail_uid, conf.mail_gid, &u->uid, &u->gid, e) !=
+	    0) {
+		err_prefix(e, "mail_uid, mail_gid");
 		return -1;
-	if (conf.mail_gid[0] != '\0') {
-		struct group *gr = getgrnam(conf.mail_gid);
-		uint64_t n;
-
-		if (gr != NULL)
-			gid = gr->gr_gid;
-		else if (num_u64(span_of(conf.mail_gid), UINT32_MAX - 1, &n))
-			gid = (gid_t)n;
-		else
-			return err_set(e, ST_CONFIG,
-				       "mail_gid: group \"%s\" does not exist",
-				       conf.mail_gid);
-		u->gid = gid;
 	}
 	u->has_ids = true;
 	return 0;

@@ -24,9 +24,6 @@ struct user {
 /* The result lives until the next call of users_find. */
 enum table_result users_find(struct span name, const struct user **out,
 			     struct err *e) MX_MUST_CHECK;
-/* uid and gid of a system user by name or number; 0, or -1 and a sentence. */
-int users_ids(const char *name, uid_t *uid, gid_t *gid,
-	      struct err *e) MX_MUST_CHECK;
 /* Forgets what is kept. */
 void users_forget(void);
 /* %u %n %d %h %% and a leading "~/" for one user; false where ~ or %h has no
