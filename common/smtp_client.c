@@ -117,7 +117,7 @@ static int
 read_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 	   struct err *e)
 {
-	bool more = true;
+	bool more = true, refused = false;
 
 	smtp_reply_free(r);
 	for (int lines = 0; more; lines++) {
@@ -141,6 +141,7 @@ read_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 			return -1;
 		}
 		r->code = code;
+		refused = refused || code >= 400;
 		if (esc[0] != '\0')
 			memcpy(r->esc, esc, sizeof(esc));
 		if (lines >= LINES_KEPT)
@@ -149,8 +150,16 @@ read_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 			buf_addc(&r->text, '\n');
 		escape_line(&r->text, text, LINE_KEPT);
 	}
-	/* Lines of different classes: the last one counts (RFC 5321 4.2.1),
-	 * and only a code of its class goes with it. */
+	/* Lines of different classes, which RFC 5321 4.2.1 forbids: the last
+	 * one counts, as with Postfix, whose postscreen does it, and only a
+	 * code of its class goes with it.  But a "yes" behind a "no" is in
+	 * doubt (law 1). */
+	if (refused && r->code < 400) {
+		c->broken = true;
+		return err_esc(e, ST_TEMPFAIL, "4.5.0",
+			       "the reply says no and yes: %.300s",
+			       buf_str(&r->text));
+	}
 	if (r->esc[0] != '\0' && r->esc[0] - '0' != r->code / 100)
 		r->esc[0] = '\0';
 	/* RFC 5321 3.8: after 421 the server closes. */

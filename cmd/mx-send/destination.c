@@ -235,7 +235,10 @@ transact(struct group *g, const struct message *m)
 	send_began_us = clock_mono_us();
 	send_dsn = s->c.caps & SMTP_DSN;
 	send_uses = s->uses;
-	return transaction(s, g, m);
+	enum attempt a = transaction(s, g, m);
+	if (a == ATTEMPT_FRESH && s->lied)
+		g->liar = s->target;
+	return a;
 }
 
 /* Over the connection of the message before, if it is still of use.  FRESH:

@@ -146,6 +146,7 @@ struct session {
 	bool fresh_tls;   /* an old TLS session may have failed it */
 	unsigned char tls_key[32];
 	bool in_mail; /* MAIL was taken, the message was not */
+	bool lied;    /* an extension that it told of is not there */
 	/* For TLS reports: what failed, a word of RFC 8460 4.3; NULL: nothing.
 	 */
 	const char *tls_failure;
@@ -169,7 +170,9 @@ struct group {
 	char sts_failure[40]; /* RFC 8460 4.3.2.2: why none could be had */
 	struct tls_client *tls;
 	struct err no_hosts; /* hosts.n is 0 */
-	bool keep;           /* leave the session open for the next message */
+	/* What this one tells of extensions is not believed; or NULL. */
+	const struct mx_target *liar;
+	bool keep; /* leave the session open for the next message */
 	bool open;
 	struct session session;
 };
@@ -177,6 +180,9 @@ struct groups {
 	struct group *v;
 	size_t n, cap;
 };
+
+/* Extensions without which a message goes as well. */
+#define SEND_OPTIONAL (SMTP_SIZE | SMTP_8BITMIME | SMTP_DSN | SMTP_CHUNKING)
 
 enum attempt {
 	ATTEMPT_DONE,  /* every recipient was answered */

@@ -273,6 +273,10 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 		show_event(s, e->text);
 		return r;
 	}
+	/* They are a matter of comfort; those that a message cannot do without
+	 * stay. */
+	if (g->liar == t)
+		s->c.caps &= ~(unsigned)SEND_OPTIONAL;
 	return sasl_login(s, e) == 0 ? ATTEMPT_DONE : ATTEMPT_NEXT;
 }
 

@@ -111,13 +111,39 @@ too_old(const struct session *s, const struct smtp_reply *r)
 	return s->reused && (r == NULL || s->c.broken || r->code == 421);
 }
 
+/* It told of an extension and does not know its command or parameter (RFC 5321
+ * 4.2.4, 555; a syntax error otherwise, but not one of the address): once more
+ * without, rather than a bounce.  used: what was used of optional ones. */
+static bool
+lies(struct session *s, const struct smtp_reply *r, unsigned used)
+{
+	if ((s->c.caps & used & SEND_OPTIONAL) == 0 ||
+	    s->group->liar == s->target ||
+	    !(r->code == 500 || r->code == 502 || r->code == 504 ||
+	      r->code == 555 ||
+	      (r->code == 501 &&
+	       (r->esc[0] == '\0' || strncmp(r->esc, "5.5.", 4) == 0))))
+		return false;
+	s->lied = true;
+	return true;
+}
+
+/* What of them stands behind MAIL. */
+static unsigned
+used_at_mail(const struct message *m)
+{
+	return SMTP_SIZE | (m->eight_bit ? SMTP_8BITMIME : 0u) |
+	       (options.ret != NULL || options.envid != NULL ? SMTP_DSN : 0u);
+}
+
 /* Reads the reply to MAIL. */
 static enum attempt
-mail_reply(struct session *s, struct group *g)
+mail_reply(struct session *s, struct group *g, const struct message *m)
 {
 	struct smtp_reply r = { .code = 0 };
 	struct err e = ERR_INIT;
 	enum attempt a = ATTEMPT_DONE;
+	bool lied = false;
 
 	if (smtp_client_reply(&s->c, clock_deadline(params.t_mail), &r, &e) !=
 	    0) {
@@ -125,13 +151,14 @@ mail_reply(struct session *s, struct group *g)
 		a = ATTEMPT_NEXT;
 	} else if (r.code / 100 != 2) {
 		session_said(s, &r, "MAIL FROM command", &e);
+		lied = lies(s, &r, used_at_mail(m));
 		a = ATTEMPT_NEXT;
 	}
 	smtp_reply_free(&r);
 	s->in_mail = a == ATTEMPT_DONE;
 	/* "Too many in this session", too, is no word on this message. */
 	/* Nothing of this message was given to anybody yet. */
-	if (a != ATTEMPT_DONE && s->reused)
+	if (a != ATTEMPT_DONE && (s->reused || lied))
 		return ATTEMPT_FRESH;
 	if (a != ATTEMPT_DONE)
 		report_all(g, s->relay, &e);
@@ -158,7 +185,8 @@ rcpt_replies(struct session *s, struct group *g, size_t from, size_t to)
 			report_all(g, s->relay, &e);
 			return ATTEMPT_NEXT;
 		}
-		if (too_old(s, &r)) {
+		if (too_old(s, &r) ||
+		    (rcpt->options[0] != '\0' && lies(s, &r, SMTP_DSN))) {
 			smtp_reply_free(&r);
 			return ATTEMPT_FRESH;
 		}
@@ -194,7 +222,7 @@ envelope(struct session *s, struct group *g, const struct message *m)
 	if (send_mail(s, g, m, &e) != 0)
 		goto bad;
 	if (batch == 1) {
-		a = mail_reply(s, g);
+		a = mail_reply(s, g, m);
 		asked = true;
 	}
 	for (size_t i = 0; a == ATTEMPT_DONE && i < g->n; i += batch) {
@@ -204,7 +232,7 @@ envelope(struct session *s, struct group *g, const struct message *m)
 			    send_rcpt(s, g->v[k], &e) != 0)
 				goto bad;
 		if (!asked)
-			a = mail_reply(s, g);
+			a = mail_reply(s, g, m);
 		asked = true;
 		if (a == ATTEMPT_DONE)
 			a = rcpt_replies(s, g, i, to);
@@ -282,7 +310,7 @@ accepted_done(struct session *s, struct rcpt *r, const struct smtp_reply *reply)
 
 /* The reply to the message: one, or with LMTP one a recipient. */
 static enum attempt
-final_replies(struct session *s, struct group *g, bool whole)
+final_replies(struct session *s, struct group *g, bool whole, bool chunks)
 {
 	struct smtp_reply r = { .code = 0 };
 	enum attempt a = ATTEMPT_DONE;
@@ -306,6 +334,11 @@ final_replies(struct session *s, struct group *g, bool whole)
 			 * may have it: another host would surely deliver it
 			 * twice, so this attempt ends here. */
 			a = whole ? ATTEMPT_STOP : ATTEMPT_NEXT;
+			break;
+		}
+		/* Nobody was told yet, and nobody has it: it is a "no". */
+		if (!have && chunks && lies(s, &r, SMTP_CHUNKING)) {
+			a = ATTEMPT_FRESH;
 			break;
 		}
 		have = true;
@@ -388,13 +421,14 @@ bdat(struct session *s, struct group *g, const struct message *m)
 			a = ATTEMPT_NEXT;
 		} else if (r.code / 100 != 2) {
 			session_said(s, &r, "BDAT command", &e);
-			a = ATTEMPT_NEXT;
+			a = lies(s, &r, SMTP_CHUNKING) ? ATTEMPT_FRESH
+						       : ATTEMPT_NEXT;
 		}
 	}
-	if (a != ATTEMPT_DONE)
+	if (a == ATTEMPT_NEXT)
 		accepted_failure(s, g, &e);
-	else
-		a = final_replies(s, g, whole && last);
+	else if (a == ATTEMPT_DONE)
+		a = final_replies(s, g, whole && last, true);
 	smtp_reply_free(&r);
 	buf_free(&out);
 	return a;
@@ -440,7 +474,7 @@ data(struct session *s, struct group *g, const struct message *m)
 		    stream_flush(&s->c.s, clock_deadline(params.t_xfer));
 		whole = w == IO_OK;
 	}
-	return final_replies(s, g, whole);
+	return final_replies(s, g, whole, false);
 }
 
 /* --probe: what was said to RCPT is the verdict. */
