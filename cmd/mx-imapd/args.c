@@ -71,8 +71,9 @@ arg_set(struct session *s, struct set *set, struct result *r)
 		*r = result_bad(s);
 		return false;
 	}
-	/* RFC 9051 6.4.1 (set of numbers): a number that no message has */
-	if (!s->uid && set->n > 0 && set->v[set->n - 1].hi > n) {
+	/* RFC 3501 9, seq-number: one that no message has, and with no message
+	 * "*" too */
+	if (!s->uid && (n == 0 || (set->n > 0 && set->v[set->n - 1].hi > n))) {
 		*r = RESULT(RESULT_BAD, NULL, "Invalid messageset");
 		return false;
 	}

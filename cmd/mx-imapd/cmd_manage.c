@@ -7,6 +7,7 @@
 #include "deposit.h"
 #include "log.h"
 #include "mailbox_name.h"
+#include "mem.h"
 #include "metadata.h"
 #include "random.h"
 #include "status.h"
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -307,9 +309,12 @@ collect(int root, const char *from, const char *to, struct strs *olds,
 		    (*rest != '\0' && *rest != MAILBOX_NAME_SEP))
 			continue;
 		strs_add(olds, d->d_name);
-		strs_addf(news, "%s%s", to, rest);
 	}
 	closedir(dir);
+	/* those above first: a child may get the name that its parent had */
+	strs_sort(olds);
+	for (size_t i = 0; i < olds->n; i++)
+		strs_addf(news, "%s%s", to, olds->v[i] + n);
 	return 0;
 }
 
@@ -326,7 +331,8 @@ move_folders(struct session *s, struct strs *olds, struct strs *news)
 		if (!mailbox_name_of_folder(&name, span_of(news->v[i])))
 			r = result_no("CANNOT", "A child's name would become "
 						"too long");
-		else if (faccessat(s->root, news->v[i], F_OK,
+		else if (!strs_has(olds, span_of(news->v[i])) &&
+			 faccessat(s->root, news->v[i], F_OK,
 				   AT_SYMLINK_NOFOLLOW) == 0)
 			r = result_no("ALREADYEXISTS",
 				      "Target mailbox already exists");
@@ -344,6 +350,27 @@ move_folders(struct session *s, struct strs *olds, struct strs *news)
 	while (i-- > 0) /* all or none */
 		(void)!renameat(s->root, news->v[i], s->root, olds->v[i]);
 	return result_err(s, &e);
+}
+
+/* The mailbox that is open goes by its new name: what comes is told of it, and
+ * one made under the old name is another. */
+static void
+rename_selected(struct session *s, const struct strs *olds,
+		const struct strs *news)
+{
+	struct buf folder = BUF_INIT;
+
+	if (s->mb == NULL)
+		return;
+	mailbox_name_folder(&folder, span_of(s->mb->name));
+	for (size_t i = 0; i < olds->n; i++) {
+		if (strcmp(olds->v[i], buf_str(&folder)) != 0)
+			continue;
+		free(s->mb->name);
+		s->mb->name = mem_strdup(news->v[i] + 1); /* without "." */
+		break;
+	}
+	buf_free(&folder);
 }
 
 /* RFC 3501 6.3.5: its messages move to a new mailbox, it stays and is empty;
@@ -400,8 +427,11 @@ rename_mailbox(struct session *s, const struct buf *from, const struct buf *to)
 		r = result_err(s, &e);
 	else if (olds.n == 0)
 		r = result_no("NONEXISTENT", "Mailbox doesn't exist");
-	else if (!any_mbox(s, &olds, &r))
+	else if (!any_mbox(s, &olds, &r)) {
 		r = move_folders(s, &olds, &news);
+		if (r.kind == RESULT_OK)
+			rename_selected(s, &olds, &news);
+	}
 	strs_free(&olds);
 	strs_free(&news);
 	buf_free(&a);

@@ -166,3 +166,36 @@ c.cmd(f"SELECT INBOX (QRESYNC ({v} {n}))").ok().hasnt(b"VANISHED")
 d = preauth("m"); d.select(); d.cmd("MOVE 1 a").ok().hasnt(b"HIGHESTMODSEQ")
 PY
 }
+
+@test "RENAME of the mailbox that is open: it goes by its new name (RFC 3501 6.3.5)" {
+  py <<'PY'
+c = preauth("m"); c.cmd("CREATE a.b").ok(); put("m/.a.b", b"Subject: 1\n\nx\n"); c.select("a.b")
+c.cmd("RENAME a.b n").ok(); c.cmd("CREATE a.b").ok(); c.cmd("DELETE a.b").ok()
+c.cmd("FETCH 1 BODY.PEEK[TEXT]").ok().find(rb"x\r\n"); c.cmd("STORE 1 +FLAGS (\\Flagged)").ok()
+c.cmd("CREATE n.c").ok(); c.cmd("RENAME n o").ok(); put("m/.o", b"Subject: 2\n\ny\n")
+c.cmd("NOOP").has(b"* 2 EXISTS")
+c.send("i IDLE\r\n"); assert c.line().startswith(b"+"); put("m/.o", b"Subject: 3\n\ny\n"); assert c.line() == b"* 3 EXISTS"; c.send("DONE\r\n"); c.until(b"i", "IDLE").ok()
+c.cmd("STATUS o (MESSAGES)").has(b"* STATUS o (MESSAGES 3)"); c.cmd("DELETE o").ok(); c.cmd("FETCH 1 FLAGS").bad()
+PY
+}
+
+@test "a number that no message has is BAD, in an empty mailbox \"*\" too (RFC 3501 9, seq-number)" {
+  py <<'PY'
+c = preauth("m"); c.select()
+for cmd in ("FETCH 1:* FLAGS", "FETCH * FLAGS", "STORE 1 FLAGS ()", "COPY * INBOX", "MOVE 1:* INBOX"): c.cmd(cmd).bad()
+for cmd in ("UID FETCH 1:* FLAGS", "UID FETCH * FLAGS", "UID STORE 1 FLAGS ()", "UID COPY * INBOX", "SEARCH ALL", "EXPUNGE", "UID EXPUNGE 1:*"): c.cmd(cmd).ok()
+put("m", b"Subject: 1\n\nx\n"); c.cmd("NOOP")
+c.cmd("FETCH 1:* FLAGS").ok(); c.cmd("FETCH 2 FLAGS").bad()
+PY
+}
+
+@test "RENAME of a mailbox to the name above it, its children with it (RFC 3501 6.3.5)" {
+  py <<'PY'
+c = preauth("m")
+for i, b in enumerate(("b.c", "b.c.c", "b.c.c.c", "b.c.d")): c.cmd(f"CREATE {b}").ok(); put(f"m/.{b}", b"Subject: %d\n\nx\n" % i)
+c.cmd("RENAME b.c b").ok()
+for i, b in enumerate(("b", "b.c", "b.c.c", "b.d")): c.select(b); c.cmd("FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]").find(rb"Subject: %d\r" % i)
+c.cmd("SELECT b.c.d").no(); c.cmd("CREATE z.d").ok(); c.cmd("RENAME b z").no(b"ALREADYEXISTS")
+for b in ("b", "b.c", "b.c.c", "b.d", "z.d"): c.select(b)
+PY
+}
