@@ -5,8 +5,8 @@
  */
 #include "auth.h"
 #include "escape.h"
+#include "history.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,6 +75,7 @@ void
 auth_failure(struct auth *a)
 {
 	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
 	const char *what;
 	bool unasked;
 	struct stat st;
@@ -97,12 +98,12 @@ auth_failure(struct auth *a)
 	check_word(&b, "sender", span_of(a->sender));
 	check_word(&b, "header", span_sub(a->m.header, 0, HEADER_MAX));
 	buf_addc(&b, '\n');
-	fd = open(params.dmarc_failure_file,
-		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		fprintf(stderr, "mx-dnscheck: %s: cannot append\n",
-			params.dmarc_failure_file);
-	else if (st.st_size < FILE_MAX && write(fd, b.p, b.n) != (ssize_t)b.n)
+	/* mx-report may be taking the file's lines away just now */
+	fd = history_open(params.dmarc_failure_file, &e);
+	if (fd < 0)
+		fprintf(stderr, "mx-dnscheck: %s\n", e.text);
+	else if (fstat(fd, &st) == 0 && st.st_size < FILE_MAX &&
+		 write(fd, b.p, b.n) != (ssize_t)b.n)
 		fprintf(stderr, "mx-dnscheck: %s: cannot append\n",
 			params.dmarc_failure_file);
 	if (fd >= 0)

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   common_setup
-  printf '$ORIGIN example.test.\n$TTL 60\n@ SOA ns root 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n@ TXT "v=spf1 ip4:192.0.2.1 -all"\n_dmarc TXT "v=DMARC1; p=reject; adkim=s"\n' > "$T/example.zone"
+  printf '$ORIGIN example.test.\n$TTL 60\n@ SOA ns root 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n@ TXT "v=spf1 ip4:192.0.2.1 -all"\n_dmarc TXT "v=DMARC1; p=reject; adkim=s"\nasks A 192.0.2.1\n_dmarc.asks TXT "v=DMARC1; p=reject; ruf=mailto:f@example.test"\n' > "$T/example.zone"
   DNS=$(free_port)
   dns_serve "$DNS" example.test "$T/example.zone"
   message > "$T/m"
@@ -283,4 +283,22 @@ fail | alice@example.test, ceo@b\0377nk.test
 fail | $(for _ in $(seq 100); do printf 'alice@example.test, '; done)ceo@bank.test
 TABLE
   [ "$bad" -eq 0 ]
+}
+
+@test "a failure that is written down while mx-report takes the file's lines away is not lost" {
+  local pid
+  printf 'dmarc_failure_file = %s/f\n' "$M" >> "$M/mx.conf"
+  asks() { mx-dnscheck --resolver 127.0.0.1:$DNS -o myhostname=mx.here auth --client-addr 192.0.2.9 --sender x@asks.example.test --helo x < "$M/x" > "$M/out"; }
+  printf 'From: a@asks.example.test\nSubject: x\n\nbody\n' > "$M/x"
+  asks
+  [ "$(grep -c ^mx-failure-1 "$M/f")" -eq 1 ]
+  exec 8<>"$M/f"; flock -x 8
+  asks 8>&- & pid=$!
+  stuck() { ! kill -0 "$pid" 2>/dev/null || grep -q -- '->.*FLOCK.*READ' /proc/locks; }
+  wait_for 20 stuck
+  mv "$M/f" "$M/f.sending"
+  exec 8>&-
+  wait "$pid"
+  [ "$(grep -c ^mx-failure-1 "$M/f.sending")" -eq 1 ]
+  [ "$(grep -c ^mx-failure-1 "$M/f")" -eq 1 ]
 }
