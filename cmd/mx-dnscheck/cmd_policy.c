@@ -185,16 +185,13 @@ judge_rbl(struct request *r, struct buf *out)
 	return false;
 }
 
-/* Logins and our own networks are not looked at. */
-static bool
-skipped(struct request *r)
+/* Logins and our own networks are not looked at.  TRY_AGAIN: cannot tell. */
+static enum table_result
+skipped(struct request *r, struct err *e)
 {
-	enum table_result t;
-
 	if (r->login.n > 0 || r->client.n == 0)
-		return true;
-	t = match_lookup(p_state.skip, buf_span(&r->client), NULL);
-	return t == TABLE_FOUND;
+		return TABLE_FOUND;
+	return match_lookup(p_state.skip, buf_span(&r->client), e);
 }
 
 /* Several recipients of one message get one answer, and the field once. */
@@ -205,6 +202,8 @@ struct memory {
 static void
 answer(struct request *r, struct memory *m, struct buf *out)
 {
+	struct err e = ERR_INIT;
+
 	if (r->instance.n > 0 &&
 	    span_eq(buf_span(&m->instance), buf_span(&r->instance))) {
 		if (span_starts(buf_span(&m->answer), SPAN("PREPEND")))
@@ -213,10 +212,19 @@ answer(struct request *r, struct memory *m, struct buf *out)
 			buf_addspan(out, buf_span(&m->answer));
 		return;
 	}
-	if (skipped(r))
+	switch (skipped(r, &e)) {
+	case TABLE_FOUND:
 		buf_addf(out, "DUNNO");
-	else if (!judge_rbl(r, out))
-		judge_spf(r, out);
+		break;
+	case TABLE_NONE:
+		if (!judge_rbl(r, out))
+			judge_spf(r, out);
+		break;
+	default:
+		/* one of ours must not be refused for good */
+		log_warn("spf_skip_addresses: %s", e.text);
+		buf_addf(out, "DEFER_IF_PERMIT 4.3.0 a table is away");
+	}
 	buf_clear(&m->instance);
 	buf_addspan(&m->instance, buf_span(&r->instance));
 	buf_clear(&m->answer);

@@ -56,6 +56,7 @@ policy() { mx-dnscheck --resolver 127.0.0.1:$DNS -o myhostname=mx.here policy "$
 127.0.0.1 x.none.test a@hard.test||DUNNO
 ::1 x.none.test a@hard.test||DUNNO
 192.0.2.9 x.none.test a@hard.test|-o spf_skip_addresses=192.0.2.0/24|DUNNO
+192.0.2.9 x.none.test a@hard.test|-o spf_skip_addresses=cidr:/nonexistent|DEFER_IF_PERMIT 4.3.0 a table is away
 192.0.2.66 x.none.test a@soft.test|-o policy_rbl_domains=bl.test|554 5.7.1 Service unavailable; Client host [192.0.2.66] blocked using bl.test; spam
 192.0.2.9 x.none.test a@soft.test|-o policy_rbl_domains=bl.test|PREPEND
 TABLE
