@@ -151,6 +151,18 @@ msg_find(const struct msg *m, const char *name, size_t i)
 	return NULL;
 }
 
+const struct msg_field *
+msg_next(const struct msg *m, const char *name, const struct msg_field *after)
+{
+	struct span want = span_of(name);
+	size_t k = after != NULL ? (size_t)(after - m->v) + 1 : 0;
+
+	for (; k < m->n; k++)
+		if (span_ieq(m->v[k].name, want))
+			return &m->v[k];
+	return NULL;
+}
+
 int
 msg_each_header(const struct msg *m, const char *name,
 		int (*fn)(void *ctx, const struct msg_field *f), void *ctx)

@@ -44,6 +44,11 @@ size_t msg_from_line(struct span s);
 /* The i-th field (from 0, top down) of that name, case-insensitive; NULL. */
 const struct msg_field *msg_find(const struct msg *m, const char *name,
 				 size_t i);
+/* The next field of that name behind `after` (NULL: the first one): a walk over
+ * all of them is linear, which one with msg_find and a hundred thousand fields
+ * is not. */
+const struct msg_field *msg_next(const struct msg *m, const char *name,
+				 const struct msg_field *after);
 /* The one walk shape: stops when fn returns non-zero, and returns that. */
 int msg_each_header(const struct msg *m, const char *name /* NULL: all */,
 		    int (*fn)(void *ctx, const struct msg_field *f), void *ctx);

@@ -129,12 +129,11 @@ size_t
 auth_trusted(const struct auth *a, struct dmarc_identity *spf,
 	     struct dmarc_identity *v, size_t max, struct strs *names)
 {
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 	struct authres_result r;
 	size_t n = 0;
 
-	for (size_t i = 0;
-	     (f = msg_find(&a->m, "Authentication-Results", i)) != NULL; i++) {
+	while ((f = msg_next(&a->m, "Authentication-Results", f)) != NULL) {
 		struct span payload;
 
 		if (!is_trusted(f))

@@ -13,9 +13,10 @@
 static size_t
 count(const struct msg *m, const char *name)
 {
+	const struct msg_field *f = NULL;
 	size_t n = 0;
 
-	while (msg_find(m, name, n) != NULL)
+	while ((f = msg_next(m, name, f)) != NULL)
 		n++;
 	return n;
 }

@@ -47,11 +47,11 @@ bracketed(struct span v, struct buf *ip)
 void
 trace_read(struct trace *t, const struct msg *m)
 {
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 	struct buf v = BUF_INIT;
 
 	*t = (struct trace){ 0 };
-	for (size_t i = 0; (f = msg_find(m, "Received", i)) != NULL; i++) {
+	while ((f = msg_next(m, "Received", f)) != NULL) {
 		struct span rest, word;
 		ssize_t by;
 
@@ -92,11 +92,10 @@ trace_done(struct trace *t)
 struct span
 trace_result(const struct msg *m, const char *method)
 {
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 	size_t n = strlen(method);
 
-	for (size_t i = 0; (f = msg_find(m, "Authentication-Results", i));
-	     i++) {
+	while ((f = msg_next(m, "Authentication-Results", f)) != NULL) {
 		struct span rest = f->value, piece;
 
 		while (span_split(&rest, ';', &piece)) {

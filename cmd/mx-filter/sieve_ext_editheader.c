@@ -172,11 +172,11 @@ static int delete (struct sieve_run *r, const struct sieve_node *n,
 {
 	const struct sieve_arg *index = sieve_value(n, ":index");
 	const struct msg *m = &r->message->m;
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 	size_t count = 0, only = SIZE_MAX, i;
 	int deleted = 0;
 
-	while (msg_find(m, name, count) != NULL)
+	while ((f = msg_next(m, name, f)) != NULL)
 		count++;
 	if (index != NULL) {
 		i = (size_t)index->number;
@@ -184,12 +184,11 @@ static int delete (struct sieve_run *r, const struct sieve_node *n,
 			return 0;
 		only = sieve_has(n, ":last") != NULL ? count - i : i - 1;
 	}
-	for (i = 0; i < count; i++) {
+	for (i = 0; (f = msg_next(m, name, f)) != NULL; i++) {
 		int yes;
 
 		if (only != SIZE_MAX && i != only)
 			continue;
-		f = msg_find(m, name, i);
 		yes = value_matches(r, n, f);
 		if (yes < 0)
 			return -1;

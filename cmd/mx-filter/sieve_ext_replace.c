@@ -123,9 +123,9 @@ check_replace(struct sieve_script *s, struct sieve_node *n)
 static void
 copy_fields(struct buf *b, const struct msg *m, const char *name)
 {
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 
-	for (size_t k = 0; (f = msg_find(m, name, k)) != NULL; k++) {
+	while ((f = msg_next(m, name, f)) != NULL) {
 		if (!is_mime_field(f->name))
 			buf_addspan(b, f->all);
 	}

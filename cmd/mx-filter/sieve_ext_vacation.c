@@ -48,14 +48,12 @@ find_address(const struct sieve_run *r, const char *const *fields,
 			 const char *),
 	     const struct sieve_node *n)
 {
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 	char *found = NULL;
 
 	for (; found == NULL && *fields != NULL; fields++) {
-		for (size_t k = 0;
-		     found == NULL &&
-		     (f = msg_find(&r->message->m, *fields, k)) != NULL;
-		     k++) {
+		while (found == NULL &&
+		       (f = msg_next(&r->message->m, *fields, f)) != NULL) {
 			struct addr_list l;
 
 			addr_list_parse(&l, f->value, 0);

@@ -300,7 +300,7 @@ sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
 {
 	struct buf one = BUF_INIT, text = BUF_INIT;
 	const struct sieve_arg *index = sieve_value(n, ":index");
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 	size_t from = 0, to = SIZE_MAX;
 	int rc = 0;
 
@@ -308,15 +308,17 @@ sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
 	if (index != NULL) { /* RFC 5260 6 */
 		size_t count = 0, i = (size_t)index->number;
 
-		while (msg_find(m, name, count) != NULL)
+		while ((f = msg_next(m, name, f)) != NULL)
 			count++;
 		if (index->number < 1 || i > count)
 			return 0;
 		from = sieve_has(n, ":last") != NULL ? count - i : i - 1;
 		to = from + 1;
 	}
-	for (size_t k = from;
-	     rc == 0 && k < to && (f = msg_find(m, name, k)) != NULL; k++) {
+	for (size_t k = 0;
+	     rc == 0 && k < to && (f = msg_next(m, name, f)) != NULL; k++) {
+		if (k < from)
+			continue;
 		buf_clear(&one);
 		buf_clear(&text);
 		if (raw) {

@@ -95,14 +95,12 @@ value_holds(struct span value, const struct buf *needle)
 static bool
 header_holds(const struct subject *x, const struct node *n)
 {
-	for (size_t i = 0;; i++) {
-		const struct msg_field *f = msg_find(&x->l.msg, n->field, i);
+	const struct msg_field *f = NULL;
 
-		if (f == NULL)
-			return false;
+	while ((f = msg_next(&x->l.msg, n->field, f)) != NULL)
 		if (value_holds(f->value, &n->text))
 			return true;
-	}
+	return false;
 }
 
 static bool

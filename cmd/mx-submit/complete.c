@@ -128,15 +128,14 @@ add_from_header(struct submission *s, const struct msg *m, struct err *e)
 	static const char *const resent[] = { "Resent-To", "Resent-Cc",
 					      "Resent-Bcc", NULL };
 	const char *const *names = plain;
-	const struct msg_field *f;
+	const struct msg_field *f = NULL;
 
 	for (size_t i = 0; resent[i] != NULL; i++) {
 		if (msg_find(m, resent[i], 0) != NULL)
 			names = resent;
 	}
 	for (size_t n = 0; names[n] != NULL; n++) {
-		for (size_t i = 0; (f = msg_find(m, names[n], i)) != NULL;
-		     i++) {
+		while ((f = msg_next(m, names[n], f)) != NULL) {
 			if (add_list(s, f->value, e) != 0)
 				return -1;
 		}
