@@ -76,7 +76,7 @@ destinations(const struct sieve_run *r, struct buf *b)
 static void
 tell(struct replay *x, const char *file, const struct sieve_run *r, bool failed)
 {
-	struct buf to = BUF_INIT, line = BUF_INIT;
+	struct buf to = BUF_INIT, line = BUF_INIT, name = BUF_INIT;
 
 	if (failed)
 		buf_addf(&to, "INBOX (%s)", r->err.text);
@@ -88,7 +88,11 @@ tell(struct replay *x, const char *file, const struct sieve_run *r, bool failed)
 		escape_line(&line, span_of(x->folder), 0);
 		buf_adds(&line, " -> ");
 		escape_line(&line, buf_span(&to), 0);
-		printf("%s/%s: %s\n", x->sub, file, buf_str(&line));
+		buf_adds(&name, x->sub);
+		buf_addc(&name, '/');
+		escape_line(&name, span_of(file), 0);
+		printf("%s: %s\n", buf_str(&name), buf_str(&line));
+		buf_free(&name);
 	}
 	buf_free(&to);
 	buf_free(&line);

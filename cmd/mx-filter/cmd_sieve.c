@@ -55,20 +55,34 @@ fail(struct sieve_run *r)
 	return sieve_act(r, NULL, "keep", NULL);
 }
 
+/* Has some action but this one taken the implicit keep's place? */
+static bool
+others_keep(const struct sieve_run *r, const struct sieve_action *a)
+{
+	for (size_t i = 0; i < r->nactions; i++) {
+		const struct sieve_action *b = &r->actions[i];
+
+		if (b != a && !b->copy && b->text == NULL)
+			return true;
+	}
+	return false;
+}
+
 /* pipe :try that failed did nothing: what it was to replace is done. */
 static void
 unpiped(struct sieve_run *r, struct sieve_action *a)
 {
+	bool keep = !a->copy && !others_keep(r, a);
+
 	fprintf(stderr, "mx-filter: %s:%d: %s\n", r->script->file, a->line,
 		r->err.text);
-	if (!a->copy) {
-		a->copy = true;
+	a->copy = true;
+	if (keep)
 		(void)sieve_act(r, NULL, "keep", NULL);
-	}
 }
 
-/* Programs run, replies are recorded before anybody sends them (THREATS 43);
- * what fails means keep. */
+/* Programs run, then replies are recorded before anybody sends them (THREATS
+ * 43): what fails means keep, and then none is sent. */
 static void
 carry_out(struct sieve_run *r, bool no_memory)
 {
@@ -77,15 +91,18 @@ carry_out(struct sieve_run *r, bool no_memory)
 	for (size_t i = 0; i < r->nactions; i++) {
 		struct sieve_action *a = &r->actions[i];
 
-		if (strcmp(a->verb, "pipe") == 0 && sieve_run_pipe(r, a) != 0) {
-			r->err_line = a->line;
-			if (!a->try) {
-				(void)fail(r);
-				return;
-			}
-			unpiped(r, a);
+		if (strcmp(a->verb, "pipe") != 0 || sieve_run_pipe(r, a) == 0)
 			continue;
+		if (!a->try) {
+			r->err_line = a->line;
+			(void)fail(r);
+			return;
 		}
+		unpiped(r, a);
+	}
+	for (size_t i = 0; i < r->nactions; i++) {
+		struct sieve_action *a = &r->actions[i];
+
 		if (a->mark == NULL || a->withheld != NULL)
 			continue;
 		if (no_memory || sieve_mark(r->memory, a->mark, &e) != 0) {

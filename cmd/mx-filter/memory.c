@@ -29,8 +29,8 @@ struct memory {
 };
 
 /* 128 bits of two FNV hashes: ids are long, and others' texts. */
-static void
-hash(struct buf *b, const char *id)
+void
+memory_hash(struct buf *b, const char *id)
 {
 	uint64_t x = 0xcbf29ce484222325u, y = 0x84222325cbf29ce4u;
 
@@ -129,7 +129,7 @@ memory_has(const struct memory *m, const char *id, int64_t now)
 	struct buf h = BUF_INIT;
 	const int64_t *expiry;
 
-	hash(&h, id);
+	memory_hash(&h, id);
 	expiry = map_get(m->ids, buf_span(&h));
 	buf_free(&h);
 	return expiry != NULL && *expiry > now;
@@ -183,7 +183,7 @@ memory_mark(struct memory *m, const char *id, int64_t expiry, struct err *e)
 	struct buf line = BUF_INIT, h = BUF_INIT;
 	int r;
 
-	hash(&h, id);
+	memory_hash(&h, id);
 	if (m->torn)
 		buf_addc(&line, '\n');
 	buf_addf(&line, "%lld %s\n", (long long)expiry, buf_str(&h));

@@ -12,6 +12,8 @@
 #include "err.h"
 
 struct memory;
+/* What stands in the file for an id: 32 hexadecimal digits, appended. */
+void memory_hash(struct buf *b, const char *id);
 /* "~/" is $HOME; the file need not exist.  NULL and a sentence. */
 struct memory *memory_open(const char *path, struct err *e) MX_MUST_CHECK;
 bool memory_has(const struct memory *m, const char *id, int64_t now);

@@ -121,6 +121,7 @@ struct sieve_comparator {
 struct sieve_match_type {
 	const char *tag;
 	bool substring; /* needs a comparator with substrings */
+	bool as_is;     /* value and key are not brought to norm's form */
 	/* 1 or 0. */
 	int (*match)(struct sieve_run *r, const struct sieve_node *n,
 		     struct span value, struct span key);
@@ -226,18 +227,19 @@ struct sieve_run {
 	bool implicit_keep;
 	bool explicit_keep; /* some keep or :copy, for scripts behind it */
 	bool stopped;
-	bool returned;       /* out of the included script */
-	const char *broken;  /* break: the loop's name, "" the innermost */
-	bool last_if;        /* outcome of the last if/elsif */
-	FILE *explain;       /* or NULL */
-	struct buf saw;      /* values that the test looked at, for explain */
-	uint64_t count;      /* values seen by a match type that counts */
-	struct map *vars;    /* by name in lower case; RFC 5229 */
-	struct map *globals; /* RFC 6609 3.4 */
-	struct strs groups;  /* ${0}, ${1} ... */
-	bool no_groups;      /* a match sets none now */
-	struct strs once;    /* scripts that were included */
-	int depth;           /* of includes */
+	bool returned;        /* out of the included script */
+	const char *broken;   /* break: the loop's name, "" the innermost */
+	bool last_if;         /* outcome of the last if/elsif */
+	FILE *explain;        /* or NULL */
+	struct buf saw;       /* values that the test looked at, for explain */
+	uint64_t count;       /* values seen by a match type that counts */
+	struct map *vars;     /* by name in lower case; RFC 5229 */
+	struct map *globals;  /* RFC 6609 3.4 */
+	struct span original; /* the value that norm changed; p NULL: none */
+	struct strs groups;   /* ${0}, ${1} ... */
+	bool no_groups;       /* a match sets none now */
+	struct strs once;     /* scripts that were included */
+	int depth;            /* of includes */
 	/* foreverypart (RFC 5703) */
 	bool in_part;
 	size_t part;
@@ -247,7 +249,8 @@ struct sieve_run {
 	struct err err;
 	int err_line; /* where it happened; 0: at the end */
 	int64_t steps;
-	clock_t cpu; /* when it began */
+	uint64_t matched; /* values that were matched */
+	clock_t cpu;      /* when it began */
 };
 
 /* sieve_lex.c, sieve_parse.c: the tree, errors counted in s->errors. */
@@ -290,6 +293,8 @@ int sieve_list_each(struct sieve_run *r, const char *name,
 			      struct err *e),
 		    void *ctx);
 
+/* Has the run had its share?  -1 with r->err: yes. */
+int sieve_check_time(struct sieve_run *r) MX_MUST_CHECK;
 /* sieve_run.c: 0, or -1 with r->err (then the message is kept). */
 int sieve_execute(struct sieve_run *r);
 /* The same without adding the implicit keep, which r->implicit_keep tells. */
@@ -344,6 +349,8 @@ bool sieve_part(struct sieve_run *r, const struct sieve_node *n,
 /* A bare address out of a string (display names and blanks dropped), or NULL.
  * Caller frees. */
 char *sieve_address(const char *text);
+/* The value of a From field: the text, a display name in encoded words. */
+void sieve_from_text(struct buf *b, const char *text);
 /* Checks the constant ones of an argument; wording as of a redirect. */
 void sieve_check_address(struct sieve_script *s, const struct sieve_arg *a);
 /* The extension that knows this name, or NULL. */

@@ -2,6 +2,7 @@
  * sieve_addr.c - addresses in scripts.  RFC 5228 2.4.2.3: what is used is the
  * bare address.
  */
+#include "encword.h"
 #include "sieve.h"
 
 #include <stdio.h>
@@ -53,6 +54,25 @@ sieve_address(const char *text)
 		return buf_steal(&b);
 	buf_free(&b);
 	return NULL;
+}
+
+/* RFC 2047: a header has no bytes beyond ASCII; the address itself may. */
+void
+sieve_from_text(struct buf *b, const char *text)
+{
+	struct addr_list l;
+
+	addr_list_parse(&l, span_of(text), 0);
+	if (l.n == 1 && l.v[0].kind == ADDR_MAILBOX && l.v[0].domain.n > 0 &&
+	    !span_is_ascii(l.v[0].name)) {
+		encword_encode(b, l.v[0].name);
+		buf_adds(b, " <");
+		addr_quote_local(b, l.v[0].local);
+		buf_addf(b, "@%.*s>", SPAN_ARG(l.v[0].domain));
+	} else {
+		buf_adds(b, text);
+	}
+	addr_list_free(&l);
 }
 
 void

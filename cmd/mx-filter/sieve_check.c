@@ -181,7 +181,9 @@ told_before(struct sieve_script *s, const struct sieve_node *n, const char *tag)
 	bool told;
 
 	buf_addf(&key, "%s %s", n->name, tag);
-	told = strs_has(&s->unknown, buf_span(&key));
+	/* nobody reads more, and each is compared with all */
+	told = s->unknown.n >= SIEVE_ERRORS ||
+	       strs_has(&s->unknown, buf_span(&key));
 	if (!told)
 		strs_addspan(&s->unknown, buf_span(&key));
 	s->errors += told; /* it does not compile, said or not */

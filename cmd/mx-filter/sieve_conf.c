@@ -17,7 +17,7 @@ static const struct param rows[] = {
 	ROW(INT, max_actions, "sieve_max_actions", "32", 0, 10000, NULL,
 	    "actions that a script may take; 0: no limit"),
 	ROW(INT, max_redirects, "sieve_max_redirects", "4", 0, 10000, NULL,
-	    "redirects that a script may take; 0: no limit"),
+	    "redirects that a script may take; 0: none is allowed"),
 	ROW(SIZE, max_script_size, "sieve_max_script_size", "1M", 0, 67108864,
 	    NULL, "bytes of a script; 0: no limit but 64 MB"),
 	ROW(TIME, max_cpu_time, "sieve_max_cpu_time", "30s", 0, 0, "s",

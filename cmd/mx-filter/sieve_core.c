@@ -111,6 +111,9 @@ check_fileinto(struct sieve_script *s, struct sieve_node *n)
 	sieve_check_box(s, n);
 }
 
+/* Pigeonhole's sense of 0, and its words. */
+#define NO_REDIRECTS "local policy prohibits the use of a redirect action"
+
 static int
 redirect_to(struct sieve_run *r, const struct sieve_node *n, const char *text)
 {
@@ -158,6 +161,8 @@ run_redirect(struct sieve_run *r, const struct sieve_node *n)
 	const char *text = sieve_pos(n, 0)->strings.v[0];
 	struct list_redirect l = { r, n };
 
+	if (sieve_conf.max_redirects == 0)
+		return err_set(&r->err, ST_UNAVAILABLE, "%s", NO_REDIRECTS);
 	return sieve_has(n, ":list") == NULL
 		   ? redirect_to(r, n, text)
 		   : sieve_list_each(r, text, redirect_member, &l);
@@ -166,6 +171,8 @@ run_redirect(struct sieve_run *r, const struct sieve_node *n)
 static void
 check_redirect(struct sieve_script *s, struct sieve_node *n)
 {
+	if (sieve_conf.max_redirects == 0)
+		sieve_error(s, n->line, n->col, "%s", NO_REDIRECTS);
 	if (sieve_has(n, ":list") == NULL)
 		sieve_check_address(s, sieve_pos(n, 0));
 }

@@ -4,10 +4,13 @@
  */
 #include "clock.h"
 #include "mem.h"
+#include "memory.h"
 #include "sieve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#define KEY_MAX 1000
 
 static int64_t
 period(const struct sieve_node *n)
@@ -37,6 +40,16 @@ run_duplicate(struct sieve_run *r, const struct sieve_node *n)
 	}
 	buf_addf(&key, "duplicate %s %s", handle ? handle->strings.v[0] : "",
 		 buf_str(&id));
+	/* It goes to mx-deliver as a line and comes back as an argument: what
+	 * cannot be one is known by its hash. */
+	if (span_has_ctl(buf_span(&key)) || key.n > KEY_MAX) {
+		struct buf h = BUF_INIT;
+
+		buf_adds(&h, "duplicate hash ");
+		memory_hash(&h, buf_str(&key));
+		buf_free(&key);
+		key = h;
+	}
 	if (r->explain != NULL)
 		buf_addspan(&r->saw, sieve_cut(buf_span(&id), 80));
 	seen = sieve_remembered(r, buf_str(&key));

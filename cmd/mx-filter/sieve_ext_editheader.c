@@ -95,7 +95,15 @@ make_value(struct buf *out, const char *text)
 	bool first = true;
 
 	while (span_split(&rest, '\n', &line)) {
+		ssize_t cr;
+
 		line = span_trim(line);
+		/* a bare CR is a line end to some */
+		while ((cr = span_chr(line, '\r')) >= 0) {
+			buf_addspan(out, span_sub(line, 0, (size_t)cr));
+			buf_addc(out, ' ');
+			line = span_from(line, (size_t)cr + 1);
+		}
 		if (!first && line.n > 0)
 			buf_adds(out, "\n\t");
 		first = false;

@@ -106,7 +106,7 @@ static const struct sieve_word words[] = {
 	  .run = run_valid },
 };
 static const struct sieve_match_type types[] = {
-	{ ":list", false, match_list, NULL, NULL },
+	{ ":list", false, true, match_list, NULL, NULL },
 };
 static const struct sieve_added added[] = {
 	{ "*match", { ":list", 0, "match type", "extlists" } },

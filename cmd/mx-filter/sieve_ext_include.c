@@ -228,8 +228,16 @@ check_global(struct sieve_script *s, struct sieve_node *n)
 			sieve_error(s, a->line, a->col,
 				    "invalid variable identifier '%s'",
 				    a->strings.v[i]);
-		else if (!strs_ihas(&s->globals, name))
+		else if (strs_ihas(&s->globals, name))
+			continue;
+		else if (s->globals.n < (size_t)sieve_conf.max_scope_size)
 			strs_addspan(&s->globals, name);
+		else {
+			sieve_error(s, a->line, a->col,
+				    "more than %lld shared variables",
+				    (long long)sieve_conf.max_scope_size);
+			return;
+		}
 	}
 }
 

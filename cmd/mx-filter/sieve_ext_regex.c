@@ -69,7 +69,7 @@ get(struct span p, bool fold, char *why, size_t size)
 static bool
 folds(const struct sieve_node *n)
 {
-	return n->cmp->fold('a') == n->cmp->fold('A');
+	return n->cmp->norm != NULL || n->cmp->fold('a') == n->cmp->fold('A');
 }
 
 static void
@@ -139,7 +139,8 @@ check_regex(struct sieve_script *s, struct sieve_node *n)
 }
 
 static const struct sieve_match_type types[] = {
-	{ ":regex", true, match_regex, NULL, check_regex },
+	/* what folds is PCRE2's to fold: norm's form of a pattern is another */
+	{ ":regex", true, true, match_regex, NULL, check_regex },
 };
 static const struct sieve_added added[] = {
 	{ "*match", { ":regex", 0, "match type", "regex" } },

@@ -93,8 +93,8 @@ check_relation(struct sieve_script *s, struct sieve_node *n)
 }
 
 static const struct sieve_match_type types[] = {
-	{ ":value", false, match_value, NULL, check_relation },
-	{ ":count", false, NULL, finish_count, check_relation },
+	{ ":value", false, false, match_value, NULL, check_relation },
+	{ ":count", false, false, NULL, finish_count, check_relation },
 };
 static const struct sieve_added added[] = {
 	{ "*match", { ":value", 's', "match type", "relational" } },

@@ -86,8 +86,11 @@ replace_whole(struct sieve_run *r, const struct sieve_node *n, const char *text)
 			buf_adds(&b, "Original-");
 		buf_addspan(&b, f->all);
 	}
-	if (from != NULL)
-		add_field(&b, "From", span_of(from->strings.v[0]));
+	if (from != NULL) {
+		sieve_from_text(&v, from->strings.v[0]);
+		add_field(&b, "From", buf_span(&v));
+		buf_clear(&v);
+	}
 	if (subject != NULL) {
 		encword_encode(&v, span_of(subject->strings.v[0]));
 		add_field(&b, "Subject", buf_span(&v));

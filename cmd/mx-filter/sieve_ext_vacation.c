@@ -2,6 +2,7 @@
  * sieve_ext_vacation.c - vacation.  RFC 5230, 6131 (seconds), 3834 (to whom
  * no reply goes).
  */
+#include "encword.h"
 #include "mem.h"
 #include "sieve.h"
 #include "status.h"
@@ -74,15 +75,20 @@ find_address(const struct sieve_run *r, const char *const *fields,
 	return found;
 }
 
+/* Does a field of that name, whichever it is, have one of these words? */
 static bool
 field_is(const struct sieve_run *r, const char *name, const char *const *values)
 {
+	const struct msg_field *f = NULL;
 	struct buf b = BUF_INIT;
 	bool yes = false;
 
-	if (sieve_field(r, name, &b)) {
-		struct span rest = buf_span(&b), w;
+	while ((f = msg_next(&r->message->m, name, f)) != NULL) {
+		struct span rest, w;
 
+		buf_clear(&b);
+		encword_decode(&b, f->value);
+		rest = buf_span(&b);
 		while (span_word(&rest, " \t,;", &w)) {
 			for (size_t i = 0; values[i] != NULL; i++)
 				yes |= span_iis(w, values[i]);
@@ -90,6 +96,21 @@ field_is(const struct sieve_run *r, const char *name, const char *const *values)
 	}
 	buf_free(&b);
 	return yes;
+}
+
+/* RFC 3834 5: the first word counts, and each field. */
+static bool
+is_automatic(const struct sieve_run *r)
+{
+	const struct msg_field *f = NULL;
+	struct span rest, w;
+
+	while ((f = msg_next(&r->message->m, "Auto-Submitted", f)) != NULL) {
+		rest = f->value;
+		if (!span_word(&rest, " \t\r\n;(", &w) || !span_iis(w, "no"))
+			return true;
+	}
+	return false;
 }
 
 /* RFC 5230 4.6, RFC 3834 2: addresses of programs. */
@@ -129,7 +150,6 @@ why_not(const struct sieve_run *r, const struct sieve_node *n)
 	};
 	static const char *const bulk[] = { "bulk", "list", "junk", NULL };
 	static const char *const suppress[] = { "All", "OOF", NULL };
-	static const char *const no[] = { "no", NULL };
 	const struct msg *m = &r->message->m;
 	char *mine;
 
@@ -143,8 +163,7 @@ why_not(const struct sieve_run *r, const struct sieve_node *n)
 		if (msg_find(m, lists[i], 0) != NULL)
 			return "the message comes from a mailing list";
 	}
-	if (msg_find(m, "Auto-Submitted", 0) != NULL &&
-	    !field_is(r, "Auto-Submitted", no))
+	if (is_automatic(r))
 		return "the message was sent by a program";
 	if (field_is(r, "Precedence", bulk))
 		return "the message is bulk mail";

@@ -39,8 +39,11 @@ sieve_mail_head(struct buf *b, const char *from, const char *to,
 	date_from_unix_local(&d, (int64_t)clock_now());
 	date_print(&v, &d);
 	add_field(b, "Date", buf_span(&v));
-	if (from != NULL && from[0] != '\0')
-		add_field(b, "From", span_of(from));
+	if (from != NULL && from[0] != '\0') {
+		buf_clear(&v);
+		sieve_from_text(&v, from);
+		add_field(b, "From", buf_span(&v));
+	}
 	add_field(b, "To", span_of(to));
 	buf_clear(&v);
 	encword_encode(&v, span_of(subject));

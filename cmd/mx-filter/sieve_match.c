@@ -4,9 +4,11 @@
  * steps back, no recursion (THREATS 46).
  */
 #include "encword.h"
+#include "mem.h"
 #include "sieve.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* --- comparators (RFC 4790 9.2, 9.3) --- */
 
@@ -127,6 +129,39 @@ match_contains(struct sieve_run *r, const struct sieve_node *n,
 					 : span_ifind(value, key) >= 0;
 }
 
+/* The groups are parts of the value as it was, not of norm's form of it
+ * (RFC 5229 3.2): where each of its bytes came from, character by character. */
+static void
+original_groups(const struct sieve_comparator *c, struct span value,
+		struct span norm, struct groups *g)
+{
+	size_t *from = mem_alloc(norm.n + 1, sizeof(*from));
+	size_t *to = mem_alloc(norm.n + 1, sizeof(*to));
+	struct buf all = BUF_INIT;
+
+	for (size_t i = 0, n; i < value.n; i += n) {
+		size_t was = all.n;
+
+		n = character(value, i);
+		c->norm(&all, span_sub(value, i, i + n));
+		for (size_t k = was; k < all.n && k < norm.n; k++) {
+			from[k] = i;
+			to[k + 1] = i + n;
+		}
+	}
+	/* marks that changed places among themselves are nobody's part */
+	for (size_t i = 0; span_eq(buf_span(&all), norm) && i < g->n; i++) {
+		size_t at = (size_t)(g->v[i].p - norm.p), n = g->v[i].n;
+
+		if (n == 0)
+			continue;
+		g->v[i] = span_sub(value, from[at], to[at + n]);
+	}
+	free(from);
+	free(to);
+	buf_free(&all);
+}
+
 static int
 match_matches(struct sieve_run *r, const struct sieve_node *n,
 	      struct span value, struct span key)
@@ -135,6 +170,10 @@ match_matches(struct sieve_run *r, const struct sieve_node *n,
 
 	if (!wildcard(key, value, n->cmp->fold, &g))
 		return 0;
+	if (r->original.p != NULL && !r->no_groups) {
+		original_groups(n->cmp, r->original, value, &g);
+		value = r->original;
+	}
 	for (size_t i = g.n; i > 0; i--)
 		g.v[i] = g.v[i - 1];
 	g.v[0] = value;
@@ -143,9 +182,9 @@ match_matches(struct sieve_run *r, const struct sieve_node *n,
 }
 
 static const struct sieve_match_type core_types[] = {
-	{ ":is", false, match_is, NULL, NULL },
-	{ ":contains", true, match_contains, NULL, NULL },
-	{ ":matches", true, match_matches, NULL, NULL },
+	{ ":is", false, false, match_is, NULL, NULL },
+	{ ":contains", true, false, match_contains, NULL, NULL },
+	{ ":matches", true, false, match_matches, NULL, NULL },
 };
 static const struct sieve_extension matching = {
 	.match_types = core_types,
@@ -224,16 +263,19 @@ match_keys(struct sieve_run *r, const struct sieve_node *n, struct span value,
 	   const struct sieve_arg *keys)
 {
 	struct buf key = BUF_INIT, norm = BUF_INIT;
+	bool as_is = n->cmp->norm == NULL || n->match->as_is;
 	int yes = 0;
 
-	if (n->cmp->norm != NULL) {
+	r->original = (struct span){ NULL, 0 };
+	if (!as_is) {
 		n->cmp->norm(&norm, value);
+		r->original = value;
 		value = buf_span(&norm);
 	}
 	for (size_t i = 0; yes == 0 && i < keys->strings.n; i++) {
 		struct span k = span_of(keys->strings.v[i]);
 
-		if (n->cmp->norm != NULL) {
+		if (!as_is) {
 			buf_clear(&key);
 			n->cmp->norm(&key, k);
 			k = buf_span(&key);
@@ -250,6 +292,9 @@ sieve_match(struct sieve_run *r, const struct sieve_node *n, struct span value,
 	    const struct sieve_arg *keys)
 {
 	r->count++;
+	/* one test may have a thousand names, keys and values */
+	if (++r->matched % 256 == 0 && sieve_check_time(r) != 0)
+		return -1;
 	if (r->explain != NULL) {
 		buf_adds(&r->saw, r->saw.n ? ", \"" : "\"");
 		buf_addspan(&r->saw, span_sub(value, 0, 80));

@@ -47,8 +47,8 @@ sieve_run_test(struct sieve_run *r, const struct sieve_node *n)
 	return yes;
 }
 
-static int
-check_time(struct sieve_run *r)
+int
+sieve_check_time(struct sieve_run *r)
 {
 	if (r->cpu == 0)
 		r->cpu = clock();
@@ -58,10 +58,16 @@ check_time(struct sieve_run *r)
 		return err_set(&r->err, ST_UNAVAILABLE,
 			       "execution exceeded CPU time limit "
 			       "(sieve_max_cpu_time)");
+	return 0;
+}
+
+static int
+check_steps(struct sieve_run *r)
+{
 	if (++r->steps > STEPS_MAX)
 		return err_set(&r->err, ST_UNAVAILABLE,
 			       "the script runs too long");
-	return 0;
+	return sieve_check_time(r);
 }
 
 /* The recursion (if inside if) is bounded by SIEVE_NESTING. */
@@ -71,7 +77,7 @@ sieve_run_block(struct sieve_run *r, const struct sieve_node *n)
 	for (size_t i = 0;
 	     i < n->nblock && !r->stopped && !r->returned && r->broken == NULL;
 	     i++) {
-		if (check_time(r) != 0)
+		if (check_steps(r) != 0)
 			return -1;
 		if (run_word(r, &n->block[i]) != 0) {
 			if (r->err_line == 0) /* not those around it */
@@ -173,7 +179,7 @@ check_limits(struct sieve_run *r, const char *verb)
 	    r->nactions >= (size_t)sieve_conf.max_actions)
 		return err_set(&r->err, ST_UNAVAILABLE,
 			       "total number of actions exceeds policy limit");
-	if (strcmp(verb, "redirect") == 0 && sieve_conf.max_redirects > 0 &&
+	if (strcmp(verb, "redirect") == 0 &&
 	    count_verb(r, verb) >= (size_t)sieve_conf.max_redirects)
 		return err_set(&r->err, ST_UNAVAILABLE,
 			       "number of redirect actions exceeds policy "
