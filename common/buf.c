@@ -64,6 +64,9 @@ buf_room(struct buf *b, size_t more)
 {
 	size_t need;
 
+	/* cap is never less than n */
+	if (more < b->cap - b->n)
+		return b->p + b->n;
 	if (!mem_add(b->n, more, &need) || !mem_add(need, 1, &need))
 		log_panic("buffer of %zu bytes cannot grow by %zu", b->n, more);
 	if (need > b->cap)

@@ -373,6 +373,7 @@ mailbox_close(struct mailbox *mb)
 	free(mb->changed);
 	free(mb->vanished);
 	free(mb->own);
+	buf_free(&mb->events);
 	if (mb->index.map != NULL)
 		(void)munmap(mb->index.map, mb->index.map_n);
 	if (mb->index.fd >= 0)

@@ -113,6 +113,7 @@ struct mailbox {
 	/* Our own renames and removals, whose events are still to come. */
 	uint64_t *own;
 	size_t own_at, own_n, own_cap;
+	struct buf events; /* taken from the kernel, not looked at yet */
 	/* What the client knows. */
 	bool news; /* something may differ from it */
 	bool told; /* it knows the messages at all */

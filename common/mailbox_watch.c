@@ -15,6 +15,11 @@
 
 #define EVENTS (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)
 
+/* After so many changes of our own the queue is emptied. */
+#define OWN_EVENTS 2048
+/* Bytes of events that are kept; the kernel's queue overflows then. */
+#define EVENTS_MAX ((size_t)16 << 20)
+
 /* What one drain of the queue found. */
 struct drain {
 	size_t events;
@@ -67,18 +72,6 @@ own_hash(const char *path, bool came)
 	return h;
 }
 
-void
-mailbox_own(struct mailbox *mb, const char *path, bool came)
-{
-	if (mb->watch < 0)
-		return;
-	if (mb->own_at == mb->own_n)
-		mb->own_at = mb->own_n = 0;
-	mb->own =
-	    mem_grow(mb->own, &mb->own_cap, mb->own_n + 1, sizeof(*mb->own));
-	mb->own[mb->own_n++] = own_hash(path, came);
-}
-
 static bool
 is_own(struct mailbox *mb, struct span file, bool in_new, bool came)
 {
@@ -92,6 +85,58 @@ is_own(struct mailbox *mb, struct span file, bool in_new, bool came)
 		return false;
 	mb->own_at++;
 	return true;
+}
+
+static bool
+is_own_event(struct mailbox *mb, const struct inotify_event *ev)
+{
+	struct span file = span_of(ev->len > 0 ? ev->name : "");
+
+	return !(ev->mask &
+		 (IN_Q_OVERFLOW | IN_IGNORED | IN_UNMOUNT | IN_ISDIR)) &&
+	       file.n > 0 && file.p[0] != '.' && !span_has_ctl(file) &&
+	       is_own(mb, file, ev->wd == mb->watched[0],
+		      (ev->mask & (IN_CREATE | IN_MOVED_TO)) != 0);
+}
+
+/*
+ * The kernel keeps 16,384 events, and a STORE of all makes two for each
+ * message: where more come, every one is lost and the folder has to be read.
+ * So they are taken out before.  Ours are done with, up to the first one of
+ * another process: renamed_since needs to know what of ours came behind it.
+ */
+static void
+take_events(struct mailbox *mb)
+{
+	_Alignas(struct inotify_event) char room[16384];
+	ssize_t n;
+
+	while (mb->events.n < EVENTS_MAX &&
+	       (n = read(mb->watch, room, sizeof(room))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *ev =
+			    (const void *)(room + at);
+			size_t size = sizeof(*ev) + ev->len;
+
+			if (mb->events.n > 0 || !is_own_event(mb, ev))
+				buf_add(&mb->events, ev, size);
+			at += (ssize_t)size;
+		}
+	}
+}
+
+void
+mailbox_own(struct mailbox *mb, const char *path, bool came)
+{
+	if (mb->watch < 0)
+		return;
+	if (mb->own_at == mb->own_n)
+		mb->own_at = mb->own_n = 0;
+	mb->own =
+	    mem_grow(mb->own, &mb->own_cap, mb->own_n + 1, sizeof(*mb->own));
+	mb->own[mb->own_n++] = own_hash(path, came);
+	if (mb->own_n % OWN_EVENTS == 0)
+		take_events(mb);
 }
 
 /*
@@ -230,22 +275,30 @@ one_event(struct mailbox *mb, struct drain *d, const struct inotify_event *ev)
 		file_went(mb, d, file, in_new);
 }
 
+static void
+each_event(struct mailbox *mb, struct drain *d, const char *bytes, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		const struct inotify_event *ev = (const void *)(bytes + at);
+
+		one_event(mb, d, ev);
+		at += sizeof(*ev) + ev->len;
+	}
+}
+
 enum watch_news
 mailbox_events(struct mailbox *mb, struct scan *newcomers)
 {
 	_Alignas(struct inotify_event) char room[16384];
 	struct drain d = { .newcomers = newcomers };
+	struct buf before = mb->events;
 	ssize_t n;
 
-	while ((n = read(mb->watch, room, sizeof(room))) > 0) {
-		for (ssize_t at = 0; at < n;) {
-			const struct inotify_event *ev =
-			    (const void *)(room + at);
-
-			one_event(mb, &d, ev);
-			at += (ssize_t)(sizeof(*ev) + ev->len);
-		}
-	}
+	mb->events = BUF_INIT;
+	each_event(mb, &d, before.p, before.n);
+	buf_free(&before);
+	while ((n = read(mb->watch, room, sizeof(room))) > 0)
+		each_event(mb, &d, room, (size_t)n);
 	if (d.look)
 		mb->own_at = mb->own_n;
 	if (d.look || d.lost > 0)

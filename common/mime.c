@@ -88,12 +88,36 @@ mime_encoding_of(struct span value)
 	return enc;
 }
 
+/* Behind "Content-": the fields that are remembered when they are passed. */
+static const char *const content_names[MIME_CONTENT] = {
+	"Type",        "Transfer-Encoding", "ID",       "Description",
+	"Disposition", "Language",          "Location", "MD5",
+};
+
+/* Which of them, or -1. */
+static int
+which_content(struct span name)
+{
+	struct span word = span_from(name, 8);
+
+	if (!span_istarts(name, SPAN("Content-")))
+		return -1;
+	for (int i = 0; i < MIME_CONTENT; i++)
+		if (span_iis(word, content_names[i]))
+			return i;
+	return -1;
+}
+
 struct span
 mime_field(const struct mime_part *p, const char *name)
 {
 	struct span rest = p->header, want = span_of(name);
+	int known = which_content(want);
 	struct msg_field f;
 	size_t n;
+
+	if (known >= 0)
+		return p->content[known];
 
 	while (rest.n && (n = msg_next_field(rest, &f)) != 0) {
 		if (span_ieq(f.name, want))
@@ -333,6 +357,16 @@ take_delimiter(struct walk *w, struct span line)
 	return true;
 }
 
+/* The first of each name counts. */
+static void
+note_content(struct mime_part *p, const struct msg_field *f)
+{
+	int i = which_content(f->name);
+
+	if (i >= 0 && p->content[i].p == NULL)
+		p->content[i] = f->value;
+}
+
 /* A field with its folds, or the end of the header: an empty line, or a line
  * that is no field (it belongs to the body then). */
 static void
@@ -346,6 +380,7 @@ take_header_line(struct walk *w, struct span rest, struct span line)
 		end_header(w, is_empty_line(line) ? line : SPAN(""));
 		return;
 	}
+	note_content(&w->m->v[w->open], &f);
 	for (rest = span_sub(rest, 0, n); rest.n; rest = span_from(rest, n)) {
 		n = line_len(rest);
 		step_over(w, span_sub(rest, 0, n));

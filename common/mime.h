@@ -64,6 +64,8 @@ enum mime_kind {
  * Sizes are those of the bytes as stored.  A reader that counts every line
  * end as CRLF (IMAP) adds the bare LFs: see mime_body_size.
  */
+#define MIME_CONTENT 8 /* fields that a part's structure is told by */
+
 struct mime_part {
 	size_t parent;   /* index, MIME_NONE for v[0] */
 	size_t child;    /* first child, or MIME_NONE */
@@ -80,6 +82,7 @@ struct mime_part {
 	struct span body; /* without the line end before the boundary */
 	size_t header_lf; /* LFs without CR in header_full */
 	size_t body_lines, body_lf; /* LFs, and those without CR, in body */
+	struct span content[MIME_CONTENT]; /* for mime_field */
 };
 
 struct mime {

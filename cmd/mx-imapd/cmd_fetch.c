@@ -110,8 +110,9 @@ put_cached(struct session *s, struct message *m, enum mailbox_cache_kind kind,
 	struct stream made = { .fd_out = -1, .out_limit = SIZE_MAX };
 
 	if (have.p == NULL) {
+		(void)buf_room(&made.out, 1024);
 		if (kind == MAILBOX_CACHE_ENVELOPE)
-			put_envelope(&made, l->header);
+			put_envelope_of(&made, &l->msg);
 		else
 			put_structure(&made, loaded_mime(l), true);
 		have = buf_span(&made.out);

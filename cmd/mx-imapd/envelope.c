@@ -79,29 +79,36 @@ put_or_from(struct stream *st, const struct msg *m, const char *name)
 }
 
 void
-put_envelope(struct stream *st, struct span header)
+put_envelope_of(struct stream *st, const struct msg *m)
 {
 	static const char *const to[] = { "To", "Cc", "Bcc" };
-	struct msg m;
 
-	msg_index(&m, header, header.n + 1);
 	stream_puts(st, "(");
-	put_unfolded(st, &m, "Date");
+	put_unfolded(st, m, "Date");
 	stream_puts(st, " ");
-	put_unfolded(st, &m, "Subject");
+	put_unfolded(st, m, "Subject");
 	/* RFC 3501 7.4.2: Sender and Reply-To default to From */
-	put_or_from(st, &m, "From");
-	put_or_from(st, &m, "Sender");
-	put_or_from(st, &m, "Reply-To");
+	put_or_from(st, m, "From");
+	put_or_from(st, m, "Sender");
+	put_or_from(st, m, "Reply-To");
 	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
 		stream_puts(st, " ");
-		if (!put_addresses(st, &m, to[i]))
+		if (!put_addresses(st, m, to[i]))
 			stream_puts(st, "NIL");
 	}
 	stream_puts(st, " ");
-	put_unfolded(st, &m, "In-Reply-To");
+	put_unfolded(st, m, "In-Reply-To");
 	stream_puts(st, " ");
-	put_unfolded(st, &m, "Message-ID");
+	put_unfolded(st, m, "Message-ID");
 	stream_puts(st, ")");
+}
+
+void
+put_envelope(struct stream *st, struct span header)
+{
+	struct msg m;
+
+	msg_index(&m, header, header.n + 1);
+	put_envelope_of(st, &m);
 	msg_done(&m);
 }

@@ -53,6 +53,8 @@ void loaded_close(struct loaded *l);
 /* ENVELOPE of a header; BODY (ext false) and BODYSTRUCTURE. */
 struct stream;
 void put_envelope(struct stream *st, struct span header);
+/* The same of one that is indexed. */
+void put_envelope_of(struct stream *st, const struct msg *m);
 void put_structure(struct stream *st, const struct mime *m, bool ext);
 
 #endif

@@ -78,3 +78,46 @@ assert not errors, errors
 assert sorted(told) == list(range(1, 76)), sorted(told)
 PY
 }
+
+@test "a STORE of more messages than the kernel keeps events for reads no folder; what another program does meanwhile is seen" {
+  py <<'PY'
+import re, subprocess, threading, time
+for d in ("cur", "new", "tmp"): os.makedirs("m/" + d)
+N = 9000 # two events each: the kernel's queue holds 16,384
+for i in range(N):
+    with open(f"m/cur/{1600000000 + i}.M{i}.h,S=16,W=18:2,", "w") as f: f.write("Subject: x\n\nbody")
+c = preauth("m"); c.select(); c.cmd("LOGOUT").ok(); c.closed(); c.p.wait(20)
+if os.system("command -v strace >/dev/null") == 0:
+    subprocess.run(["strace", "-f", "-e", "trace=getdents64", "-o", "trace", "mx-imapd", "--preauth", "--maildir", "m"], stdout=subprocess.DEVNULL,
+        input=b"a SELECT INBOX\r\nb STORE 1:* +FLAGS.SILENT (\\Flagged)\r\nc NOOP\r\nd STORE 1:* -FLAGS.SILENT (\\Flagged)\r\ne LOGOUT\r\n")
+    n = open("trace").read().count("getdents64("); assert n == 0, n
+def flags(name): return "".join(sorted(name.rsplit(":2,", 1)[1]))
+def disk(): return {f.split(".")[1][1:]: flags(f) for f in os.listdir("m/cur")}
+assert set(disk().values()) == {""} and len(disk()) == N
+# another program sets and clears flags of the same messages while we store
+c = preauth("m"); c.select(); stop = []
+def other(first):
+    while not stop:
+        for f in os.listdir("m/cur")[first::997]:
+            if stop: break
+            time.sleep(0.005)
+            if re.match(r"16\d+\.M\d*[13579]\.", f):
+                try: os.rename("m/cur/" + f, "m/cur/" + f.rsplit(":2,", 1)[0] + ":2," + "".join(sorted(set(flags(f)) ^ {"R"})))
+                except FileNotFoundError: pass
+ts = [threading.Thread(target=other, args=(i,)) for i in range(2)]; [t.start() for t in ts]
+c.cmd("STORE 1:* +FLAGS.SILENT (\\Flagged)").ok(); c.cmd("STORE 1:* -FLAGS.SILENT (\\Flagged)").ok()
+c.cmd("STORE 1:* +FLAGS.SILENT (\\Seen)").ok()
+stop.append(1); [t.join() for t in ts]
+def seen(c):
+    out = {}
+    for l in c.cmd("FETCH 1:* (FLAGS)").ok().lines:
+        m = re.match(rb"\* (\d+) FETCH \(FLAGS \(([^)]*)\)", l)
+        if m: out[int(m[1])] = "".join(sorted({b"\\Answered": "R", b"\\Seen": "S", b"\\Flagged": "F"}[w] for w in m[2].split() if w != b"\\Recent"))
+    return out
+c.cmd("NOOP").ok(); d = disk(); assert len(d) == N and set(d.values()) <= {"S", "RS"} and "RS" in d.values()
+want = {i + 1: d[str(i)] for i in range(N)}
+got = seen(c); assert got == want, [(k, got.get(k), want[k]) for k in want if got.get(k) != want[k]][:5]
+c.cmd("LOGOUT").ok(); c.closed(); c.p.wait(20)
+c = preauth("m"); c.select(); assert seen(c) == want
+PY
+}
