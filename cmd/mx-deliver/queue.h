@@ -162,6 +162,8 @@ size_t pool_busy(const struct pool *p);
 /* Adds what ppoll(2) should watch; max entries; returns how many. */
 struct pollfd;
 size_t pool_watch(struct pool *p, struct pollfd *v, size_t max);
+/* SIGCHLD came; safe in its handler. */
+void pool_child(void);
 /* Takes results and deaths that v, filled by pool_watch and polled, tells of.
  */
 void pool_take(struct pool *p, const struct pollfd *v,

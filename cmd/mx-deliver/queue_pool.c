@@ -39,6 +39,13 @@ struct pool {
 };
 
 volatile int queue_stopping;
+static volatile sig_atomic_t child_ended; /* perhaps an idle worker */
+
+void
+pool_child(void)
+{
+	child_ended = 1;
+}
 
 static void
 stop_soon(int sig)
@@ -182,9 +189,13 @@ pool_watch(struct pool *p, struct pollfd *v, size_t max)
 
 	if (link >= 0 && n < max)
 		v[n++] = (struct pollfd){ link, POLLIN, 0 };
+	/* Who is idle has nothing to say but its death, and that SIGCHLD
+	 * tells: a hundred of them cost nothing. */
+	bool all = child_ended;
+	child_ended = 0;
 	for (size_t i = 0; i < p->max; i++) {
 		p->w[i].watched = SIZE_MAX;
-		if (p->w[i].pid == 0 || n >= max)
+		if (p->w[i].pid == 0 || n >= max || !(p->w[i].busy || all))
 			continue;
 		p->w[i].watched = n;
 		v[n++] = (struct pollfd){ p->w[i].sock, POLLIN, 0 };
@@ -221,9 +232,9 @@ pool_take(struct pool *p, const struct pollfd *v,
 	for (size_t i = 0; i < p->max; i++) {
 		struct worker *w = &p->w[i];
 		char r = 0, id[64];
-		/* a hundred idle ones are not asked one by one */
 		if (w->pid == 0 ||
-		    (w->watched != SIZE_MAX && v[w->watched].revents == 0))
+		    (w->watched != SIZE_MAX ? v[w->watched].revents == 0
+					    : !w->busy))
 			continue;
 		ssize_t n = recv(w->sock, &r, 1, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -58,12 +58,14 @@ static volatile sig_atomic_t runner_stop, runner_reload;
 static void
 on_signal(int sig)
 {
-	if (sig == SIGTERM || sig == SIGINT)
+	if (sig == SIGTERM || sig == SIGINT) {
 		runner_stop = 1;
-	else if (sig == SIGHUP)
+	} else if (sig == SIGHUP) {
 		runner_reload = 1;
-	else if (sig == SIGCHLD)
+	} else if (sig == SIGCHLD) {
 		queue_link_child();
+		pool_child();
+	}
 }
 
 static void
@@ -361,12 +363,13 @@ wait_for_something(struct runner *r, int64_t ms)
 	static struct pollfd v[1100];
 	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
 	sigset_t block, old;
-	size_t n = pool_watch(r->pool, v, ARRAY_LEN(v) - 1);
 
-	if (r->events >= 0)
-		v[n++] = (struct pollfd){ r->events, POLLIN, 0 };
+	/* Before the look at who died: a death after it ends the wait. */
 	sigfillset(&block);
 	sigprocmask(SIG_BLOCK, &block, &old);
+	size_t n = pool_watch(r->pool, v, ARRAY_LEN(v) - 1);
+	if (r->events >= 0)
+		v[n++] = (struct pollfd){ r->events, POLLIN, 0 };
 	if (!runner_stop && !runner_reload)
 		(void)ppoll(v, n, &ts, &old);
 	sigprocmask(SIG_SETMASK, &old, NULL);
