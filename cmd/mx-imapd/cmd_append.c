@@ -65,6 +65,21 @@ receive(struct session *s, struct append *a, struct append_one *x, bool collect)
 	return true;
 }
 
+/* What certainly will not fit is refused before it comes, so that no command
+ * of many messages fills the disk beyond its user's quota.  Of a message at
+ * most half its bytes are CRs that the store does not keep. */
+static void
+check_room(struct session *s, struct append *a)
+{
+	uint64_t bytes = s->literal.n / 2;
+	struct result r;
+
+	for (size_t i = 0; i < a->n; i++)
+		bytes += a->v[i]->n / 2;
+	if (a->refusal.text == NULL && !quota_fits(s, bytes, a->n, &r))
+		append_refuse(a, r);
+}
+
 bool
 append_literal(struct session *s, struct append *a, struct append_one *x,
 	       bool collect)
@@ -74,6 +89,7 @@ append_literal(struct session *s, struct append *a, struct append_one *x,
 			      result_no("TOOBIG", "The message is too large"));
 		return false; /* and so it is dropped */
 	}
+	check_room(s, a);
 	/* a client that waits need not send what is refused */
 	if (s->literal.sync && (a->failed || a->refusal.text != NULL))
 		return false;

@@ -199,3 +199,24 @@ c.cmd("SELECT b.c.d").no(); c.cmd("CREATE z.d").ok(); c.cmd("RENAME b z").no(b"A
 for b in ("b", "b.c", "b.c.c", "b.d", "z.d"): c.select(b)
 PY
 }
+
+@test "APPEND beyond the quota is refused before it is sent (RFC 9208 4.3); many at once fill no disk" {
+  py <<'PY'
+c = preauth("m"); c.append("INBOX", b"Subject: 1\r\n\r\nx\r\n").ok()
+open("m/maildirsize", "w").write("2000S,10C\n%12d %12d\n" % (15, 1))
+big = b"Subject: 2\r\n\r\n" + b"x" * 10000 + b"\r\n"
+c.send(b"a APPEND INBOX {%d}\r\n" % len(big)); l = c.line(); assert l.startswith(b"a NO [OVERQUOTA]"), l  # no "+": nothing is sent
+c.send(b"b APPEND INBOX {%d+}\r\n%s\r\n" % (len(big), big)); c.until(b"b", "APPEND").no(b"OVERQUOTA")
+half = b"Subject: 3\r\n\r\n" + b"x" * 900 + b"\r\n"
+c.append("INBOX", half).ok()
+c.send(b"d APPEND INBOX {%d}\r\n" % len(half)); assert c.line().startswith(b"+"); c.send(half)
+for i in range(8):
+    c.send(b" {%d}\r\n" % len(half)); l = c.line()
+    if not l.startswith(b"+"): break
+    c.send(half)
+assert l.startswith(b"d NO [OVERQUOTA]") and i < 4, (i, l)
+c.cmd("NOOP").ok(); assert os.listdir("m/tmp") == [] and len(files("m")) == 2
+for i in range(7): c.append("INBOX", b"a: b\r\n\r\n").ok()
+c.append("INBOX", b"a: b\r\n\r\n"); c.send(b"e APPEND INBOX {8}\r\n"); assert c.line().startswith(b"e NO [OVERQUOTA]")
+PY
+}
