@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # Real servers of others take what mx-send has, each with what it offers: exim
 # (PIPELINING, CHUNKING, 8BITMIME, SMTPUTF8, DSN, SIZE), OpenSMTPD (8BITMIME,
-# DSN, SIZE; no PIPELINING, no CHUNKING, no SMTPUTF8; in
-# clear, since its TLS server tells everybody "internal error" with the OpenSSL
-# of today's Debian).
+# DSN, SIZE; no PIPELINING, no CHUNKING, no SMTPUTF8; mostly in clear, since its
+# TLS server tells everybody "internal error" with the OpenSSL of today's
+# Debian: a peer whose handshake fails).
 load ../lib/common
 load ../lib/send
 
@@ -81,11 +81,14 @@ smtpd_start() {
     echo "${u%:*}:x:${u#*:}:${u#*:}::/var/lib/opensmtpd/empty:/bin/sh" >> "$T/passwd"
     echo "${u%:*}:x:${u#*:}:" >> "$T/group"
   done
+  chmod 600 "$T/mx.peer.test.key"
   # its own delivery needs helpers in folders of its package: it relays
   peer ok; SINK=$PEER_LOG; export SINK
   cat > "$T/smtpd.conf" <<C
 smtp max-message-size "300K"
-listen on 127.0.0.1 port $SMTPD hostname mx.peer.test
+pki mx.peer.test cert "$T/mx.peer.test.crt"
+pki mx.peer.test key "$T/mx.peer.test.key"
+listen on 127.0.0.1 port $SMTPD hostname mx.peer.test tls pki mx.peer.test
 action "on" relay host "smtp://127.0.0.1:$PEER"
 match from any for domain "smtpd.test" action "on"
 C
@@ -182,4 +185,37 @@ arrived() { [ -n "$(sink_body "$1")" ]; }
   head -c 400000 /dev/zero | tr '\0' 'x' | fold -w 70 > "$BATS_TEST_TMPDIR/big"
   run send --trace --host "127.0.0.1:$SMTPD" -f joe@x.test ann@smtpd.test < <(printf 'Subject: x\n\n'; cat "$BATS_TEST_TMPDIR/big")
   grep -q '^ann@smtpd.test bounced 5.3.4' <<< "$output"; ! said 'DATA'
+}
+# level PORT LEVEL RECIPIENT [OPTION...]: --host is an address, the name is told
+level() {
+  local port=$1 level=$2 to=$3; shift 3
+  give "$port" "Subject: $level\n\nx\n" -o "smtp_tls_security_level=$level" -o smtp_tls_verify_cert_match=mx.peer.test "$@" "$to"
+}
+@test "exim: encrypt, verify and fingerprint; a certificate of nobody, another name, another key" {
+  need "$EXIM_OK" exim
+  local fp l
+  fp=$(openssl x509 -in "$T/mx.peer.test.crt" -noout -fingerprint -sha256 | cut -d= -f2)
+  for l in encrypt verify; do
+    level "$EXIM" "$l" d1@exim.test; [ "$status" -eq 0 ]; said STARTTLS
+    box exim/mail "$l"; grep -q 'with esmtps.*TLS1' "$BOX"
+  done
+  level "$EXIM" fingerprint d1@exim.test -o "smtp_tls_fingerprint_cert_match=$fp"; [ "$status" -eq 0 ]
+  level "$EXIM" encrypt d1@exim.test -o smtp_tls_CAfile=/dev/null; [ "$status" -eq 0 ]
+  for l in "verify -o smtp_tls_verify_cert_match=other.test" "fingerprint -o smtp_tls_fingerprint_cert_match=${fp/[0-9]/}" \
+    "verify -o smtp_tls_CAfile=$T/exim.crt"; do
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -out "$T/exim.crt" -days 3 -subj /CN=x 2>/dev/null
+    level "$EXIM" ${l%% *} d1@exim.test ${l#* }
+    [ "$status" -eq 75 ]; grep -q ' deferred 4.7.5 ' <<< "$output"; ! said MAIL
+  done
+}
+@test "OpenSMTPD, whose handshake fails: in clear at level may, never at encrypt and verify" {
+  need "$SMTPD_OK" OpenSMTPD
+  local l
+  for l in encrypt verify; do
+    level "$SMTPD" "$l" ann@smtpd.test
+    [ "$status" -eq 75 ]; grep -q ' deferred 4.7.5 ' <<< "$output"; said STARTTLS; ! said MAIL
+  done
+  level "$SMTPD" may ann@smtpd.test
+  [ "$status" -eq 0 ]; said STARTTLS; said MAIL
+  wait_for 20 arrived may
 }
