@@ -36,12 +36,13 @@ parse_line(struct span line, const char *word, uint64_t *v, size_t n)
 {
 	struct span w;
 
-	if (!span_word(&line, " ", &w) || !span_is(w, word))
+	if (!span_split(&line, ' ', &w) || !span_is(w, word))
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!span_word(&line, " ", &w) || !num_u64(w, INT64_MAX, &v[i]))
+		if (!span_split(&line, ' ', &w) ||
+		    !num_u64(w, INT64_MAX, &v[i]))
 			return false;
-	return !span_word(&line, " ", &w);
+	return !span_split(&line, ' ', &w);
 }
 
 /* n bytes of the stream into fd, or nowhere (-1). */
@@ -346,7 +347,7 @@ serve_start(struct serve *s, const struct strs *argv, const struct strs *env,
 	/* Nothing follows the greeting before a request. */
 	stream_init(&in, s->sock, -1);
 	hello = stream_line(&in, LINE_MAX_BYTES, &line, d) == IO_OK &&
-		span_is(line, GREETING);
+		span_is(line, GREETING) && stream_buffered(&in).n == 0;
 	in.fd_in = -1;
 	stream_close(&in);
 	if (!hello)
@@ -410,7 +411,8 @@ get_answer(struct stream *in, int fd_out, struct buf *out, size_t out_max,
 	size_t keep;
 
 	if (stream_line(in, LINE_MAX_BYTES, &line, d) != IO_OK ||
-	    !parse_line(line, "STATUS", n, 4) || n[0] > 255 || n[2] > SIDE_MAX)
+	    !parse_line(line, "STATUS", n, 4) || n[0] > 255 ||
+	    (n[0] != 0 && n[1] != 0) || n[2] > SIDE_MAX)
 		return -1;
 	a->status = (int)n[0];
 	if (fd_out >= 0) {
@@ -441,7 +443,8 @@ serve_ask(struct serve *s, const struct strs *env, int fd, int fd_out,
 	int r;
 
 	*a = (struct serve_answer){ .actions = BUF_INIT, .errs = BUF_INIT };
-	r = put_request(s, env, fd, d);
+	/* Bytes that are here before the question are no answer to it. */
+	r = serve_alive(s) ? put_request(s, env, fd, d) : -1;
 	if (r == 0) {
 		stream_init(&in, s->sock, -1);
 		r = get_answer(&in, fd_out, out, out_max, a, d);
