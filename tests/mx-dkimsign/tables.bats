@@ -154,3 +154,10 @@ TABLE
   message > "$T/m"
   MX_CLIENT_ADDR=192.0.2.1 mx-dkimsign < "$T/m" | cmp - "$T/m"
 }
+
+@test "an odd domain in From is nobody's, with a key of all domains, too: 65, no error of the table" {
+  printf '*@* any\n' > "$T/s"
+  message | sed 's/<alice@example.test>/<alice@[192.0.2.1]>/' > "$T/m"
+  run -65 mx-dkimsign --key-table "$T/KeyTable" --signing-table "refile:$T/s" < "$T/m"
+  [[ $output == *"not a plain name"* ]]
+}

@@ -18,6 +18,8 @@ plus TXT "v=spf1 +ip4:192.0.2.1 -all"
 split TXT "v=spf1 ip4:192." "0.2.1 -all"
 long TXT "v=spf1 " "ip4:198.51.100.1 ip4:198.51.100.2 ip4:198.51.100.3 ip4:198.51.100.4 ip4:198.51.100.5 ip4:198.51.100.6 ip4:198.51.100.7 ip4:198.51.100.8 " "ip4:198.51.100.11 ip4:198.51.100.12 ip4:198.51.100.13 ip4:198.51.100.14 ip4:198.51.100.15 ip4:198.51.100.16 ip4:198.51.100.17 " "ip4:198.51.100.21 ip4:198.51.100.22 ip4:198.51.100.23 ip4:198.51.100.24 ip4:198.51.100.25 ip4:198.51.100.26 ip4:198.51.100.27 " "ip4:198.51.100.31 ip4:198.51.100.32 ip4:198.51.100.33 ip4:198.51.100.34 ip4:198.51.100.35 ip4:198.51.100.36 ip4:198.51.100.37 " "ip4:198.51.100.41 ip4:198.51.100.42 ip4:198.51.100.43 ip4:198.51.100.44 ip4:198.51.100.45 ip4:198.51.100.46 ip4:198.51.100.47 " "ip4:198.51.100.51 ip4:198.51.100.52 ip4:198.51.100.53 ip4:198.51.100.54 ip4:198.51.100.55 ip4:198.51.100.56 ip4:198.51.100.57 " "ip4:198.51.100.61 ip4:198.51.100.62 ip4:198.51.100.63 ip4:198.51.100.64 ip4:198.51.100.65 ip4:198.51.100.66 ip4:198.51.100.67 " "ip4:192.0.2.1 -all"
 soft TXT "v=spf1 ~all"
+ctlbad TXT "v=spf1 \027[31mx -all"
+longlabel TXT "v=spf1 exists:%{l}.a.test exists:%{l}.b.test exists:%{l}.c.test ip4:192.0.2.1 -all"
 neutral TXT "v=spf1 ?all"
 implied TXT "v=spf1 ip4:198.51.100.1"
 nospf TXT "something else"
@@ -169,6 +171,13 @@ TABLE
   # the explanation of an included domain is not ours (6.2)
   run -1 spf 192.0.2.7 u@inclexp.test
   [ "$output" = 'fail mechanism=-all lookups=1 voids=0 explanation="own words"' ]
+}
+
+@test "names that are none are no void lookups; a sentence holds no controls" {
+  run -0 spf 192.0.2.1 "$(printf '%064d' 0)@longlabel.test"
+  [ "$output" = 'pass mechanism=ip4:192.0.2.1 lookups=3 voids=0 explanation=""' ]
+  run -65 --separate-stderr spf 192.0.2.1 u@ctlbad.test
+  [[ $stderr == *'"?[31mx" is not SPF'* ]]
 }
 
 @test "null sender: postmaster at the HELO name" {
