@@ -117,6 +117,7 @@ cmd_arc(int argc, char **argv)
 	if (msg_load(&load, STDIN_FILENO, 0, &e) != 0)
 		return prog_fail(&e);
 	msg_index(&m, load.bytes, 0);
+	verify_forget();
 	arc_check(&r, &m, check_dns(), check_time(), clock_deadline(CHECK_MS));
 	arc_print(&out, &r);
 	st = check_status(r.code);

@@ -36,6 +36,9 @@ struct signatures {
  * `policy`.  now: seconds since 1970. */
 void verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
 		 int64_t now, deadline_t dl);
+/* Another message comes: what is known of the last one's body is not its.
+ * verify_dkim and verify_body do so by themselves. */
+void verify_forget(void);
 /* An ARC-Message-Signature (RFC 8617 4.1.2): as a DKIM signature, but for v=
  * and i=.  reason has 160 bytes. */
 enum verify_code verify_ams(const struct msg *m, const struct msg_field *f,
