@@ -34,6 +34,7 @@ err_set(struct err *e, int status, const char *fmt, ...)
 	err_text(e, fmt, ap);
 	va_end(ap);
 	e->status = status;
+	e->full = false;
 	e->esc[0] = '\0';
 	return -1;
 }
@@ -49,6 +50,7 @@ err_esc(struct err *e, int status, const char *esc, const char *fmt, ...)
 	err_text(e, fmt, ap);
 	va_end(ap);
 	e->status = status;
+	e->full = false;
 	snprintf(e->esc, sizeof(e->esc), "%s", esc);
 	return -1;
 }
@@ -70,6 +72,7 @@ err_sys(struct err *e, const char *fmt, ...)
 	 * status must not be ST_OK, which callers exit with. */
 	snprintf(e->text + n, sizeof(e->text) - n, ": %s",
 		 code != 0 ? strerror(code) : "not done in full");
+	e->full = code == ENOSPC || code == EDQUOT;
 	e->status = code != 0 ? status_from_errno(code) : ST_TEMPFAIL;
 	e->esc[0] = '\0';
 	errno = code;

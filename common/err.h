@@ -13,9 +13,10 @@ struct err {
 	int status;     /* ST_*, 0 when nothing went wrong */
 	char esc[12];   /* enhanced code of RFC 3463, or "" */
 	char text[700]; /* one line, control bytes already escaped */
+	bool full;      /* ENOSPC, EDQUOT: the disk, or the user's part of it */
 };
 
-#define ERR_INIT ((struct err){ 0, "", "" })
+#define ERR_INIT ((struct err){ 0, "", "", false })
 
 /* Fills e (which may be NULL) and returns -1, so `return err_set(...)`. */
 int err_set(struct err *e, int status, const char *fmt, ...) MX_PRINTF(3, 4);

@@ -91,15 +91,52 @@ keywords_find(const struct keywords *k, struct span name)
 	return -1;
 }
 
+/* Lines of one word whose names we would not have given are kept as they are,
+ * and their letters are taken: messages have them. */
+static int
+keep_strange(const struct keywords *k, int dirfd, struct buf *kept, bool *taken,
+	     struct err *e)
+{
+	struct buf bytes = BUF_INIT;
+	struct span rest, line;
+	int r = dotlock_read(dirfd, KEYWORDS_FILE, &bytes, e);
+
+	rest = buf_span(&bytes);
+	while (r == 0 && span_split(&rest, '\n', &line)) {
+		uint64_t i;
+		size_t used;
+
+		if (!num_prefix(line, MAILDIR_KEYWORDS - 1, &i, &used) ||
+		    used + 1 >= line.n || line.p[used] != ' ' || taken[i] ||
+		    k->name[i] != NULL ||
+		    span_has_ctl(span_from(line, used + 1)) ||
+		    span_chr(span_from(line, used + 1), ' ') >= 0)
+			continue;
+		taken[i] = true;
+		buf_addspan(kept, line);
+		buf_addc(kept, '\n');
+	}
+	buf_free(&bytes);
+	return r;
+}
+
 static int
 add_locked(struct keywords *k, struct dotlock *l, struct span name,
 	   struct err *e)
 {
+	bool taken[MAILDIR_KEYWORDS] = { false };
 	struct buf b = BUF_INIT;
 	int at, r;
 
-	for (at = 0; at < MAILDIR_KEYWORDS && k->name[at] != NULL;)
+	if (keep_strange(k, l->dirfd, &b, taken, e) != 0) {
+		buf_free(&b);
+		return -1;
+	}
+	for (at = 0;
+	     at < MAILDIR_KEYWORDS && (taken[at] || k->name[at] != NULL);)
 		at++;
+	if (at == MAILDIR_KEYWORDS)
+		buf_free(&b);
 	if (at == MAILDIR_KEYWORDS)
 		return -2;
 	k->name[at] = mem_spandup(name);

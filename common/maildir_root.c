@@ -5,6 +5,7 @@
  */
 #include "maildir_root.h"
 #include "deposit.h"
+#include "io.h"
 #include "log.h"
 #include "mailbox_name.h"
 #include "status.h"
@@ -62,6 +63,9 @@ make_boxes(int root, const char *root_path, struct err *e)
 		if (r != 0)
 			break;
 		fd = mailbox_name_open(root, buf_span(&name));
+		/* one that a crash left half made is finished */
+		if (fd >= 0 && faccessat(fd, "cur", F_OK, 0) != 0)
+			io_close(&fd);
 		if (fd < 0) {
 			buf_addf(&path, "%s/", root_path);
 			mailbox_name_folder(&path, buf_span(&name));

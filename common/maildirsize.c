@@ -230,6 +230,30 @@ maildirsize_fits(const struct maildirsize *m, uint64_t bytes, uint64_t count)
 }
 
 void
+maildirsize_again(int root)
+{
+	struct maildirsize m;
+	struct err e = ERR_INIT;
+
+	if (maildirsize_read(&m, root, &e) == 0 && m.exists)
+		maildirsize_sum(root, &m);
+}
+
+bool
+maildirsize_room(int root, uint64_t bytes, uint64_t count)
+{
+	struct maildirsize m;
+	struct err e = ERR_INIT;
+
+	if (maildirsize_read(&m, root, &e) != 0 ||
+	    maildirsize_fits(&m, bytes, count))
+		return true;
+	maildirsize_sum(root, &m);
+	return maildirsize_read(&m, root, &e) != 0 ||
+	       maildirsize_fits(&m, bytes, count);
+}
+
+void
 maildirsize_note(int root, int64_t bytes, int64_t count)
 {
 	int fd =

@@ -30,6 +30,11 @@ void maildirsize_sum(int root, const struct maildirsize *m);
 /* May so much come in? */
 bool maildirsize_fits(const struct maildirsize *m, uint64_t bytes,
 		      uint64_t count);
+/* The same of the mail root: what does not fit is counted anew before anybody
+ * is refused, for other programs remove mail, too, and note nothing. */
+bool maildirsize_room(int root, uint64_t bytes, uint64_t count);
+/* Counts anew where there is a file at all: whole folders went. */
+void maildirsize_again(int root);
 /* Notes what came (or went: negative).  Where there is no file nothing is
  * done.  Never fails: the sum is made anew from time to time. */
 void maildirsize_note(int root, int64_t bytes, int64_t count);

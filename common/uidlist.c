@@ -28,6 +28,7 @@
 
 /* A list of ten million messages has some 800 MB. */
 #define FILE_MAX ((size_t)1 << 30)
+#define SKIP_MAX 1000000
 
 void
 uidlist_init(struct uidlist *u)
@@ -214,6 +215,20 @@ has_grown(const struct uidlist *u, int fd, const struct stat *st)
 	       memcmp(tail, u->file.tail, sizeof(tail)) == 0;
 }
 
+/* A damaged line's UID was given to some message once, so no other one gets
+ * it; but damage may also have made any number of it. */
+static void
+skip_uid(struct uidlist *u, struct span line)
+{
+	uint64_t uid;
+	size_t used;
+
+	if (num_prefix(line, UINT32_MAX, &uid, &used) && used < line.n &&
+	    line.p[used] == ' ' && uid >= u->uidnext &&
+	    uid - u->uidnext < SKIP_MAX)
+		u->uidnext = (uint32_t)uid + 1;
+}
+
 /* Lines behind those that are there; uidnext is beyond the last UID then,
  * whatever the header said. */
 static void
@@ -225,8 +240,12 @@ parse_lines(struct uidlist *u, struct span bytes)
 	/* A last line without its end is one that Dovecot is writing, or that
 	 * a crash cut off. */
 	while ((lf = span_chr(bytes, '\n')) >= 0) {
-		if (!parse_line(u, span_sub(bytes, 0, (size_t)lf)))
+		struct span line = span_sub(bytes, 0, (size_t)lf);
+
+		if (!parse_line(u, line)) {
 			u->skipped++;
+			skip_uid(u, line);
+		}
 		bytes = span_from(bytes, (size_t)lf + 1);
 	}
 	next = u->n > 0 ? u->v[u->n - 1].uid + 1 : 1;

@@ -7,6 +7,7 @@
 #include "capability.h"
 #include "cmd.h"
 #include "mailbox_name.h"
+#include "maildirsize.h"
 #include "status.h"
 
 #include <errno.h>
@@ -246,6 +247,7 @@ cmd_append(struct session *s)
 static struct result
 replace(struct session *s, struct append *a, size_t index)
 {
+	struct message *m = &s->mb->v[index];
 	struct err e = ERR_INIT;
 	struct result r = messages(s, a, false);
 
@@ -254,8 +256,10 @@ replace(struct session *s, struct append *a, size_t index)
 	if (r.code != NULL)
 		stream_printf(s->st, "* OK [%s] Replacement is there\r\n",
 			      r.code);
-	if (mailbox_unlink(s->mb, &s->mb->v[index], 0, &e) != 0)
+	if (mailbox_unlink(s->mb, m, 0, &e) != 0)
 		return result_err(s, &e);
+	if (m->size != MAILDIR_NO_SIZE)
+		maildirsize_note(s->root, -(int64_t)m->size, -1);
 	mailbox_commit(s->mb);
 	/* RFC 8508 4.5 */
 	return RESULT(RESULT_OK, condstore_code(s), "Replace completed");

@@ -7,6 +7,7 @@
 #include "deposit.h"
 #include "log.h"
 #include "mailbox_name.h"
+#include "maildirsize.h"
 #include "mem.h"
 #include "metadata.h"
 #include "random.h"
@@ -33,6 +34,19 @@ exists(struct session *s, struct span name)
 	return true;
 }
 
+/* With all that a mailbox needs: a crash may have left one half made, and
+ * CREATE finishes that. */
+static bool
+whole(struct session *s, struct span name)
+{
+	int fd = mailbox_name_open(s->root, name);
+	bool ok = fd >= 0 && faccessat(fd, "cur", F_OK, 0) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 static struct result
 create(struct session *s, const struct buf *own)
 {
@@ -43,7 +57,7 @@ create(struct session *s, const struct buf *own)
 	struct result r;
 	int fd;
 
-	if (exists(s, name))
+	if (whole(s, name))
 		return result_no("ALREADYEXISTS", "Mailbox already exists");
 	buf_addf(&path, "%s/", s->root_path);
 	mailbox_name_folder(&path, name);
@@ -213,9 +227,35 @@ remove_folder(int root, const char *folder)
 			(void)unlinkat(fd, subs[i], AT_REMOVEDIR);
 	}
 	(void)remove_files(fd);
-	if (unlinkat(root, folder, AT_REMOVEDIR) != 0)
+	if (unlinkat(root, folder, AT_REMOVEDIR) != 0 && errno != ENOENT)
 		log_warn("%s: the rest of a deleted mailbox stays: %s", folder,
 			 strerror(errno));
+}
+
+/* No mailbox has such a name: an empty level. */
+#define DELETED "..mx-deleted-"
+
+/* And those of a session that was killed in the middle. */
+static void
+remove_deleted(int root)
+{
+	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct strs names = STRS_INIT;
+	struct dirent *d;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((d = readdir(dir)) != NULL)
+		if (strncmp(d->d_name, DELETED, sizeof(DELETED) - 1) == 0)
+			strs_add(&names, d->d_name);
+	closedir(dir);
+	for (size_t i = 0; i < names.n; i++)
+		remove_folder(root, names.v[i]);
+	strs_free(&names);
 }
 
 /* An mbox keeps its name, which is its file's. */
@@ -255,8 +295,7 @@ delete_mailbox(struct session *s, const struct buf *name)
 		return r;
 	}
 	strs_free(&one);
-	/* no mailbox has such a name: an empty level */
-	buf_adds(&to, "..mx-deleted-");
+	buf_adds(&to, DELETED);
 	random_word(&to, 16);
 	if (renameat(s->root, buf_str(&from), s->root, buf_str(&to)) != 0 ||
 	    fsync(s->root) != 0) {
@@ -268,7 +307,8 @@ delete_mailbox(struct session *s, const struct buf *name)
 			s->mb = NULL;
 			s->state = STATE_AUTH;
 		}
-		remove_folder(s->root, buf_str(&to));
+		remove_deleted(s->root);
+		maildirsize_again(s->root);
 	}
 	buf_free(&from);
 	buf_free(&to);

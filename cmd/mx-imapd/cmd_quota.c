@@ -91,13 +91,8 @@ cmd_setquota(struct session *s)
 bool
 quota_fits(struct session *s, uint64_t bytes, uint64_t count, struct result *r)
 {
-	struct maildirsize m;
-	struct err e = ERR_INIT;
-
-	if (maildirsize_read(&m, s->root, &e) == 0 &&
-	    !maildirsize_fits(&m, bytes, count)) {
-		*r = result_no("OVERQUOTA", "Quota exceeded");
-		return false;
-	}
-	return true;
+	if (maildirsize_room(s->root, bytes, count))
+		return true;
+	*r = result_no("OVERQUOTA", "Quota exceeded");
+	return false;
 }

@@ -41,11 +41,14 @@ result_bad(struct session *s)
 		      s->p.bad != NULL ? s->p.bad : "Invalid arguments");
 }
 
-/* RFC 5530: what the client may make of it. */
+/* RFC 5530: what the client may make of it.  A full disk is OVERQUOTA, as
+ * Dovecot says it: what helps is to remove something. */
 static const char *
-code_of(int status)
+code_of(const struct err *e)
 {
-	switch (status) {
+	if (e->full)
+		return "OVERQUOTA";
+	switch (e->status) {
 	case ST_DATA:
 		return "CANNOT";
 	case ST_NOINPUT:
@@ -73,7 +76,7 @@ result_err(struct session *s, const struct err *e)
 			s->words.p[i] = '?';
 	if (e->status != ST_DATA && e->status != ST_NOINPUT)
 		log_error("%s: %s", s->user, e->text);
-	return RESULT(RESULT_NO, code_of(e->status), buf_str(&s->words));
+	return RESULT(RESULT_NO, code_of(e), buf_str(&s->words));
 }
 
 const struct command *

@@ -20,6 +20,14 @@ cmd_stat(struct pop3 *s, struct command *c)
 		      (unsigned long long)octets);
 }
 
+/* RFC 1460: gone from RFC 1939, and still asked for, as Dovecot knows. */
+void
+cmd_last(struct pop3 *s, struct command *c)
+{
+	(void)c;
+	stream_printf(s->st, "+OK %zu\r\n", s->last);
+}
+
 /* All of them, or the one that is named; what about each, `put` says. */
 static void
 each(struct pop3 *s, struct command *c, const char *what,

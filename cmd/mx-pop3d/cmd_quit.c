@@ -4,6 +4,7 @@
  */
 #include "conf.h"
 #include "log.h"
+#include "maildirsize.h"
 #include "pop3.h"
 
 #include <fcntl.h>
@@ -33,6 +34,7 @@ cmd_rset(struct pop3 *s, struct command *c)
 	for (size_t i = 0; i < s->mb->n; i++)
 		s->marks[i] = 0;
 	s->deleted = 0;
+	s->last = 0;
 	pop3_ok(s, NULL);
 }
 
@@ -59,6 +61,7 @@ remove_marked(struct pop3 *s)
 {
 	static const char *const subs[] = { "cur", "new" };
 	struct err e = ERR_INIT;
+	int64_t bytes = 0, count = 0; /* for the quota */
 	bool ok = true;
 
 	for (size_t i = 0; i < s->mb->n; i++) {
@@ -67,6 +70,8 @@ remove_marked(struct pop3 *s)
 
 		if (!(s->marks[i] & MARK_DELETED))
 			continue;
+		if (m->size == MAILDIR_NO_SIZE)
+			(void)!mailbox_stat_message(s->mb, m, &e);
 		if (mailbox_unlink(s->mb, m, 0, &e) != 0) {
 			log_error("%s: %s", s->user, e.text);
 			ok = false;
@@ -74,7 +79,13 @@ remove_marked(struct pop3 *s)
 		}
 		s->removed++;
 		s->removed_size += size;
+		if (m->size != MAILDIR_NO_SIZE) {
+			bytes += (int64_t)m->size;
+			count++;
+		}
 	}
+	if (count > 0)
+		maildirsize_note(s->mb->root, -bytes, -count);
 	for (size_t i = 0; s->removed > 0 && i < ARRAY_LEN(subs); i++) {
 		int fd = openat(s->mb->fd, subs[i],
 				O_RDONLY | O_DIRECTORY | O_CLOEXEC);

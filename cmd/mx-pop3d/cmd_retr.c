@@ -141,6 +141,8 @@ cmd_retr(struct pop3 *s, struct command *c)
 	if (send_message(s, m, false, 0, &s->retr_bytes)) {
 		s->retr_count++;
 		s->marks[pop3_index(s, m)] |= MARK_SEEN;
+		if (s->last < pop3_index(s, m) + 1)
+			s->last = pop3_index(s, m) + 1;
 	}
 }
 

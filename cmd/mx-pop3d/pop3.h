@@ -21,6 +21,7 @@ struct pop3 {
 	struct mailbox *mb;
 	uint8_t *marks; /* of each message */
 	size_t deleted; /* messages marked */
+	size_t last;    /* the highest number that RETR gave out */
 	bool utf8;      /* the client gave UTF8 before its login */
 	bool over;      /* the session ends behind this command */
 	int bad_commands;
@@ -56,6 +57,7 @@ void cmd_top(struct pop3 *s, struct command *c);
 void cmd_dele(struct pop3 *s, struct command *c);
 void cmd_rset(struct pop3 *s, struct command *c);
 void cmd_quit(struct pop3 *s, struct command *c);
+void cmd_last(struct pop3 *s, struct command *c);
 /* \Seen of what was read: at QUIT, and when the client goes without. */
 void pop3_seen(struct pop3 *s);
 

@@ -99,7 +99,7 @@ static const struct {
 	{ "NOOP", cmd_noop },    { "QUIT", cmd_quit },
 	{ "USER", cmd_earlier }, { "PASS", cmd_earlier },
 	{ "AUTH", cmd_earlier }, { "STLS", cmd_earlier },
-	{ "UTF8", cmd_earlier },
+	{ "UTF8", cmd_earlier }, { "LAST", cmd_last },
 };
 
 static void

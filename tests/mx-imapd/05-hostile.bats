@@ -163,7 +163,7 @@ PY
 c = preauth("m"); c.select()
 big = b"Subject: x\r\n\r\n" + b"y" * 70 + b"\r\n" + b"z" * 200000 + b"\r\n"
 c.append("INBOX", big).ok()
-c.append("INBOX", big).no(b"UNAVAILABLE")
+c.append("INBOX", big).no(b"OVERQUOTA")
 c.cmd("NOOP").ok()
 assert os.listdir("m/tmp") == [] and len(files("m")) == 1
 c.cmd("FETCH 1 RFC822.SIZE").ok()

@@ -90,7 +90,8 @@ test_trouble(void)
 	CHECK(unlinkat(root, "new", 0) == 0 &&
 		  renameat(root, "away", root, "new") == 0,
 	      "mended");
-	CHECK(mailbox_unlink(mb, m, 0, &e) == 0 && m->gone, "removed: %s", e.text);
+	CHECK(mailbox_unlink(mb, m, 0, &e) == 0 && m->gone, "removed: %s",
+	      e.text);
 	CHECK(faccessat(root, later, F_OK, 0) != 0, "it is");
 	errno = 0;
 	CHECK(mailbox_open_message(mb, m) < 0 && errno == ENOENT, "gone");
