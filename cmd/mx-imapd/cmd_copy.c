@@ -174,9 +174,32 @@ copyuid(struct session *s, const struct copy *c, uint32_t validity)
 	set_free(&to);
 }
 
+struct total {
+	uint64_t bytes, n;
+	bool failed;
+	struct err e;
+};
+
+static int
+add_size(struct session *s, size_t i, void *ctx)
+{
+	struct total *x = ctx;
+	struct message *m = &s->mb->v[i];
+
+	if (m->size == MAILDIR_NO_SIZE &&
+	    mailbox_stat_message(s->mb, m, &x->e) != 0 && !m->gone)
+		x->failed = true;
+	if (!m->gone && !x->failed) {
+		x->bytes += m->size;
+		x->n++;
+	}
+	return x->failed ? 1 : 0;
+}
+
 static struct result
 copy_all(struct session *s, struct set *set, struct copy *c, bool move)
 {
+	struct total all = { .e = ERR_INIT };
 	uint32_t validity;
 	struct result r;
 
@@ -186,6 +209,11 @@ copy_all(struct session *s, struct set *set, struct copy *c, bool move)
 			return limit_refusal(s);
 		s->downward = false; /* which of them counts, not the order */
 	}
+	/* a MOVE adds nothing; before the links are there, which a new count of
+	 * the folders would find */
+	if (!move && (each_message(s, set, add_size, &all) != 0 ||
+		      !quota_fits(s, all.bytes, all.n, &r)))
+		return all.failed ? result_err(s, &all.e) : r;
 	c->since = uidlist_peek(c->to.fd);
 	if (each_message(s, set, copy_one, c) != 0) {
 		undo(c);
@@ -199,11 +227,6 @@ copy_all(struct session *s, struct set *set, struct copy *c, bool move)
 	}
 	if (c->bases.n == 0)
 		return result_ok("No messages found");
-	/* a MOVE adds nothing */
-	if (!move && !quota_fits(s, c->bytes, c->bases.n, &r)) {
-		undo(c);
-		return r;
-	}
 	c->uids = mem_alloc(c->bases.n, sizeof(*c->uids));
 	if (make_durable(c) != 0 ||
 	    mailbox_assign(s->root, c->to.fd, &c->bases, c->since, &validity,
