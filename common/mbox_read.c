@@ -292,6 +292,45 @@ is_mbox_field(const struct msg_field *f, maildir_flags *flags, bool *internal)
 	return false;
 }
 
+/* "VALIDITY LAST-UID KEYWORD ..." */
+static void
+parse_base(struct mbox_facts *f, struct span value)
+{
+	uint64_t validity, last;
+	struct span word;
+
+	if (!span_word(&value, " \t\r\n", &word) ||
+	    !num_u64(word, UINT32_MAX, &validity) || validity == 0 ||
+	    !span_word(&value, " \t\r\n", &word) ||
+	    !num_u64(word, INT32_MAX, &last))
+		return;
+	f->validity = (uint32_t)validity;
+	f->last_uid = (uint32_t)last;
+	f->known = value;
+}
+
+void
+mbox_facts(struct mbox_facts *f, struct span raw)
+{
+	struct msg_field x;
+	uint64_t uid;
+	size_t at = 0, n;
+
+	*f = (struct mbox_facts){ .uid = 0 };
+	while ((n = msg_next_field(span_from(raw, at), &x)) > 0) {
+		if (span_iis(x.name, "X-UID")) {
+			if (num_u64(span_trim(x.value), INT32_MAX, &uid))
+				f->uid = (uint32_t)uid;
+		} else if (span_iis(x.name, "X-IMAPbase") ||
+			   span_iis(x.name, "X-IMAP")) {
+			parse_base(f, x.value);
+		} else if (span_iis(x.name, "X-Keywords")) {
+			f->keywords = x.value;
+		}
+		at += n;
+	}
+}
+
 /* Appends s, whose first byte begins a line, with one ">" less of each line
  * of ">"s and "From ". */
 static void

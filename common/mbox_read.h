@@ -47,6 +47,16 @@ void mbox_reader_done(struct mbox_reader *r);
 /* The time of a "From " line; without a zone it is UTC (RFC 4155).  False: no
  * such line. */
 bool mbox_from_time(struct span line, int64_t *time_r) MX_MUST_CHECK;
+/* What other servers wrote into an mbox, c-client's way: UIDs, and words for
+ * keywords.  Spans lie in the message. */
+struct mbox_facts {
+	uint32_t uid;         /* X-UID, or 0 */
+	uint32_t validity;    /* X-IMAPbase or X-IMAP: UIDVALIDITY, or 0; */
+	uint32_t last_uid;    /* the greatest UID given */
+	struct span known;    /* and all keywords there are */
+	struct span keywords; /* X-Keywords */
+};
+void mbox_facts(struct mbox_facts *f, struct span raw);
 /* The message as it was delivered, appended: one ">" of each ">From " line is
  * gone (at any depth), and so are the fields that only mbox programs write
  * (Status, X-Status, X-Keywords, X-UID, X-IMAP, X-IMAPbase, Content-Length,

@@ -8,12 +8,14 @@
 #include "mbox_shadow.h"
 #include "clock.h"
 #include "dotlock.h"
+#include "keywords.h"
 #include "maildir.h"
 #include "mbox_read.h"
 #include "mem.h"
 #include "num.h"
 #include "status.h"
 #include "strs.h"
+#include "uidlist.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +36,7 @@
 
 struct newcomer {
 	char *tmp, *name;
+	uint32_t uid; /* that the mbox gives it, or 0 */
 };
 struct sync {
 	int fd; /* the folder */
@@ -43,6 +46,11 @@ struct sync {
 	struct newcomer *v;
 	size_t n, cap;
 	int64_t now_us; /* of the first newcomer's name */
+	/* what the first message says: nobody else may */
+	bool begun;
+	uint32_t validity, last_uid;
+	char *known; /* keywords */
+	struct keywords kw;
 	struct err *e;
 };
 
@@ -170,7 +178,7 @@ crlf_size(struct span s)
 /* UIDs are given in the order of the names: each later by a microsecond. */
 static int
 take_new(struct sync *s, struct span key, struct span bytes,
-	 maildir_flags flags, int64_t when)
+	 maildir_flags flags, int64_t when, uint32_t uid)
 {
 	struct buf base = BUF_INIT, name = BUF_INIT;
 	struct newcomer *x;
@@ -185,8 +193,59 @@ take_new(struct sync *s, struct span key, struct span bytes,
 	maildir_name_make(&name, buf_span(&base), flags);
 	x->tmp = mem_printf("tmp/%s", buf_str(&base));
 	x->name = buf_steal(&name);
+	x->uid = uid;
 	buf_free(&base);
 	return write_file(s, x->tmp, bytes, when);
+}
+
+static bool
+is_known(const struct sync *s, struct span keyword)
+{
+	struct span known = span_of(s->known != NULL ? s->known : ""), word;
+
+	while (span_word(&known, " \t\r\n", &word))
+		if (span_ieq(word, keyword))
+			return true;
+	return false;
+}
+
+/* Keywords of X-Keywords, as far as the first message knows them: others came
+ * with a stranger's message, as Dovecot takes it too. */
+static int
+add_keywords(struct sync *s, struct span words, maildir_flags *flags)
+{
+	struct span word;
+
+	while (span_word(&words, " \t\r\n", &word)) {
+		int at;
+
+		if (!is_known(s, word) || !keywords_valid(word))
+			continue;
+		at = keywords_add(&s->kw, s->fd, word, s->e);
+		if (at == -1)
+			return -1;
+		if (at >= 0) /* no letter left: it goes without */
+			*flags |= MAILDIR_KEYWORD_BIT(at);
+	}
+	return 0;
+}
+
+/* What other servers noted of the message; *uid_r 0: nothing that counts. */
+static int
+take_facts(struct sync *s, struct span raw, maildir_flags *flags,
+	   uint32_t *uid_r)
+{
+	struct mbox_facts f;
+
+	mbox_facts(&f, raw);
+	if (!s->begun) {
+		s->validity = f.validity;
+		s->last_uid = f.last_uid;
+		s->known = mem_spandup(f.known);
+	}
+	s->begun = true;
+	*uid_r = s->validity != 0 && f.uid <= s->last_uid ? f.uid : 0;
+	return add_keywords(s, f.keywords, flags);
 }
 
 static int
@@ -200,6 +259,8 @@ each_message(struct sync *s, int in)
 	while (r == 0 &&
 	       (more = mbox_reader_next(&reader, s->path, &p, s->e)) != 0) {
 		maildir_flags flags;
+		uint32_t uid;
+		bool is;
 		char *path;
 
 		if (more < 0) {
@@ -208,7 +269,9 @@ each_message(struct sync *s, int in)
 		}
 		buf_clear(&bytes);
 		buf_clear(&key);
-		if (!mbox_message(&bytes, p.raw, &flags))
+		is = mbox_message(&bytes, p.raw, &flags);
+		r = take_facts(s, p.raw, &flags, &uid);
+		if (r != 0 || !is)
 			continue;
 		make_key(s, &key, buf_span(&bytes));
 		path = map_del(s->there, buf_span(&key));
@@ -216,12 +279,52 @@ each_message(struct sync *s, int in)
 			r = reflag(s, path, flags);
 		else
 			r = take_new(s, buf_span(&key), buf_span(&bytes), flags,
-				     p.time);
+				     p.time, uid);
 		free(path);
 	}
 	mbox_reader_done(&reader);
 	buf_free(&bytes);
 	buf_free(&key);
+	return r;
+}
+
+/* UIDs that the mbox gives to newcomers, where they are above all that were
+ * given here under the same validity; noted before the files are shown. */
+static int
+note_uids(struct sync *s)
+{
+	struct dotlock lock;
+	struct uidlist u;
+	bool any = false;
+	int r;
+
+	for (size_t i = 0; i < s->n; i++)
+		any = any || s->v[i].uid != 0;
+	if (!any)
+		return 0;
+	if (uidlist_lock(&lock, s->fd, clock_deadline(LOCK_MS), s->e) != 0)
+		return -1;
+	uidlist_init(&u);
+	r = uidlist_read(&u, s->fd, s->e);
+	if (r == 0 && u.uidvalidity == 0)
+		uidlist_found(&u, s->validity);
+	if (r == 0 && u.uidvalidity == s->validity) {
+		for (size_t i = 0; i < s->n; i++) {
+			struct maildir_name name;
+
+			if (s->v[i].uid < u.uidnext)
+				continue;
+			maildir_name_parse(&name,
+					   span_from(span_of(s->v[i].name), 4));
+			u.uidnext = s->v[i].uid;
+			(void)uidlist_add(&u, name.base);
+		}
+		if (u.uidnext <= s->last_uid)
+			u.uidnext = s->last_uid + 1;
+		r = uidlist_write(&u, s->fd, &lock, s->e);
+	}
+	uidlist_done(&u);
+	dotlock_drop(&lock);
 	return r;
 }
 
@@ -261,9 +364,13 @@ take_over(struct sync *s, int in)
 	s->now_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 	s->there = map_new();
 	s->count = map_new();
-	r = maildir_each(s->fd, "cur", note_file, s, s->e);
+	r = keywords_read(&s->kw, s->fd, s->e);
+	if (r == 0)
+		r = maildir_each(s->fd, "cur", note_file, s, s->e);
 	if (r == 0 && in >= 0)
 		r = each_message(s, in);
+	if (r == 0)
+		r = note_uids(s);
 	if (r == 0)
 		r = publish(s);
 	for (size_t i = 0; i < s->n; i++) {
@@ -273,6 +380,8 @@ take_over(struct sync *s, int in)
 		free(s->v[i].name);
 	}
 	free(s->v);
+	free(s->known);
+	keywords_free(&s->kw);
 	map_free(s->there, free);
 	map_free(s->count, NULL);
 	return r;

@@ -453,14 +453,11 @@ uidlist_filter(struct uidlist *u,
 	u->n = to;
 }
 
-int
-uidlist_renew(struct uidlist *u, int root, struct err *e)
+void
+uidlist_found(struct uidlist *u, uint32_t validity)
 {
 	unsigned char id[16];
-	uint32_t validity = uidlist_validity(root, e);
 
-	if (validity == 0)
-		return -1;
 	forget_entries(u);
 	u->uidvalidity = validity;
 	u->uidnext = 1;
@@ -468,6 +465,16 @@ uidlist_renew(struct uidlist *u, int root, struct err *e)
 	buf_adds(&u->guid, " G");
 	random_bytes(id, sizeof(id));
 	hex_encode(&u->guid, span_make((const char *)id, sizeof(id)));
+}
+
+int
+uidlist_renew(struct uidlist *u, int root, struct err *e)
+{
+	uint32_t validity = uidlist_validity(root, e);
+
+	if (validity == 0)
+		return -1;
+	uidlist_found(u, validity);
 	return 0;
 }
 

@@ -78,6 +78,8 @@ void uidlist_filter(struct uidlist *u,
 /* Starts over: all entries gone, a new validity (above every other one of
  * this mail root). */
 int uidlist_renew(struct uidlist *u, int root, struct err *e) MX_MUST_CHECK;
+/* The same with a validity that the mailbox brought along. */
+void uidlist_found(struct uidlist *u, uint32_t validity);
 /* Writes dovecot-uidlist: a new file, fsync, rename, fsync of the directory.
  * 75, and nothing is written, when the lock was lost since it was taken: the
  * list may have grown, and a UID would be given twice. */

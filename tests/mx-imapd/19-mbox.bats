@@ -199,3 +199,39 @@ PY
   grep -q '^+OK 1 ' "$T/pop"; grep -q '^Subject: for eve' "$T/pop"; grep -q '^-ERR \[SYS/PERM\]' "$T/pop"
   grep -q 'Subject: for eve' "$T/mail/spool-eve"
 }
+
+@test "mbox: what Dovecot's own mbox gave: UIDVALIDITY, UIDs, flags and keywords stay; a stranger's fields give nothing" {
+  need_root
+  dovecot_conf "x"
+  sed -i "s|^mail_location = .*|mail_location = mbox:$T/mail:INBOX=$T/spool|; s|separator = [.]|separator = /|" "$T/dovecot.conf"
+  echo "mbox_write_locks = fcntl" >> "$T/dovecot.conf"
+  mkdir -p "$T/mail"; chmod 777 "$T"
+  mbox_py <<'PY'
+def dovecot():
+    os.system("chown -R nobody:nogroup mail spool 2>/dev/null")
+    return Process(["doveadm", "-c", "dovecot.conf", "exec", "imap"], env={**os.environ, "HOME": T + "/mail", "USER": "nobody"}, stderr=subprocess.DEVNULL)
+def view(c):
+    a = c.cmd("EXAMINE INBOX").ok(); v = a.find(rb"UIDVALIDITY (\d+)").group(1), int(a.find(rb"UIDNEXT (\d+)").group(1))
+    rows = {}
+    for l in c.cmd("UID FETCH 1:* (UID FLAGS BODY.PEEK[])").ok().lines:
+        m = re.search(rb"UID (\d+) FLAGS \((.*?)\) BODY\[\] \{\d+\}\r\n(.*)\)$", l, re.S)
+        rows[int(m.group(1))] = set(m.group(2).split()) - {b"\\Recent"}, m.group(3)
+    c.cmd("LOGOUT"); c.p.wait(20); return v, rows
+open("spool", "w").close()
+d = dovecot()
+for i in range(6): d.append("INBOX", b"From: a@b.c\r\nSubject: s%d\r\n\r\nbody %d\r\n" % (i, i), ["", "(\\Seen work)", "(\\Flagged $Label1 work)"][i % 3]).ok()
+d.select(); d.cmd("STORE 2,5 +FLAGS (\\Deleted)").ok(); d.cmd("EXPUNGE").ok(); d.cmd("LOGOUT"); d.p.wait(20)
+assert b"X-UID: 6" in open("spool", "rb").read(), open("spool", "rb").read()
+theirs, ours = view(dovecot()), view(mbox())
+assert theirs == ours and sorted(ours[1]) == [1, 3, 4, 6] and ours[1][3][0] == {b"\\Flagged", b"$Label1", b"work"}, (theirs, ours)
+# more by Dovecot, which mx has not seen before; flags and keywords of what it has
+d = dovecot(); d.append("INBOX", b"Subject: late\r\n\r\nx\r\n", "(new)").ok(); d.select(); d.cmd("UID STORE 4 FLAGS (\\Answered other)").ok(); d.cmd("UID STORE 3 -FLAGS (work)").ok(); d.cmd("LOGOUT"); d.p.wait(20)
+theirs, ours = view(dovecot()), view(mbox())
+assert theirs[1] == ours[1] and theirs[0][0] == ours[0][0] and 7 in ours[1], (theirs, ours)
+assert ours[1][4][0] == {b"\\Answered", b"other"} and ours[1][3][0] == {b"\\Flagged", b"$Label1"}, ours[1]
+# fields that came with a message of a stranger, and UIDs above what the mbox gave
+with open("spool", "ab") as f: f.write((b"" if open("spool", "rb").read().endswith(b"\n\n") else b"\n") + b"From z  Sat Jan  3 01:05:34 1996\nX-UID: 4000000\nX-Keywords: evil\nX-IMAPbase: 7 4000000 evil\nSubject: z\n\nz\n")
+v, rows = view(mbox())
+assert v[0] == ours[0][0] and sorted(rows) == [1, 3, 4, 6, 7, 8] and rows[8][0] == set(), (v, rows)
+PY
+}
