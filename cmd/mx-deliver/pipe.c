@@ -70,22 +70,31 @@ spec_free(struct pipe_spec *s)
 	free(s->eol);
 }
 
-/* "\r\n" as it is written in the file. */
+/* C's escapes as they are written in the file: "\r\n", "\015". */
 static char *
 unescape(struct span v)
 {
+	static const char names[] = "abfnrtv", bytes[] = "\a\b\f\n\r\t\v";
 	struct buf b = BUF_INIT;
 
 	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] == '\\' && i + 1 < v.n) {
-			char c = v.p[++i];
-			buf_addc(&b, c == 'n'   ? '\n'
-				     : c == 'r' ? '\r'
-				     : c == 't' ? '\t'
-						: c);
-		} else {
+		const char *known;
+		int c = 0, k = 0;
+
+		if (v.p[i] != '\\' || i + 1 == v.n) {
 			buf_addc(&b, v.p[i]);
+			continue;
 		}
+		for (; k < 3 && i + 1 < v.n && v.p[i + 1] >= '0' &&
+		       v.p[i + 1] <= '7';
+		     k++)
+			c = c * 8 + (v.p[++i] - '0');
+		if (k == 0) {
+			c = v.p[++i];
+			known = c != '\0' ? strchr(names, c) : NULL;
+			c = known != NULL ? bytes[known - names] : c;
+		}
+		buf_addc(&b, (char)c);
 	}
 	return buf_steal(&b);
 }
@@ -194,29 +203,68 @@ add_folded(struct buf *b, struct span v, bool fold)
 		buf_addc(b, fold ? ascii_tolower(v.p[i]) : v.p[i]);
 }
 
-/* A local part that is no dot-atom is quoted (flag q). */
+/* Addresses are kept quoted as the wire has them; pipe(8)'s macros are not,
+ * but for the flag q. */
 static void
-add_address(struct buf *b, struct span addr, const struct pipe_facts *f)
+unquote(struct buf *b, struct span local)
+{
+	bool quoted =
+	    local.n > 1 && local.p[0] == '"' && local.p[local.n - 1] == '"';
+
+	if (quoted)
+		local = span_sub(local, 1, local.n - 1);
+	for (size_t i = 0; i < local.n; i++) {
+		if (quoted && local.p[i] == '\\' && i + 1 < local.n)
+			i++;
+		buf_addc(b, local.p[i]);
+	}
+}
+
+/* Not a dot-string of RFC 822, where bytes above 0x7f count as letters. */
+static bool
+must_quote(struct span s)
+{
+	bool dot = true; /* none at the begin, at the end, after another */
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= ' ' || c == 0x7f || strchr("\"(),:;<>@[\\]", c) ||
+		    (c == '.' && dot))
+			return true;
+		dot = c == '.';
+	}
+	return dot;
+}
+
+struct folds {
+	bool local, domain;
+};
+
+static void
+add_address(struct buf *b, struct span addr, struct folds fold,
+	    const struct pipe_facts *f)
 {
 	ssize_t at = span_rchr(addr, '@');
-	struct span local = at < 0 ? addr : span_sub(addr, 0, (size_t)at);
-	struct span domain = at < 0 ? SPAN("") : span_from(addr, (size_t)at);
-	bool quote = false;
+	struct buf plain = BUF_INIT;
+	bool quote;
 
-	for (size_t i = 0; i < local.n; i++)
-		quote |= strchr(" \"(),:;<>@[\\]", local.p[i]) != NULL;
-	quote = quote && f->spec->flag['q'];
+	unquote(&plain, at < 0 ? addr : span_sub(addr, 0, (size_t)at));
+	quote =
+	    f->spec->flag['q'] && addr.n > 0 && must_quote(buf_span(&plain));
 	if (quote)
 		buf_addc(b, '"');
-	for (size_t i = 0; i < local.n; i++) {
-		if (quote && (local.p[i] == '"' || local.p[i] == '\\'))
+	for (size_t i = 0; i < plain.n; i++) {
+		if (quote && (plain.p[i] == '"' || plain.p[i] == '\\'))
 			buf_addc(b, '\\');
-		buf_addc(b, f->spec->flag['u'] ? ascii_tolower(local.p[i])
-					       : local.p[i]);
+		buf_addc(b,
+			 fold.local ? ascii_tolower(plain.p[i]) : plain.p[i]);
 	}
 	if (quote)
 		buf_addc(b, '"');
-	add_folded(b, domain, f->spec->flag['h']);
+	if (at >= 0)
+		add_folded(b, span_from(addr, (size_t)at), fold.domain);
+	buf_free(&plain);
 }
 
 static const char *
@@ -225,18 +273,28 @@ or_unknown(const char *s)
 	return s != NULL && s[0] != '\0' ? s : "unknown";
 }
 
+/* null_sender= stands for the null sender. */
+static const char *
+sender_of(const struct pipe_facts *f)
+{
+	return f->q->env.sender[0] ? f->q->env.sender : f->spec->null_sender;
+}
+
 /* Addresses, which flags quote and fold part by part.  False: it is none. */
 static bool
 add_address_macro(struct buf *b, struct span name, const struct pipe_facts *f)
 {
 	const struct queuefile_rcpt *to = f->to;
+	const struct folds fold = { f->spec->flag['u'], f->spec->flag['h'] };
 
-	if (span_is(name, "recipient"))
-		add_address(b, span_of(to->addr), f);
+	if (span_is(name, "sender"))
+		add_address(b, span_of(sender_of(f)), (struct folds){ 0 }, f);
+	else if (span_is(name, "recipient"))
+		add_address(b, span_of(to->addr), fold, f);
 	else if (span_is(name, "original_recipient"))
 		add_address(
 		    b, span_of(to->original != NULL ? to->original : to->addr),
-		    f);
+		    fold, f);
 	else
 		return false;
 	return true;
@@ -251,11 +309,15 @@ add_macro(struct buf *b, struct span name, const struct pipe_facts *f)
 	const bool *flag = f->spec->flag;
 	struct span addr = span_of(f->to->addr), user, ext;
 	ssize_t at = span_rchr(addr, '@');
-	struct span local = at < 0 ? addr : span_sub(addr, 0, (size_t)at);
+	struct span local;
 	struct span domain =
 	    at < 0 ? SPAN("") : span_from(addr, (size_t)at + 1);
+	struct buf plain = BUF_INIT;
+	bool known = false;
 	char size[24];
 
+	unquote(&plain, at < 0 ? addr : span_sub(addr, 0, (size_t)at));
+	local = buf_span(&plain);
 	if (!addr_split_ext(local, site.recipient_delimiter, &user, &ext)) {
 		user = local;
 		ext = SPAN("");
@@ -267,9 +329,6 @@ add_macro(struct buf *b, struct span name, const struct pipe_facts *f)
 		struct span value;
 		bool fold; /* to lower case: flag u or h */
 	} rows[] = {
-		{ "sender",
-		  span_of(env->sender[0] ? env->sender : f->spec->null_sender),
-		  false },
 		{ "user", user, flag['u'] },
 		{ "extension", ext, flag['u'] },
 		{ "mailbox", local, flag['u'] },
@@ -290,12 +349,13 @@ add_macro(struct buf *b, struct span name, const struct pipe_facts *f)
 		{ "sasl_sender", SPAN(""), false },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+	for (size_t i = 0; i < ARRAY_LEN(rows) && !known; i++)
 		if (span_is(name, rows[i].name)) {
 			add_folded(b, rows[i].value, rows[i].fold);
-			return true;
+			known = true;
 		}
-	return add_address_macro(b, name, f);
+	buf_free(&plain);
+	return known || add_address_macro(b, name, f);
 }
 
 /* $name, ${name}, $(name), $$ in one argument. */
@@ -333,12 +393,11 @@ expand(struct buf *b, const char *arg, const struct pipe_facts *f,
 static void
 head_of(struct buf *b, const struct pipe_facts *f)
 {
-	const char *sender = f->q->env.sender;
+	const char *sender = sender_of(f);
 	struct buf v = BUF_INIT;
 
 	if (f->spec->flag['F']) {
-		buf_addf(b, "From %s  ",
-			 sender[0] ? sender : f->spec->null_sender);
+		buf_addf(b, "From %s  ", sender);
 		spool_date(b);
 	}
 	if (f->spec->flag['R']) {
