@@ -363,7 +363,11 @@ push_luser(struct expansion *w, size_t i)
 	}
 	char *to = expand_qualify(buf_span(&b), local);
 	buf_free(&b);
-	return expand_push(w, to, DO_VIRTUAL, (ssize_t)i, NULL);
+	int r = expand_push(w, to, DO_VIRTUAL, (ssize_t)i, NULL);
+
+	if (r == 0)
+		w->v[w->n - 1].resent = true;
+	return r;
 }
 
 /* The end of local addresses: a mailbox, another transport, luser_relay, or

@@ -49,7 +49,7 @@ PIPE_USER=$([ "$(id -u)" -eq 0 ] && echo daemon || id -un)
   grep -q '^\[nobody\]$' "$T/piped.out"
   run sed '1,/^$/d' "$T/piped.out"
   [[ ${lines[0]} == "From nobody  "*$'\r' ]]
-  [ "${lines[1]}" = $'Return-Path: <>\r' ]
+  [ "${lines[1]}" = $'Return-Path: <nobody>\r' ]
   [[ $output == *$'Delivered-To: joe@cmd.example\r\n'* ]]
   [[ $output == *$'\r\n..dot\r\n>From here\r\nend\r\n\r' ]]
 }
@@ -131,5 +131,6 @@ PIPE_USER=$([ "$(id -u)" -eq 0 ] && echo daemon || id -un)
   grep -q '^\[nosuch1\]$' "$T/piped.out"
   submit joe@virt.example nosuch2@local.example; run_queue
   [ "$(count vm/joe/new)" -eq 1 ]
-  grep -q 'joe+nosuch2@virt.example' "$T"/vm/joe/new/*
+  grep -qx 'Delivered-To: joe+nosuch2@virt.example' "$T"/vm/joe/new/*
+  grep -qx 'Delivered-To: nosuch2@local.example' "$T"/vm/joe/new/*
 }
