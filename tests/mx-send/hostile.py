@@ -247,7 +247,7 @@ def run(c):
     s2 = Server({}, caps2, **kw) if second is not None else None
     hop = "[127.0.0.1]:%d" % s.port + (", [127.0.0.1]:%d" % s2.port if s2 else "")
     args = ["mx-send", "-onet_user=nobody", "-omyhostname=client.example", "-omta_sts=no", "-osmtp_tcp_port=25"]
-    args += ["-osmtp_%s_timeout=3" % t for t in ("helo", "mail", "rcpt", "data_init", "data_done", "starttls")]
+    args += ["-osmtp_%s_timeout=8" % t for t in ("helo", "mail", "rcpt", "data_init", "data_done", "starttls")]
     body = b"Subject: x\n\nbody\n"
     if "8bit" in opts:
         opts = [o for o in opts if o != "8bit"]
@@ -279,7 +279,7 @@ def run(c):
 
 want = [c for c in cases if len(sys.argv) < 2 or sys.argv[1] in c[0]]
 bad = 0
-with ThreadPoolExecutor(12) as pool:
+with ThreadPoolExecutor(24) as pool:
     for i, (name, wrong, out) in enumerate(pool.map(run, want), 1):
         if wrong:
             bad += 1
