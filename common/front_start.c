@@ -32,5 +32,5 @@ void
 front_log(const char *role)
 {
 	log_dovecot();
-	log_open(site.syslog_name, role, (enum log_format)site.log_format);
+	site_log_open(role);
 }

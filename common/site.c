@@ -3,6 +3,7 @@
  * Layer: sys.
  */
 #include "site.h"
+#include "log.h"
 
 struct site site;
 
@@ -38,3 +39,9 @@ static const struct param rows[] = {
 };
 
 const struct param_rows site_params = { rows, ARRAY_LEN(rows), &site };
+
+void
+site_log_open(const char *role)
+{
+	log_open(site.syslog_name, role, (enum log_format)site.log_format);
+}

@@ -25,4 +25,8 @@ extern struct site site;
 /* Row set of the above, to be put first in each program's list. */
 extern const struct param_rows site_params;
 
+/* A server's start of its log: syslog or stderr (DESIGN 3.10), as these
+ * parameters say; role as in log_open. */
+void site_log_open(const char *role);
+
 #endif

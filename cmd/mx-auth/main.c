@@ -202,7 +202,7 @@ main(int argc, char **argv)
 		return sub->run(argc - at, argv + at);
 	if (at < argc)
 		return prog_usage("\"%s\" is no subcommand", argv[at]);
-	log_open(site.syslog_name, "auth", (enum log_format)site.log_format);
+	site_log_open("auth");
 	log_dovecot();
 	options.server.max_workers = auth_params.process_limit;
 	spec = (struct server_spec){ .program = &program,

@@ -136,7 +136,7 @@ main(int argc, char **argv)
 		return bare_maildir(options.maildir);
 	if (options.mbox != NULL)
 		return bare_mbox(options.mbox, options.sender);
-	log_open(site.syslog_name, "deliver", (enum log_format)site.log_format);
+	site_log_open("deliver");
 	if (options.queue_run)
 		return queue_run(&program, options.watch);
 	if (options.list || options.show || options.why || options.flush ||

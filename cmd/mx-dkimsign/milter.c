@@ -498,7 +498,7 @@ sign_milter(const struct program *p)
 	struct err e = ERR_INIT;
 
 	tls_key_scrub(); /* before OpenSSL has any memory */
-	log_role("dkim");
+	site_log_open("dkim");
 	if (opendkim[0] != '\0' && opendkim_read(&conf, opendkim, say, &e) != 0)
 		return prog_fail(&e);
 	if (milter_process_apply(&conf.process, opendkim, &opts.server, &mode,

@@ -465,7 +465,7 @@ cmd_milter(const struct program *p)
 	char *user = mem_strdup(site.filter_user);
 	struct err e = ERR_INIT;
 
-	log_role("auth");
+	site_log_open("auth");
 	if (auth_configure(NULL, &e) != 0 ||
 	    milter_process_apply(&auth_process, params.opendmarc_conf,
 				 &opts.server, &mode, &user, &e) != 0)

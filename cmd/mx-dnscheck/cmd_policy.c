@@ -353,7 +353,7 @@ cmd_policy(int argc, char **argv)
 
 	if (argc > 0)
 		return prog_usage("policy: %s: unexpected", argv[0]);
-	log_role("policy");
+	site_log_open("policy");
 	opts.server.max_workers = params.process_limit;
 	opts.server.max_use = 100;
 	return server_run(&spec, &opts.server, NULL);

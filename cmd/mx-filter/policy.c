@@ -253,7 +253,7 @@ cmd_policy(int argc, char **argv)
 	r = read_options();
 	if (r != 0)
 		return r;
-	log_role("policy");
+	site_log_open("policy");
 	add_listeners();
 	/* Tests walk through days with it. */
 	p_state.test_clock = getenv("MX_TEST_TIME") != NULL;

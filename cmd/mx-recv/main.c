@@ -118,7 +118,7 @@ main(int argc, char **argv)
 	options.server.max_idle = p->max_idle;
 	options.server.client_limit = p->client_limit;
 	options.server.unix_mode = 0666;
-	log_open(site.syslog_name, "smtpd", (enum log_format)site.log_format);
+	site_log_open("smtpd");
 	if (options.explain) {
 		strs_clear(&options.server.listen);
 		table_trace = explain_table;

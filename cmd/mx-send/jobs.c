@@ -367,7 +367,7 @@ jobs_serve(void)
 			  "runner");
 		return ST_USAGE;
 	}
-	log_open(site.syslog_name, "smtp", (enum log_format)site.log_format);
+	site_log_open("smtp");
 	sigemptyset(&block);
 	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
 		(void)sigaction(stops[i], &sa, NULL);

@@ -69,6 +69,20 @@ literal(struct command *c, struct span s, size_t at)
 	       add_arg(c, ARG_STRING) != NULL;
 }
 
+bool
+command_line_literal(struct span line, uint64_t *n_r)
+{
+	ssize_t at = span_rchr(line, '{');
+	struct span number = span_from(line, at < 0 ? line.n : (size_t)at + 1);
+
+	if (!span_ends(number, SPAN("}")))
+		return false;
+	number.n--;
+	if (span_ends(number, SPAN("+")))
+		number.n--;
+	return num_u64(number, UINT32_MAX, n_r);
+}
+
 static bool
 bare(struct command *c, struct span s, size_t *at)
 {

@@ -30,6 +30,9 @@ void command_clear(struct command *c); /* wipes: it may hold a password */
 /* A line without its line end: a command's first, or what follows a literal. */
 enum command_state command_line(struct command *c,
 				struct span line) MX_MUST_CHECK;
+/* Does a line that is no command end as one that a literal of n bytes
+ * follows? */
+bool command_line_literal(struct span line, uint64_t *n_r) MX_MUST_CHECK;
 /* The literal's bytes (fewer where they were dropped). */
 void command_literal(struct command *c, struct span bytes);
 struct span command_span(const struct command *c, size_t i);

@@ -68,6 +68,26 @@ read_literal(struct stream *st, struct command *c, const struct limits *l,
 	return r == IO_OK ? READ_OK : of_io(r);
 }
 
+/* What is no command has its literals all the same: they are dropped with it,
+ * and never read as commands (DESIGN 3.11). */
+static enum read_result
+drop_rest(struct stream *st, struct span line, const struct limits *l)
+{
+	enum io_result r;
+	uint64_t n;
+
+	while (command_line_literal(line, &n)) {
+		if (n > (l->script > 0 ? DROP_MAX + l->script : l->line))
+			return READ_TOO_LONG;
+		r = drop(st, n, l->until);
+		if (r == IO_OK)
+			r = front_next_line(st, l->line, &line, l->until);
+		if (r != IO_OK)
+			return of_io(r);
+	}
+	return READ_BAD;
+}
+
 enum read_result
 sieved_read(struct stream *st, struct command *c, const struct limits *l)
 {
@@ -85,8 +105,10 @@ sieved_read(struct stream *st, struct command *c, const struct limits *l)
 			return of_io(r);
 		room -= line.n < room ? line.n : room;
 		state = command_line(c, line);
+		if (state == COMMAND_BAD)
+			return drop_rest(st, line, l);
 		if (state != COMMAND_LITERAL)
-			return state == COMMAND_BAD ? READ_BAD : result;
+			return result;
 		k = read_literal(st, c, l, &room);
 		if (k == READ_TOO_BIG)
 			result = k;

@@ -552,9 +552,12 @@ store_rename(struct store *s, struct span from, struct span to, struct err *e)
 		k = sync_folder(s->dir, e);
 		if (k == STORE_OK && is_active(s, from))
 			k = point_link(s, to, e);
-		if (k != STORE_OK)
-			(void)unlinkat(s->dir, new, 0);
-		else if (unlinkat(s->dir, old, 0) == 0) {
+		/* a link that points there already keeps it: two names are
+		 * better than an active script that is gone */
+		if (k != STORE_OK) {
+			if (!is_active(s, to))
+				(void)unlinkat(s->dir, new, 0);
+		} else if (unlinkat(s->dir, old, 0) == 0) {
 			drop_long(s, from);
 			k = sync_folder(s->dir, e);
 		}

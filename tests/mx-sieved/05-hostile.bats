@@ -30,6 +30,24 @@ PY
   [ -z "$(ls "$T"/mail/joe/sieve/tmp)" ]
 }
 
+@test "a literal behind what is no command is dropped, never executed" {
+  sieve_serve
+  py <<'PY'
+c = login(); c.cmd('PUTSCRIPT "keep" ', b"keep;").ok()
+inner = b'DELETESCRIPT "keep"\r\n'
+for start in (b'PUTSCRIPT "a\\x" ', b'FOO ( ', b'NOOP "a" "b" "c" "d" "e" "f" ', b'\xff ', b'PUTSCRIPT "x"'):
+    for plus in (b"+", b""):
+        c.send(start + b"{%d%s}\r\n" % (len(inner), plus) + inner + b"\r\n")
+        c.answer(); assert c.word == b"NO", (start, c.word)
+        c.cmd('GETSCRIPT "keep"').ok()
+# two of them, and before the login
+c.send(b'FOO ( {5+}\r\nabcde {%d+}\r\n' % len(inner) + inner + b"\r\n"); c.answer(); assert c.word == b"NO"
+c.cmd('GETSCRIPT "keep"').ok(); c.logout()
+d = connect(); d.send(b'FOO ( {8+}\r\nLOGOUT\r\n\r\n'); d.answer(); assert d.word == b"NO", d.word
+d.cmd("NOOP").ok()
+PY
+}
+
 @test "in a session: lines and literals without end, twenty bad commands; memory is bounded" {
   sieve_serve "sieve_max_script_size = 100k"
   py <<'PY'
