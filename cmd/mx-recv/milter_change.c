@@ -13,7 +13,8 @@
 
 #include <stdlib.h>
 
-#define HEADER_MAX (1024 * 1024) /* what is beyond counts as body */
+/* A header beyond is no mail's: see milter_index. */
+#define HEADER_MAX (1024 * 1024)
 /* Fields and recipients are kept in memory: a filter that never ends is one
  * that makes no sense. */
 #define CHANGES_MAX (16u << 20)
@@ -78,6 +79,10 @@ milter_index(struct milters *m)
 	milter_fields_free(m);
 	(void)take_fields(m, buf_span(&m->ours), true);
 	m->body = take_fields(m, buf_span(&head), false);
+	/* Did the limit end it, and not a whole line that is no field?  Then
+	 * more fields may follow, which readers behind us take for fields. */
+	m->header_cut = m->hold.size > head.n &&
+			span_chr(span_from(buf_span(&head), m->body), '\n') < 0;
 	m->blank = m->body < head.n && head.p[m->body] == '\n';
 	if (m->blank)
 		m->body++;

@@ -68,6 +68,7 @@ struct milters {
 	struct mfield *fields;
 	size_t nfields, cap;
 	bool blank;                  /* an empty line follows the header */
+	bool header_cut;             /* it is longer than we read */
 	uint64_t body;               /* its place in hold */
 	struct milter_reply checked; /* milter_header_checks: code 0: fine */
 	struct hold new_body;        /* while a filter says it */
@@ -110,7 +111,8 @@ bool milter_change(struct milters *m, struct mlink *l,
 bool milter_change_done(struct milters *m);
 /* Forgets what was said of a new body: whoever said it broke off. */
 void milter_change_forget(struct milters *m);
-/* Takes the held bytes apart; false: they could not be read. */
+/* Takes the held bytes apart; false: they could not be read.  With header_cut
+ * no filter may judge the message: it would not see every field. */
 bool milter_index(struct milters *m);
 void milter_fields_free(struct milters *m);
 /* Drops the i-th field. */

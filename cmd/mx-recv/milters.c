@@ -373,6 +373,11 @@ milters_message(struct session *s, struct reply *r)
 	if (!milter_index(m)) {
 		*r = no_room();
 		no = true;
+	} else if (m->header_cut) {
+		/* A second From, a forged Authentication-Results would hide
+		 * there.  RFC 5321 4.5.3.1.10, RFC 3463 3.4 */
+		*r = reply_make(552, "5.3.4", "message header too large");
+		no = true;
 	}
 	for (size_t i = 0; i < m->n && !no && !s->actions.discard; i++) {
 		struct mlink *l = &m->v[i];

@@ -414,3 +414,43 @@ PY
   ! grep -q X-Net "$T/box/msg.1"
   grep -q '^connect localhost 4.*127.0.0.1 $' "$T/n.log"
 }
+
+# big FILL-LINES LAST-FIELD REPLY: a header of so many lines of 100 bytes
+big() {
+  python3 - "$T/big" "$1" "$2" <<'P'
+import sys
+with open(sys.argv[1], "wb") as f:
+    f.write(b"Subject: big\n")
+    for i in range(int(sys.argv[2])):
+        f.write(b"X-Fill-%06d: %s\n" % (i, b"x" * 83))
+    f.write(sys.argv[3].encode() + b"\n\nbody\n")
+P
+  curl -sv --max-time 60 --crlf -T "$T/big" --mail-from a@x.test --mail-rcpt joe@mx.test \
+    "smtp://127.0.0.1:$PORT/me.test" > "$T/curl.out" 2>&1 || true
+  grep '^< ' "$T/curl.out"
+  grep -q "^< $3" "$T/curl.out"
+}
+
+@test "a header beyond 1 MB, where a From could hide from filters, is refused" {
+  milter m
+  start "smtpd_milters = inet:127.0.0.1:$m"
+  big 10000 "From: first@x.test" "250 2.0.0"
+  grep -q '^header From first@x.test' "$T/m.log"
+  [ "$(mails)" = 1 ]
+  big 10600 "From: hidden@x.test" "552 5.3.4"
+  ! grep -q hidden "$T/m.log"
+  [ "$(mails)" = 1 ]
+  grep -h 'milter-reject' "$T"/out.* | grep -q '5.3.4'
+  # a large body is none of it, and neither is a line without end in it
+  { printf 'Subject: b\n\n'; head -c 1500000 /dev/zero | tr '\0' x; echo; } > "$T/body"
+  curl -s --max-time 60 --crlf -T "$T/body" --mail-from a@x.test --mail-rcpt joe@mx.test \
+    "smtp://127.0.0.1:$PORT/me.test"
+  [ "$(mails)" = 2 ]
+}
+
+@test "a filter that is not told of the message refuses none for its header" {
+  milter m 'mail@a@=accept'
+  start "smtpd_milters = inet:127.0.0.1:$m"
+  big 10600 "From: later@x.test" "250 2.0.0"
+  [ "$(mails)" = 1 ]
+}
