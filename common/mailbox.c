@@ -224,7 +224,7 @@ mailbox_sync(struct mailbox *mb, struct err *e)
 	/* The events are used up, and the times noted: what this look could
 	 * not take over (a lock, a full disk) is for the next one, and until
 	 * then the index does not say that it knows the folder. */
-	mb->unread = r != 0;
+	mb->unread = r != 0 || mb->unnumbered;
 	if (r == 0)
 		mailbox_index_commit(mb);
 	return r;
@@ -289,6 +289,7 @@ first_look(struct mailbox *mb, struct err *e)
 		mb->ul.file.ino = 0;
 		r = look(mb, e);
 	}
+	mb->unread = mb->unnumbered;
 	if (r == 0) {
 		mailbox_index_commit(mb);
 		mailbox_drop_gone(mb);
@@ -339,7 +340,10 @@ mailbox_select(int root, const char *name, bool readonly,
 	mb->root = root;
 	mb->fd = fd;
 	mb->is_mbox = mbox_shadow_is(fd);
-	mb->readonly = readonly || mb->is_mbox;
+	/* as Dovecot: flags are names in cur/, and it cannot be written */
+	mb->readonly = readonly || mb->is_mbox ||
+		       (faccessat(fd, "cur", W_OK, 0) != 0 &&
+			(errno == EACCES || errno == EROFS));
 	mb->dirs[0].unsure = mb->dirs[1].unsure = true;
 	mb->watch = mb->watched_mbox = -1;
 	mb->index.fd = -1;

@@ -95,6 +95,7 @@ struct mailbox {
 	int64_t kw_ns;
 	bool incomplete;   /* a file has a place that cannot be shown now */
 	bool unread;       /* news was not taken over: read the folder again */
+	bool unnumbered;   /* files wait for UIDs that cannot be written */
 	unsigned searches; /* for messages that were renamed, one by one */
 	/* Since the last mailbox_index_commit: UIDs. */
 	uint32_t *changed;
@@ -105,8 +106,8 @@ struct mailbox {
 		uint32_t uid; /* 0: none */
 		int fd;
 	} ahead[MAILBOX_AHEAD];
-	unsigned cold; /* so many messages more are worth reading ahead */
-	uint64_t modseq;           /* the greatest given */
+	unsigned cold;   /* so many messages more are worth reading ahead */
+	uint64_t modseq; /* the greatest given */
 	uint64_t vanished_since;   /* `vanished` is whole from then on */
 	struct vanished *vanished; /* in order of modseq */
 	size_t vanished_n, vanished_cap;
@@ -121,11 +122,12 @@ struct mailbox {
 	bool kw_changed;
 };
 
-/* Opens by canonical name and brings it up to date; an mbox is read-only
- * whatever is asked for; readonly: EXAMINE, and
- * for STATUS (nothing is moved out of new/).  With the path of the mail root
- * it is watched from then on.  NULL and a sentence; ST_NOINPUT when there is
- * no such mailbox. */
+/* Opens by canonical name and brings it up to date; an mbox, and a folder whose
+ * cur/ may not be written, is read-only whatever is asked for; readonly:
+ * EXAMINE, and for STATUS (nothing is moved out of new/).  Messages that need a
+ * UID are not shown while none can be written (permissions, a full disk).  With
+ * the path of the mail root it is watched from then on.  NULL and a sentence;
+ * ST_NOINPUT when there is no such mailbox. */
 struct mailbox *mailbox_select(int root, const char *name, bool readonly,
 			       const char *watch_path, struct err *e);
 void mailbox_close(struct mailbox *mb);

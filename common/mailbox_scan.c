@@ -424,6 +424,53 @@ mark_gone(struct mailbox *mb)
 	}
 }
 
+/* After a failure halfway the list in memory is not the one on disk. */
+static void
+distrust(struct mailbox *mb)
+{
+	mb->ul.file.ino = 0;
+	mb->ul.lazy = true;
+}
+
+/* No UID can be written: the user may only read this folder (its file system),
+ * or the disk is full.  Waiting does not help; what has UIDs can be shown. */
+static bool
+unwritable(const struct mailbox *mb, const struct err *e)
+{
+	return e->full || faccessat(mb->fd, ".", W_OK, 0) != 0;
+}
+
+/*
+ * What has a UID on stable storage is shown, as Dovecot does; the rest is not
+ * there yet.  A UID in memory alone would be the UID of another message as
+ * soon as somebody who may write the list gives it away.
+ */
+static int
+show_numbered(struct mailbox *mb, struct scan *sc, uint32_t told, struct err *e)
+{
+	if (!mb->unnumbered)
+		log_warn("%s: %s: new messages get no UIDs and are not shown",
+			 mb->name, e->text);
+	mb->unnumbered = true;
+	sc->n = 0;
+	buf_clear(&sc->text);
+	distrust(mb);
+	if (uidlist_read_all(&mb->ul, mb->fd, e) != 0)
+		return -1;
+	if (mb->ul.uidvalidity == 0)
+		return err_prefix(e, "no message has a UID");
+	if (!check_validity(mb, told))
+		return 0;
+	/* twice, as assign: a file that is renamed meanwhile is not missed */
+	for (int i = 0; i < 2; i++)
+		if (scan_dirs(mb, sc, e) != 0)
+			return -1;
+	if (take_scan(mb, sc) == 0)
+		mb->unnumbered = false; /* another one gave them theirs */
+	mark_gone(mb);
+	return 0;
+}
+
 /* The folder as it is now: known files, new ones (with UIDs), gone ones. */
 static int
 follow(struct mailbox *mb, struct scan *sc, struct err *e)
@@ -440,7 +487,10 @@ follow(struct mailbox *mb, struct scan *sc, struct err *e)
 		return -1;
 	if (mb->ul.uidvalidity == 0 || take_scan(mb, sc) > 0) {
 		if (assign(mb, sc, e) != 0)
-			return -1;
+			return unwritable(mb, e)
+				   ? show_numbered(mb, sc, told, e)
+				   : -1;
+		mb->unnumbered = false;
 		if (!check_validity(mb, told))
 			return 0;
 		(void)take_scan(mb, sc);
@@ -517,14 +567,6 @@ number_some(struct mailbox *mb, struct scan *sc, struct err *e)
 				  : uidlist_append(&mb->ul, mb->fd, before, e);
 }
 
-/* After a failure halfway the list in memory is not the one on disk. */
-static void
-distrust(struct mailbox *mb)
-{
-	mb->ul.file.ino = 0;
-	mb->ul.lazy = true;
-}
-
 int
 mailbox_take_some(struct mailbox *mb, struct scan *sc, struct err *e)
 {
@@ -543,11 +585,13 @@ mailbox_take_some(struct mailbox *mb, struct scan *sc, struct err *e)
 	if (take_scan(mb, sc) > 0) {
 		if (uidlist_lock(&lock, mb->fd, clock_deadline(LOCK_MS), e) !=
 		    0)
-			return -1;
+			return unwritable(mb, e) ? 1 : -1;
 		r = number_some(mb, sc, e);
 		dotlock_drop(&lock);
 		if (r != 0)
 			distrust(mb);
+		if (r < 0 && unwritable(mb, e))
+			r = 1;
 		if (r == 0 && check_validity(mb, told))
 			(void)take_scan(mb, sc);
 	}
