@@ -174,6 +174,9 @@ smtp_client_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 {
 	if (c->broken)
 		return err_esc(e, ST_TEMPFAIL, "4.4.2", "lost connection");
+	/* the greeting, and verdicts on a message, follow no command */
+	if (c->unread > 0)
+		c->unread--;
 	c->s.out_deadline = d;
 	enum io_result w = stream_flush(&c->s, d);
 	if (w == IO_OK)
@@ -204,6 +207,7 @@ vsend(struct smtp_client *c, struct err *e, const char *fmt, va_list ap)
 		trace(c, '>', s);
 		buf_adds(&line, "\r\n");
 		stream_write(&c->s, line.p, line.n);
+		c->unread++;
 	}
 	buf_wipe(&line); /* it may be a password */
 	return r;

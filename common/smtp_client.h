@@ -46,6 +46,7 @@ struct smtp_client {
 	struct buf xforward;    /* attribute names offered */
 	bool lmtp;              /* greeted with LHLO */
 	bool broken;            /* no more use: close */
+	unsigned unread;        /* commands whose replies were not read yet */
 	struct buf banner_host; /* first word of the greeting */
 	/* trace: called with '<' or '>' and a line; may be NULL */
 	void (*trace)(void *ctx, char dir, struct span line);

@@ -98,9 +98,13 @@ report_rest(struct group *g)
 {
 	for (size_t i = 0; i < g->n; i++) {
 		struct rcpt *r = g->v[i];
-		if (r->state == RCPT_PENDING)
-			report_final(r, RCPT_DEFERRED, err_code(&r->why),
-				     r->relay[0] != '\0' ? r->relay : "none",
-				     r->why.text);
+		if (r->state != RCPT_PENDING)
+			continue;
+		if (r->why.status == ST_OK)
+			(void)err_esc(&r->why, ST_TEMPFAIL, "4.4.0",
+				      "no host was asked for it this time");
+		report_final(r, RCPT_DEFERRED, err_code(&r->why),
+			     r->relay[0] != '\0' ? r->relay : "none",
+			     r->why.text);
 	}
 }

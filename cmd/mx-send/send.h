@@ -145,8 +145,10 @@ struct session {
 	bool has_key;     /* under which its TLS session is kept */
 	bool fresh_tls;   /* an old TLS session may have failed it */
 	unsigned char tls_key[32];
-	bool in_mail; /* MAIL was taken, the message was not */
-	bool lied;    /* an extension that it told of is not there */
+	bool in_mail;   /* MAIL was taken, the message was not */
+	bool data_sent; /* DATA is under way with the last recipients */
+	bool dropped;   /* by us, out of step: nothing against the host */
+	bool lied;      /* an extension that it told of is not there */
 	/* For TLS reports: what failed, a word of RFC 8460 4.3; NULL: nothing.
 	 */
 	const char *tls_failure;

@@ -292,7 +292,7 @@ bool
 session_alive(struct session *s)
 {
 	/* Bytes that nobody asked for are a 421, or its end. */
-	return !s->c.broken && clock_left(s->until) > 0 &&
+	return !s->c.broken && s->c.unread == 0 && clock_left(s->until) > 0 &&
 	       (params.reuse_count == 0 || s->uses < params.reuse_count) &&
 	       (s->c.mail_max == 0 || s->mails < s->c.mail_max) &&
 	       !stream_ready(&s->c.s);

@@ -210,7 +210,37 @@ rcpt_replies(struct session *s, struct group *g, size_t from, size_t to)
 	return ATTEMPT_DONE;
 }
 
-/* MAIL and RCPT, in batches where the server does PIPELINING. */
+static bool
+uses_chunks(const struct session *s)
+{
+	return params.chunking && (s->c.caps & SMTP_CHUNKING);
+}
+
+/* The replies to commands behind one that was refused: whoever reads the next
+ * ones must not take them for its own.  A server that wants a message all the
+ * same, without a recipient, gets a dot (RFC 2920 3.1); one that does without
+ * MAIL, too, gets nothing more: it may have made up the rest. */
+static void
+drain(struct session *s)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct err e = ERR_INIT;
+
+	while (s->c.unread > 0 && !s->c.broken) {
+		bool data = s->data_sent && s->c.unread == 1;
+
+		if (smtp_client_reply(&s->c, clock_deadline(params.t_rcpt), &r,
+				      &e) != 0 ||
+		    (data && r.code == 354 &&
+		     (!s->in_mail || smtp_client_send(&s->c, &e, ".") != 0)))
+			s->c.broken = s->dropped = true;
+		s->data_sent = s->data_sent && !data;
+	}
+	smtp_reply_free(&r);
+}
+
+/* MAIL and RCPT, in batches where the server does PIPELINING; there DATA goes
+ * with the last one. */
 static enum attempt
 envelope(struct session *s, struct group *g, const struct message *m)
 {
@@ -231,6 +261,12 @@ envelope(struct session *s, struct group *g, const struct message *m)
 			if (g->v[k]->state == RCPT_PENDING &&
 			    send_rcpt(s, g->v[k], &e) != 0)
 				goto bad;
+		if (batch > 1 && to == g->n && !options.probe &&
+		    !uses_chunks(s)) {
+			if (smtp_client_send(&s->c, &e, "DATA") != 0)
+				goto bad;
+			s->data_sent = true;
+		}
 		if (!asked)
 			a = mail_reply(s, g, m);
 		asked = true;
@@ -239,7 +275,9 @@ envelope(struct session *s, struct group *g, const struct message *m)
 	}
 	return a;
 bad:
-	/* A control byte in an address: no host will ever take it. */
+	/* A control byte in an address: no host will ever take it.  What waits
+	 * to be sent is half an envelope. */
+	s->c.broken = true;
 	report_all(g, s->relay, &e);
 	return ATTEMPT_NEXT;
 }
@@ -441,8 +479,9 @@ data(struct session *s, struct group *g, const struct message *m)
 	struct err e = ERR_INIT;
 	int code;
 
-	if (smtp_client_cmd(&s->c, clock_deadline(params.t_data), &r, &e,
-			    "DATA") != 0) {
+	if ((!s->data_sent && smtp_client_send(&s->c, &e, "DATA") != 0) ||
+	    smtp_client_reply(&s->c, clock_deadline(params.t_data), &r, &e) !=
+		0) {
 		session_lost(s, "sending DATA command", &e);
 		if (too_old(s, NULL))
 			return ATTEMPT_FRESH;
@@ -530,6 +569,7 @@ transact_part(struct session *s, struct group *g, const struct message *m)
 
 	for (size_t i = 0; i < g->n; i++)
 		g->v[i]->accepted = false;
+	s->data_sent = false;
 	if (check_features(s, g, m, &e) != 0) {
 		report_all(g, s->relay, &e);
 		return ATTEMPT_NEXT;
@@ -537,16 +577,21 @@ transact_part(struct session *s, struct group *g, const struct message *m)
 	enum attempt a = xforward(s, g);
 	if (a == ATTEMPT_DONE)
 		a = envelope(s, g, m);
-	if (a != ATTEMPT_DONE)
-		return a;
 	for (size_t i = 0; i < g->n; i++)
 		some = some || g->v[i]->accepted;
+	/* The message is wanted perhaps, but it is not sent: no word may follow
+	 * DATA. */
+	if (a != ATTEMPT_DONE && some && s->data_sent)
+		s->c.broken = true;
+	if (a != ATTEMPT_DONE || !some)
+		drain(s);
+	if (a != ATTEMPT_DONE)
+		return a;
 	if (!some)
 		return ATTEMPT_NEXT;
 	if (options.probe)
 		return probe_end(s, g);
-	return params.chunking && (s->c.caps & SMTP_CHUNKING) ? bdat(s, g, m)
-							      : data(s, g, m);
+	return uses_chunks(s) ? bdat(s, g, m) : data(s, g, m);
 }
 
 static bool
@@ -606,6 +651,8 @@ transact(struct session *s, struct group *g, const struct message *m)
 		 * this endless. */
 		for (size_t i = 0; a != ATTEMPT_FRESH && i < part.n; i++)
 			part.v[i]->refused = s->target;
+		if (a == ATTEMPT_NEXT && s->dropped)
+			a = ATTEMPT_FRESH; /* the others, once more here */
 		if (a == ATTEMPT_STOP || a == ATTEMPT_FRESH || s->c.broken)
 			break;
 	}
