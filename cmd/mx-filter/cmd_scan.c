@@ -173,6 +173,27 @@ bypassed(struct scan *s, const struct strs *specs)
 	return said_no == s->env.recipients.n;
 }
 
+/* What came with fields that only our verdict may say: whoever reads them
+ * behind us cannot know that nobody was asked. */
+static void
+drop_verdicts(struct scan *s, const char *prefix)
+{
+	for (size_t i = 0; i < s->m.n; i++) {
+		if (span_istarts(s->m.v[i].name, span_of(prefix)))
+			msg_edit_delete(&s->ed, &s->m.v[i]);
+	}
+}
+
+/* Fields that we do not see are not ours to answer for. */
+static bool
+hides_fields(const struct scan *s)
+{
+	if (!msg_header_cut(&s->m))
+		return false;
+	fprintf(stderr, "5.3.4 the header is too large\n");
+	return true;
+}
+
 /* The scanner could not be asked. */
 static int
 no_verdict(struct scan *s, int action)
@@ -218,16 +239,6 @@ add_field(struct scan *s, const char *name, const struct buf *value)
 	buf_free(&f);
 }
 
-/* What came with such fields says nothing. */
-static void
-drop_fields(struct scan *s)
-{
-	for (size_t i = 0; i < s->m.n; i++) {
-		if (span_istarts(s->m.v[i].name, SPAN("X-Spam-")))
-			msg_edit_delete(&s->ed, &s->m.v[i]);
-	}
-}
-
 static void
 tag_subject(struct scan *s)
 {
@@ -264,7 +275,6 @@ add_spam_fields(struct scan *s, bool spam)
 	struct buf b = BUF_INIT;
 	int64_t stars = s->v.score / 1000;
 
-	drop_fields(s);
 	if (spam) {
 		buf_adds(&b, "YES");
 		add_field(s, "X-Spam-Flag", &b);
@@ -370,6 +380,7 @@ cmd_spam(int argc, char **argv)
 		return prog_usage("--learn: spam, ham or forget");
 	if (open_scan(&s, &scan_conf.bypass_spam, scan_conf.spam_server) != 0)
 		return prog_fail(&s.err);
+	drop_verdicts(&s, "X-Spam-");
 	q = (struct scan_request){ .message = s.load.bytes,
 				   .env = &s.env,
 				   .user = whose_settings(&s),
@@ -378,7 +389,9 @@ cmd_spam(int argc, char **argv)
 	skip = opts.learn ? 0 : bypassed(&s, &scan_conf.bypass_spam);
 	if (skip == 0 && scan_conf.spam_size_limit > 0 && opts.learn == NULL)
 		skip = s.load.bytes.n > (size_t)scan_conf.spam_size_limit;
-	if (skip > 0)
+	if (opts.learn == NULL && hides_fields(&s))
+		status = ST_UNAVAILABLE;
+	else if (skip > 0)
 		status = pass(&s);
 	else if (skip < 0 || ask_spam(&s, &q) != 0)
 		status = opts.learn
@@ -413,11 +426,6 @@ judge_virus(struct scan *s)
 	struct buf text = BUF_INIT, b = BUF_INIT;
 	int status;
 
-	for (size_t i = 0; i < s->m.n; i++) {
-		if (span_iis(s->m.v[i].name, "X-Virus-Scanned") ||
-		    span_iis(s->m.v[i].name, "X-Virus-Status"))
-			msg_edit_delete(&s->ed, &s->m.v[i]);
-	}
 	if (!s->v.bad) {
 		buf_adds(&b, scan_conf.virus_header);
 		if (b.n > 0)
@@ -448,12 +456,15 @@ cmd_virus(int argc, char **argv)
 		return prog_usage("virus: %s: unexpected", argv[0]);
 	if (open_scan(&s, &scan_conf.bypass_virus, scan_conf.virus_server) != 0)
 		return prog_fail(&s.err);
+	drop_verdicts(&s, "X-Virus-");
 	q = (struct scan_request){ .message = s.load.bytes,
 				   .env = &s.env,
 				   .deadline = clock_deadline(
 				       scan_conf.virus_timeout) };
 	skip = bypassed(&s, &scan_conf.bypass_virus);
-	if (skip > 0)
+	if (hides_fields(&s))
+		status = ST_UNAVAILABLE;
+	else if (skip > 0)
 		status = pass(&s);
 	else if (skip < 0 || ask_virus(&s, &q) != 0)
 		status = no_verdict(&s, scan_conf.virus_default_action);

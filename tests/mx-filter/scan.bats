@@ -95,13 +95,36 @@ eicar() { printf 'X5O!P%%@AP[4\\PZX54(P^)7CC)7}$%s' 'EICAR-STANDARD-ANTIVIRUS-TE
   MX_RECIPIENTS=y@d.example spam < "$T/gtube" | grep -q '^X-Spam-Flag: YES'
 }
 
+@test "a stranger's X-Spam- and X-Virus- fields go where nobody was asked, too" {
+  S=inet:127.0.0.1:$(free_port)
+  printf 'X-Spam-Status: No, score=-99\nX-Virus-Scanned: by a liar\nFrom: a@b.example\nx-spam-flag: NO\nX-VIRUS-Anything: clean\n folded\nSubject: s\n\nX-Spam-Flag: body\n' > "$T/forged"
+  grep -vi '^X-Spam-[SF].*[0-9O]$' "$T/forged" > "$T/nospam"
+  grep -vi '^X-Virus\|^ folded' "$T/forged" > "$T/novirus"
+  # too large, bypassed, the scanner away
+  conf 'spam_size_limit = 10'
+  spam < "$T/forged" | diff "$T/nospam" -
+  conf 'bypass_spam_checks_maps = inline:{ {d.example = yes} }' 'bypass_virus_checks_maps = inline:{ {d.example = yes} }'
+  MX_RECIPIENTS=c@d.example spam < "$T/forged" | diff "$T/nospam" -
+  MX_RECIPIENTS=c@d.example virus < "$T/forged" | diff "$T/novirus" -
+  conf 'spam_default_action = accept' 'virus_default_action = accept'
+  spam < "$T/forged" 2> "$T/err" | diff "$T/nospam" -
+  virus < "$T/forged" 2> "$T/err" | diff "$T/novirus" -
+  # none hides behind a header of any size
+  { yes 'X-Fill: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' | head -n 17000; cat "$T/forged"; } > "$T/large"
+  for p in spam virus; do
+    run -69 --separate-stderr "$p" < "$T/large"
+    [ -z "$output" ]
+    [[ $stderr == "5.3.4 "* ]]
+  done
+}
+
 @test "a scanner that is away, slow or lying: 75, or passed, as configured" {
   p=$(free_port)
   S=inet:127.0.0.1:$p
   run -75 --separate-stderr spam < "$T/ham"
   [ -z "$output" ]
   conf 'spam_default_action = accept' 'virus_default_action = accept'
-  spam < "$T/ham" 2> "$T/err" | cmp - "$T/ham"
+  spam < "$T/ham" 2> "$T/err" | cmp - <(grep -v '^X-Spam-Flag' "$T/ham")
   grep -q 'passed without a verdict' "$T/err"
   virus < "$T/ham" 2> "$T/err" | cmp - "$T/ham"
   cat > "$T/liar.py" <<'P'
