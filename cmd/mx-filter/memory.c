@@ -18,14 +18,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MEMORY_MAX ((size_t)16 << 20)
+/* So much of the file's end is read: any number of strangers' messages may make
+ * lines, and what they made a user forget is at worst a second reply. */
+#define MEMORY_MAX ((off_t)16 << 20)
+/* About 11 MB; when there are more lines, the newer half stays. */
+#define LINES_MAX 262144u
+
+struct record {
+	int64_t expiry;
+	size_t line; /* the last one that says so: its number */
+};
 
 struct memory {
 	char *path;
 	int fd;
-	struct map *ids; /* hash -> the expiry, as int64_t * */
-	size_t lines;
-	bool torn; /* the last line has no end */
+	struct map *ids; /* hash -> struct record * */
+	size_t lines;    /* of the file */
+	size_t next;     /* number of the next one we hear of */
+	bool torn;       /* the last line has no end */
 };
 
 /* 128 bits of two FNV hashes: ids are long, and others' texts. */
@@ -46,9 +56,10 @@ memory_hash(struct buf *b, const char *id)
 static void
 remember(struct memory *m, struct span id, int64_t expiry)
 {
-	int64_t *v = mem_alloc(1, sizeof(*v));
+	struct record *v = mem_alloc(1, sizeof(*v));
 
-	*v = expiry;
+	*v = (struct record){ expiry, m->next++ };
+	m->lines++;
 	free(map_put(m->ids, id, v));
 }
 
@@ -61,10 +72,8 @@ parse(struct memory *m, struct span text)
 	m->torn = text.n > 0 && text.p[text.n - 1] != '\n';
 	while (span_split(&text, '\n', &line)) {
 		if (span_split(&line, ' ', &when) && line.n == 32 &&
-		    num_i64(when, 0, INT64_MAX, &expiry)) {
-			m->lines++;
+		    num_i64(when, 0, INT64_MAX, &expiry))
 			remember(m, line, expiry);
-		}
 	}
 }
 
@@ -102,6 +111,27 @@ open_locked(const char *path)
 	return -1;
 }
 
+/* The file, or the end of one that is too large, from a line's begin on. */
+static bool
+read_end(int fd, struct buf *text)
+{
+	struct stat st;
+	struct span in, half;
+	off_t at = 0;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	if (st.st_size > MEMORY_MAX)
+		at = st.st_size - MEMORY_MAX;
+	if (lseek(fd, at, SEEK_SET) != at ||
+	    io_read_all(fd, text, (size_t)MEMORY_MAX, DEADLINE_NEVER) != IO_OK)
+		return false;
+	in = buf_span(text);
+	if (at > 0 && span_split(&in, '\n', &half))
+		buf_shift(text, text->n - in.n);
+	return true;
+}
+
 struct memory *
 memory_open(const char *path, struct err *e)
 {
@@ -111,8 +141,7 @@ memory_open(const char *path, struct err *e)
 	m->path = expand(path);
 	m->ids = map_new();
 	m->fd = open_locked(m->path);
-	if (m->fd < 0 ||
-	    io_read_all(m->fd, &text, MEMORY_MAX, DEADLINE_NEVER) != IO_OK) {
+	if (m->fd < 0 || !read_end(m->fd, &text)) {
 		err_sys(e, "%s", m->path);
 		memory_close(m);
 		m = NULL;
@@ -127,12 +156,12 @@ bool
 memory_has(const struct memory *m, const char *id, int64_t now)
 {
 	struct buf h = BUF_INIT;
-	const int64_t *expiry;
+	const struct record *r;
 
 	memory_hash(&h, id);
-	expiry = map_get(m->ids, buf_span(&h));
+	r = map_get(m->ids, buf_span(&h));
 	buf_free(&h);
-	return expiry != NULL && *expiry > now;
+	return r != NULL && r->expiry > now;
 }
 
 static int
@@ -143,36 +172,107 @@ append(int fd, const struct buf *b, const char *path, struct err *e)
 	return 0;
 }
 
-/* What has not expired, into a new file that takes the old one's place. */
+struct live {
+	struct span id;
+	const struct record *r;
+};
+
+static int
+by_line(const void *a, const void *b)
+{
+	size_t x = ((const struct live *)a)->r->line;
+	size_t y = ((const struct live *)b)->r->line;
+
+	return (x > y) - (x < y);
+}
+
+/* The lines of a new file, in the order in which they were said; how many. */
+static size_t
+live_lines(const struct memory *m, int64_t now, struct buf *b)
+{
+	size_t i = 0, n = 0, from = 0, cap = 0;
+	struct live *v = NULL;
+	struct span id;
+	void *r;
+
+	while (map_next(m->ids, &i, &id, &r)) {
+		if (((const struct record *)r)->expiry <= now)
+			continue;
+		v = mem_grow(v, &cap, n + 1, sizeof(*v));
+		v[n++] = (struct live){ id, r };
+	}
+	if (n > 0)
+		qsort(v, n, sizeof(*v), by_line);
+	if (n > LINES_MAX / 2)
+		from = n - LINES_MAX / 2;
+	for (i = from; i < n; i++)
+		buf_addf(b, "%lld %.*s\n", (long long)v[i].r->expiry,
+			 SPAN_ARG(v[i].id));
+	free(v);
+	return n - from;
+}
+
+static size_t
+count_live(const struct memory *m, int64_t now)
+{
+	size_t i = 0, n = 0;
+	struct span id;
+	void *r;
+
+	while (map_next(m->ids, &i, &id, &r))
+		n += ((const struct record *)r)->expiry > now;
+	return n;
+}
+
+/* The new name is to be there after a crash, too: marks to come are in it. */
+static void
+sync_folder(const char *path)
+{
+	struct span p = span_of(path);
+	ssize_t slash = span_rchr(p, '/');
+	char *dir = slash > 0 ? mem_spandup(span_sub(p, 0, (size_t)slash))
+			      : mem_strdup(slash == 0 ? "/" : ".");
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	free(dir);
+}
+
+/* What has not expired, into a new file that takes the old one's place; it is
+ * locked before it is seen, and what is marked next goes there. */
 static void
 compact(struct memory *m, int64_t now)
 {
 	struct buf b = BUF_INIT, tmp = BUF_INIT;
-	struct span id;
-	void *v;
-	size_t i = 0, live = 0;
 	struct err e = ERR_INIT;
+	size_t n;
 	int fd;
 
-	while (map_next(m->ids, &i, &id, &v)) {
-		if (*(int64_t *)v <= now)
-			continue;
-		live++;
-		buf_addf(&b, "%lld %.*s\n", (long long)*(int64_t *)v,
-			 SPAN_ARG(id));
+	if (m->lines <= LINES_MAX &&
+	    (m->lines <= 100 || count_live(m, now) >= m->lines / 2))
+		return;
+	n = live_lines(m, now, &b);
+	buf_addf(&tmp, "%s.new", m->path);
+	(void)unlink(buf_str(&tmp));
+	fd = open(buf_str(&tmp),
+		  O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	/* Failing costs nothing: the old file is whole. */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+	    append(fd, &b, m->path, &e) == 0 &&
+	    rename(buf_str(&tmp), m->path) == 0) {
+		int old = m->fd;
+
+		m->fd = fd;
+		m->lines = n;
+		fd = old;
+		sync_folder(m->path);
 	}
-	if (m->lines > 100 && live < m->lines / 2) {
-		buf_addf(&tmp, "%s.new", m->path);
-		(void)unlink(buf_str(&tmp));
-		fd = open(buf_str(&tmp),
-			  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-			  0600);
-		/* Failing costs nothing: the old file is whole. */
-		if (fd >= 0 && append(fd, &b, m->path, &e) == 0)
-			(void)rename(buf_str(&tmp), m->path);
-		if (fd >= 0)
-			close(fd);
-	}
+	if (fd >= 0)
+		close(fd);
 	buf_free(&tmp);
 	buf_free(&b);
 }
@@ -190,7 +290,6 @@ memory_mark(struct memory *m, const char *id, int64_t expiry, struct err *e)
 	r = append(m->fd, &line, m->path, e);
 	if (r == 0) {
 		m->torn = false;
-		m->lines++;
 		remember(m, buf_span(&h), expiry);
 		compact(m, (int64_t)clock_now());
 	}

@@ -3,7 +3,8 @@
  * sent a vacation reply (RFC 5230 4.2), which messages it saw (RFC 7352).
  * A text file, a line "EXPIRY HASH" each, only appended to, so that a crash
  * costs at most the line that was being written; rewritten aside and renamed
- * when most of it has expired.
+ * when most of it has expired, or when there are more than 262144 lines: then
+ * the oldest half of what is left is forgotten, too.
  */
 #ifndef MX_FILTER_MEMORY_H
 #define MX_FILTER_MEMORY_H

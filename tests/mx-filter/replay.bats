@@ -164,3 +164,35 @@ S
   run mx-filter sieve --actions --script "$T/v" < "$T/m"
   [ "$status" -ne 0 ] && [[ $output != *discard* ]]
 }
+
+# lines FROM TO EXPIRY: what `remember` writes, for ids that nobody asks about
+lines() { seq "$1" "$2" | awk -v e="$3" '{ printf "%d %032x\n", e, $1 }'; }
+
+@test "what is remembered stays bounded, whatever strangers send; the newest stays known" {
+  printf 'sieve_memory = %s/mem\n' "$T" > "$T/mem.conf"
+  export MX_CONFIG=$T/mem.conf
+  # 20 MB that has not expired, as it grew once
+  lines 1 450000 9999999999 > "$T/mem"
+  [ "$(stat -c %s "$T/mem")" -gt 16777216 ]
+  mx-filter remember '43200 one' '43200 two'
+  [ "$(wc -l < "$T/mem")" -le 262144 ]
+  [ "$(grep -vc ' 0000000000' "$T/mem")" = 2 ]
+  # the oldest went, each line is whole
+  [ "$(grep -c ' 0*6ddd0$' "$T/mem")" = 1 ]
+  [ "$(grep -c ' 0*1$' "$T/mem")" = 0 ]
+  ! grep -qvxE '[0-9]+ [0-9a-f]{32}' "$T/mem"
+  [ ! -e "$T/mem.new" ]
+  # an id said again counts as new
+  { lines 1 1 9999999999; lines 2 262200 9999999999; lines 1 1 9999999998; } > "$T/mem"
+  mx-filter remember '43200 three'
+  [ "$(wc -l < "$T/mem")" = 131072 ]
+  grep -qx '9999999998 0*1' "$T/mem"
+}
+
+@test "marks of one command behind the one that rewrote the file are in the new one" {
+  printf 'sieve_memory = %s/mem\n' "$T" > "$T/mem.conf"
+  export MX_CONFIG=$T/mem.conf
+  lines 1 150 1 > "$T/mem"
+  mx-filter remember '43200 one' '43200 two' '43200 three'
+  [ "$(wc -l < "$T/mem")" = 3 ]
+}
