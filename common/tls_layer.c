@@ -242,14 +242,18 @@ tls_layer_handshake(struct tls_layer *l, struct stream *s, int (*step)(SSL *),
 		w = layer_wait(l, r, d);
 		if (w == IO_OK)
 			continue;
-		if (w == IO_ERROR && ERR_peek_error() != 0)
+		long bad = SSL_get_verify_result(l->ssl);
+		/* What a look into the store of authorities left behind comes
+		 * before the word that the certificate is bad. */
+		unsigned long why =
+		    bad != X509_V_OK ? ERR_peek_last_error() : ERR_peek_error();
+
+		if (w == IO_ERROR && why != 0)
 			err_set(e, ST_TEMPFAIL, "TLS handshake: %s",
-				ERR_reason_error_string(ERR_peek_error()));
+				ERR_reason_error_string(why));
 		else
 			err_set(e, ST_TEMPFAIL, "TLS handshake: %s",
 				io_words(w));
-		long bad = SSL_get_verify_result(l->ssl);
-
 		if (l->bad_r != NULL)
 			*l->bad_r = bad;
 		if (bad != X509_V_OK)

@@ -12,6 +12,7 @@
 #include "site.h"
 #include "status.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,93 @@ take_client(void)
 			options.xforward[i] = getenv(names[i]);
 }
 
+/* A word of --host.  What is typed at a terminal is wrong there, and nobody's
+ * mail is: a destination of a table would be a verdict. */
+static bool
+host_is_good(struct span word)
+{
+	struct in6_addr a;
+	struct span host;
+	bool literal;
+	int port = 0;
+
+	if (span_starts(word, SPAN("unix:")))
+		return word.n > 5;
+	if (!mx_hosts_parse(word, &host, &port, &literal))
+		return false;
+	/* Bare IPv6 addresses alone have colons; nothing has a slash. */
+	char *z = mem_spandup(host);
+	bool good =
+	    span_chr(host, '/') < 0 &&
+	    (span_chr(host, ':') < 0 || inet_pton(AF_INET6, z, &a) == 1);
+
+	free(z);
+	return good;
+}
+
+/* NOTIFY and ORCPT of a recipient (RFC 3461 4.1, 4.2). */
+static bool
+rcpt_options_good(struct span text)
+{
+	struct span word, value, way;
+
+	if (span_has_ctl(text))
+		return false;
+	while (span_word(&text, " ", &word)) {
+		if (span_istarts(word, SPAN("ORCPT="))) {
+			if (span_chr(word, ';') <= 6)
+				return false;
+			continue;
+		}
+		if (!span_istarts(word, SPAN("NOTIFY=")))
+			return false;
+		value = span_from(word, 7);
+		if (span_iis(value, "NEVER"))
+			continue;
+		while (span_split(&value, ',', &way))
+			if (!span_iis(way, "SUCCESS") &&
+			    !span_iis(way, "FAILURE") &&
+			    !span_iis(way, "DELAY"))
+				return false;
+	}
+	return true;
+}
+
+/* 0, or the status of a call that makes no sense. */
+static int
+check_options(size_t n)
+{
+	struct span rest, word;
+
+	if (options.host != NULL) {
+		bool any = false;
+
+		rest = span_of(options.host);
+		for (; span_word(&rest, ", \t", &word); any = true)
+			if (!host_is_good(word))
+				return prog_usage(
+				    "--host: %.*s: expected HOST[:PORT], "
+				    "[IPV6-ADDRESS]:PORT or unix:PATH",
+				    SPAN_ARG(word));
+		if (!any)
+			return prog_usage("--host: no host");
+	}
+	if (options.ret != NULL && !span_iis(span_of(options.ret), "FULL") &&
+	    !span_iis(span_of(options.ret), "HDRS"))
+		return prog_usage("--ret: FULL or HDRS");
+	if (options.envid != NULL &&
+	    (options.envid[0] == '\0' || span_has_ctl(span_of(options.envid))))
+		return prog_usage("--envid: empty, or control bytes");
+	if (options.rcpt_options.n > n)
+		return prog_usage("--rcpt-options: more than recipients");
+	for (size_t i = 0; i < options.rcpt_options.n; i++)
+		if (!rcpt_options_good(span_of(options.rcpt_options.v[i])))
+			return prog_usage("--rcpt-options: expected "
+					  "NOTIFY=NEVER|SUCCESS,FAILURE,DELAY "
+					  "and ORCPT=TYPE;ADDRESS");
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -134,6 +222,8 @@ main(int argc, char **argv)
 		options.sender = "";
 	if (span_has_ctl(span_of(options.sender)))
 		return prog_usage("--sender: control bytes");
+	if (!options.jobs && check_options(n) != 0)
+		return ST_USAGE;
 	struct rcpt *rcpts = mem_alloc(n, sizeof(rcpts[0]));
 	for (size_t i = 0; i < n; i++) {
 		rcpts[i].addr = argv[at + (int)i];

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -34,6 +35,27 @@ show_event(const struct session *s, const char *words)
 {
 	if (options.trace)
 		fprintf(stderr, "* %s: %s\n", s->relay, words);
+}
+
+/* Which of our addresses they see; and why nothing may follow. */
+static void
+show_connected(const struct session *s, int fd)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(ss);
+	char addr[INET6_ADDRSTRLEN], words[INET6_ADDRSTRLEN + 32];
+
+	if (!options.trace || s->target->port == 0 ||
+	    getsockname(fd, (struct sockaddr *)&ss, &len) != 0 ||
+	    getnameinfo((struct sockaddr *)&ss, len, addr, sizeof(addr), NULL,
+			0, NI_NUMERICHOST) != 0)
+		return;
+	snprintf(words, sizeof(words), "connected, from [%s]", addr);
+	show_event(s, words);
+	/* RFC 8314 7.3: such a server waits for us to begin. */
+	if (s->target->port == 465 && !params.wrappermode)
+		show_event(s, "port 465 is for TLS from the first byte on: "
+			      "see smtp_tls_wrappermode");
 }
 
 /* smtp_bind_address: some receivers judge by it. */
@@ -259,6 +281,7 @@ session_open(struct session *s, const struct group *g, size_t i, bool no_tls,
 		show_event(s, e->text);
 		return ATTEMPT_NEXT;
 	}
+	show_connected(s, fd);
 	smtp_client_start(&s->c, fd);
 	enum attempt r = session_wrap(s, e);
 	if (r == ATTEMPT_DONE &&

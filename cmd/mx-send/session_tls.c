@@ -256,6 +256,12 @@ session_wrap(struct session *s, struct err *e)
 	}
 	if (secured(s, e) == 0)
 		return ATTEMPT_DONE;
+	/* OpenSSL's words for a greeting in clear say nothing of it. */
+	if (strstr(e->text, "wrong version number") != NULL)
+		(void)err_esc(e, ST_TEMPFAIL, "4.7.5",
+			      "Cannot start TLS with %s: it does not speak TLS "
+			      "from the first byte on (smtp_tls_wrappermode)",
+			      s->name);
 	return s->fresh_tls ? ATTEMPT_FRESH : ATTEMPT_NEXT;
 }
 

@@ -150,3 +150,65 @@ PY
   [ "$status" -eq 0 ]
   grep -q '^\.dot' "$T"/sink/*
 }
+
+@test "options that make no sense are said at once: 64, and nobody is asked" {
+  local o n=0
+  peer ok
+  while IFS= read -r o; do
+    run send --probe $o b@example.com
+    echo "$o: $status $output"
+    [ "$status" -eq 64 ]
+    grep -q "^mx-send: ${o%% *}" <<<"$output"
+    n=$((n + 1))
+  done <<ROWS
+--host 127.0.0.1:
+--host 127.0.0.1:0
+--host 127.0.0.1:99999
+--host 127.0.0.1:no-such-service
+--host [127.0.0.1]$PEER
+--host [::1
+--host ::1:99999
+--host smtp://127.0.0.1:$PEER
+--host unix:
+--host ,
+--host 127.0.0.1:$PEER,127.0.0.1:x
+--host 127.0.0.1:$PEER --host=,
+--ret ALL --host 127.0.0.1:$PEER
+--rcpt-options NOTIFY= --host 127.0.0.1:$PEER
+--rcpt-options NOTIFY=NEVER,DELAY --host 127.0.0.1:$PEER
+--rcpt-options ORCPT=b@example.com --host 127.0.0.1:$PEER
+--rcpt-options SIZE=1 --host 127.0.0.1:$PEER
+--rcpt-options NOTIFY=NEVER --rcpt-options NOTIFY=NEVER --host 127.0.0.1:$PEER
+ROWS
+  [ "$n" -eq 18 ]
+  for o in $'NOTIFY=NEVER\r\nDATA' $'ORCPT=rfc822;x\rDATA'; do
+    run send --probe --host "127.0.0.1:$PEER" --rcpt-options "$o" b@example.com
+    [ "$status" -eq 64 ]
+  done
+  run send --probe --host "127.0.0.1:$PEER" --envid $'a\nDATA' b@example.com
+  [ "$status" -eq 64 ]
+  run send --host "" b@example.com < <(msg)
+  [ "$status" -eq 64 ]
+  [ "$(grep -c 'b@example.com' "$PEER_LOG")" -eq 0 ]
+  # and what makes sense does
+  for o in "127.0.0.1:$PEER" "[127.0.0.1]:$PEER" "localhost:$PEER" "127.0.0.1:1,127.0.0.1:$PEER"; do
+    run send --probe --host "$o" --ret hdrs --rcpt-options 'notify=success,DELAY orcpt=rfc822;b@c' b@example.com
+    echo "$output"; [ "$status" -eq 0 ]
+  done
+}
+
+@test "--trace: our own address, and whose fault a broken handshake is" {
+  peer ok
+  run send --probe --trace --host "127.0.0.1:$PEER" b@example.com
+  grep -qxF "* 127.0.0.1[127.0.0.1]:$PEER: connected, from [127.0.0.1]" <<<"$output"
+  run send --probe -o smtp_bind_address=127.0.0.9 --trace --host "127.0.0.1:$PEER" b@example.com
+  grep -q 'connected, from \[127.0.0.9\]$' <<<"$output"
+  run send --probe -o smtp_tls_wrappermode=yes --host "127.0.0.1:$PEER" b@example.com
+  echo "$output"; [ "$status" -eq 75 ]
+  grep -q ' 4.7.5 .*does not speak TLS from the first byte on' <<<"$output"
+  make_cert peer.example; chmod 644 "$T"/*
+  peer ok --cert "$T/peer.example.crt" --key "$T/peer.example.key"
+  run send --probe -o smtp_tls_security_level=verify --host "127.0.0.1:$PEER" b@example.com
+  echo "$output"; [ "$status" -eq 75 ]
+  grep -q 'certificate: self-signed certificate: TLS handshake: certificate verify failed$' <<<"$output"
+}
