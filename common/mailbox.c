@@ -224,7 +224,7 @@ mailbox_sync(struct mailbox *mb, struct err *e)
 	/* The events are used up, and the times noted: what this look could
 	 * not take over (a lock, a full disk) is for the next one, and until
 	 * then the index does not say that it knows the folder. */
-	mb->unread = r != 0 || mb->unnumbered;
+	mb->unread = r != 0 || mb->unnumbered || mb->parted;
 	if (r == 0)
 		mailbox_index_commit(mb);
 	return r;
@@ -289,7 +289,7 @@ first_look(struct mailbox *mb, struct err *e)
 		mb->ul.file.ino = 0;
 		r = look(mb, e);
 	}
-	mb->unread = mb->unnumbered;
+	mb->unread = mb->unnumbered || mb->parted;
 	if (r == 0) {
 		mailbox_index_commit(mb);
 		mailbox_drop_gone(mb);

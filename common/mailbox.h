@@ -96,6 +96,7 @@ struct mailbox {
 	bool incomplete;   /* a file has a place that cannot be shown now */
 	bool unread;       /* news was not taken over: read the folder again */
 	bool unnumbered;   /* files wait for UIDs that cannot be written */
+	bool parted;       /* files got new names, and wait for UIDs */
 	unsigned searches; /* for messages that were renamed, one by one */
 	/* Since the last mailbox_index_commit: UIDs. */
 	uint32_t *changed;
@@ -181,6 +182,16 @@ struct scan {
 int scan_add(void *ctx, const char *file, size_t n);
 struct span scan_name(const struct scan *sc, size_t i);
 void scan_free(struct scan *sc);
+/* mailbox_twin.c; both may rename `file` (then mb->parted is set), not in a
+ * mailbox that is open read-only: there it is only not shown.
+ * Is `file`, which has m's base name, a second file beside m's (true: not m's),
+ * or m's own, renamed? */
+bool mailbox_twin(struct mailbox *mb, const struct message *m, struct span file,
+		  bool in_new);
+/* Was the message of this UID expunged, as far as the index remembers?  Then
+ * no file may have it any more (RFC 3501 2.3.1.1). */
+bool mailbox_came_back(struct mailbox *mb, uint32_t uid, struct span file,
+		       bool in_new);
 /* Some files that were not known: those with a UID are taken in, the others
  * get one, without reading more than need be.  1: read the folder. */
 int mailbox_take_some(struct mailbox *mb, struct scan *sc,

@@ -168,11 +168,16 @@ take_known(struct mailbox *mb, uint32_t uid, struct span file,
 			hi = mid;
 	}
 	if (lo < n && mb->v[lo].uid == uid) {
+		if (mb->v[lo].seen_now &&
+		    mailbox_twin(mb, &mb->v[lo], file, in_new))
+			return;
 		message_take(mb, &mb->v[lo], file, name, in_new);
 		mb->v[lo].seen_now = true;
 		mb->v[lo].gone = false;
 		if (mb->v[lo].vsize == MAILDIR_NO_SIZE)
 			mb->v[lo].vsize = noted_size(&mb->ul, name->base);
+	} else if (mailbox_came_back(mb, uid, file, in_new)) {
+		;
 	} else if (mb->told) {
 		mb->incomplete = true;
 	} else {
@@ -183,7 +188,8 @@ take_known(struct mailbox *mb, uint32_t uid, struct span file,
 /*
  * Takes over what a scan saw.  A UID below the last one that the session
  * knows (its file was missed until now) cannot be put in between: it shows at
- * the next SELECT.  Returns how many files have no UID.
+ * the next SELECT.  Returns how many files have no UID; where there are two
+ * files of one UID, one is among them from now on.
  */
 static size_t
 take_scan(struct mailbox *mb, const struct scan *sc)
@@ -191,6 +197,7 @@ take_scan(struct mailbox *mb, const struct scan *sc)
 	size_t before = mb->n, unknown = 0;
 	uint32_t last = mailbox_last_uid(mb);
 
+	mb->parted = false;
 	for (size_t i = 0; i < sc->n; i++) {
 		struct span file = scan_name(sc, i);
 		struct maildir_name name;
@@ -200,6 +207,9 @@ take_scan(struct mailbox *mb, const struct scan *sc)
 		uid = uidlist_find(&mb->ul, name.base);
 		if (uid == 0) {
 			unknown++;
+		} else if (uid > last &&
+			   mailbox_came_back(mb, uid, file, sc->v[i].in_new)) {
+			;
 		} else if (uid > last) {
 			append_message(mb, uid, file, &name, sc->v[i].in_new);
 		} else {
@@ -216,14 +226,19 @@ take_scan(struct mailbox *mb, const struct scan *sc)
 		qsort(mb->v + before, mb->n - before, sizeof(*mb->v), by_uid);
 		/* a file seen in new/ and, renamed, in cur/ */
 		for (size_t i = before; i < mb->n; i++) {
-			if (to > before && mb->v[to - 1].uid == mb->v[i].uid)
-				message_free(&mb->v[i]);
-			else
-				mb->v[to++] = mb->v[i];
+			struct message *m = &mb->v[i];
+
+			if (to > before && mb->v[to - 1].uid == m->uid) {
+				(void)mailbox_twin(mb, &mb->v[to - 1],
+						   span_of(m->file), m->in_new);
+				message_free(m);
+			} else {
+				mb->v[to++] = *m;
+			}
 		}
 		mb->n = to;
 	}
-	return unknown;
+	return unknown + (mb->parted ? 1 : 0);
 }
 
 /* Seen before, not by this scan: perhaps renamed while we read. */
@@ -486,14 +501,17 @@ follow(struct mailbox *mb, struct scan *sc, struct err *e)
 	if (mb->ul.uidvalidity != 0 && scan_dirs(mb, sc, e) != 0)
 		return -1;
 	if (mb->ul.uidvalidity == 0 || take_scan(mb, sc) > 0) {
-		if (assign(mb, sc, e) != 0)
-			return unwritable(mb, e)
-				   ? show_numbered(mb, sc, told, e)
-				   : -1;
-		mb->unnumbered = false;
-		if (!check_validity(mb, told))
-			return 0;
-		(void)take_scan(mb, sc);
+		/* once more for those that got names of their own */
+		for (int i = 0; i == 0 || (mb->parted && i < 3); i++) {
+			if (assign(mb, sc, e) != 0)
+				return unwritable(mb, e)
+					   ? show_numbered(mb, sc, told, e)
+					   : -1;
+			mb->unnumbered = false;
+			if (!check_validity(mb, told))
+				return 0;
+			(void)take_scan(mb, sc);
+		}
 	} else if (any_missing(mb)) {
 		if (scan_dirs(mb, sc, e) != 0)
 			return -1;
@@ -583,6 +601,8 @@ mailbox_take_some(struct mailbox *mb, struct scan *sc, struct err *e)
 	if (sc->n > 0)
 		qsort_r(sc->v, sc->n, sizeof(*sc->v), by_arrival_of_file, sc);
 	if (take_scan(mb, sc) > 0) {
+		if (mb->parted)
+			return 1;
 		if (uidlist_lock(&lock, mb->fd, clock_deadline(LOCK_MS), e) !=
 		    0)
 			return unwritable(mb, e) ? 1 : -1;

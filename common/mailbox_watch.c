@@ -204,6 +204,10 @@ file_came(struct mailbox *mb, struct drain *d, struct span file, bool in_new)
 		return;
 	}
 	m = &mb->v[at];
+	if (m->seen_now && (m->in_new != in_new || !span_is(file, m->file))) {
+		d->look = true; /* a second file of its name? */
+		return;
+	}
 	if (!m->seen_now)
 		d->lost--;
 	m->seen_now = true;
