@@ -95,16 +95,32 @@ sasl_forget(struct secret *s)
 	buf_wipe(&s->token);
 }
 
+/* smtp_sasl_mechanism_filter, as Postfix reads it: the first word that fits
+ * decides, "!" before it turns it round, static: fits all. */
+static bool
+allowed(const char *mechanism)
+{
+	for (size_t i = 0; i < params.mechanisms.n; i++) {
+		struct span word = span_of(params.mechanisms.v[i]);
+		bool no = word.n > 0 && word.p[0] == '!';
+
+		if (no)
+			word = span_from(word, 1);
+		if (span_iis(word, mechanism) ||
+		    span_istarts(word, SPAN("static:")))
+			return !no;
+	}
+	return params.mechanisms.n == 0;
+}
+
 /* Is it offered, and not filtered out? */
 static bool
 offered(const struct session *s, const char *word)
 {
 	struct span rest = buf_span(&s->c.auth), w;
 
-	if (params.mechanisms.n > 0 &&
-	    !strs_ihas(&params.mechanisms, span_of(word)))
+	if (!allowed(word))
 		return false;
-
 	while (span_word(&rest, " ", &w))
 		if (span_iis(w, word))
 			return true;
@@ -274,7 +290,10 @@ sasl_login(struct session *s, struct err *e)
 		struct buf said = BUF_INIT;
 		session_reply_text(&said, &r);
 		/* A wrong password here is our mistake, not the message's. */
-		st = err_esc(e, ST_TEMPFAIL, "4.7.8",
+		bool final = r.code / 100 == 5 && !params.sasl_soft_bounce;
+
+		st = err_esc(e, final ? ST_UNAVAILABLE : ST_TEMPFAIL,
+			     final ? "5.7.8" : "4.7.8",
 			     "SASL authentication failed; server %s said: %s",
 			     s->name, buf_str(&said));
 		buf_free(&said);

@@ -63,7 +63,8 @@ struct send_params {
 	char *tls_must_protocols, *tls_must_ciphers;
 	int64_t tls_loglevel;
 	bool no_conversion, chunking;
-	bool sasl_enable, sasl_enforce, sender_auth;
+	bool sasl_enable, sasl_enforce, sasl_soft_bounce, sender_auth;
+	bool bind_enforce;
 	char *token_command, *tlsrpt_history_file;
 	struct strs mechanisms;
 	struct strs sasl_maps, sasl_options, sasl_tls_options;

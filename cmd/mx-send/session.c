@@ -3,6 +3,7 @@
  * greeting, EHLO; then STARTTLS (session_tls.c) and AUTH (sasl.c).
  * RFC 5321 3.1; sentences as Postfix smtp(8) writes them.
  */
+#include "log.h"
 #include "send.h"
 #include "site.h"
 #include "status.h"
@@ -75,7 +76,15 @@ bind_to(int fd, int family, struct err *e)
 		 inet_pton(AF_INET6, addr, &in6.sin6_addr) == 1)
 		r = bind(fd, (struct sockaddr *)&in6, sizeof(in6));
 	else
-		errno = EINVAL, r = -1;
+		return err_esc(e, ST_TEMPFAIL, "4.3.5",
+			       "smtp_bind_address %s: not an address of the "
+			       "family",
+			       addr) == 0;
+	if (r != 0 && !params.bind_enforce) {
+		/* Postfix's smtp(8), too, rather sends from another one. */
+		log_warn("smtp_bind_address %s: %s", addr, strerror(errno));
+		return true;
+	}
 	if (r != 0)
 		(void)err_esc(e, ST_TEMPFAIL, "4.4.1",
 			      "smtp_bind_address %s: %s", addr,

@@ -45,6 +45,9 @@ used() { grep '"event": "auth"' "$PEER_LOG" | tail -1 | grep -q "\"mechanism\": 
   tls --auth u1:s3cret --mechs 'SCRAM-SHA-256 PLAIN LOGIN'
   run relay_to -o smtp_sasl_mechanism_filter=login; [ "$status" -eq 0 ]; used LOGIN
   run relay_to -o smtp_sasl_mechanism_filter=plain,login; [ "$status" -eq 0 ]; used PLAIN
+  run relay_to -o 'smtp_sasl_mechanism_filter=!scram-sha-256, !PLAIN, static:rest'; [ "$status" -eq 0 ]; used LOGIN
+  run relay_to -o 'smtp_sasl_mechanism_filter=!scram-sha-256, static:rest'; [ "$status" -eq 0 ]; used PLAIN
+  run relay_to -o 'smtp_sasl_mechanism_filter=!login'; [ "$status" -eq 75 ]
   run relay_to -o smtp_sasl_mechanism_filter=ntlm; echo "$output"; [ "$status" -eq 75 ]
 }
 
@@ -55,4 +58,16 @@ used() { grep '"event": "auth"' "$PEER_LOG" | tail -1 | grep -q "\"mechanism\": 
   run relay_to -f a@x.example -o smtp_sender_dependent_authentication=yes; [ "$status" -eq 0 ]
   tls --auth u1:one
   run relay_to -f b@x.example -o smtp_sender_dependent_authentication=yes; [ "$status" -eq 0 ]
+}
+
+@test "smtp_sasl_auth_soft_bounce: a password refused for good, and one refused for now" {
+  local mech
+  echo "127.0.0.1 u1:wrong" > "$T/sasl"
+  for mech in PLAIN LOGIN SCRAM-SHA-256; do
+    tls --auth u1:s3cret --mechs "$mech"
+    run relay_to; echo "$output"; [ "$status" -eq 75 ]; grep -q ' deferred 4.7.8 .*said: 535' <<<"$output"
+    run relay_to -o smtp_sasl_auth_soft_bounce=no; echo "$output"
+    [ "$status" -eq 69 ]; grep -q ' bounced 5.7.8 .*said: 535' <<<"$output"
+    [ "$(taken)" -eq 0 ]
+  done
 }

@@ -198,3 +198,20 @@ families() {
   [ "$status" -eq 0 ]
   [ "$(taken)" -eq 1 ]
 }
+
+@test "smtp_bind_address and 6; one that is not ours: smtp_bind_address_enforce" {
+  local to
+  peer ok; to=127.0.0.1:$PEER
+  run send --probe --trace -o smtp_bind_address=127.0.0.7 --host "$to" b@example.com
+  [ "$status" -eq 0 ]; grep -q 'from \[127.0.0.7\]$' <<<"$output"
+  # the other family's is not asked
+  run send --probe --trace -o smtp_bind_address6=2001:db8::7 -o smtp_bind_address_enforce=yes --host "$to" b@example.com
+  [ "$status" -eq 0 ]; grep -q 'from \[127.0.0.1\]$' <<<"$output"
+  run send --probe --trace -o smtp_bind_address=192.0.2.77 --host "$to" b@example.com
+  echo "$output"; [ "$status" -eq 0 ]
+  grep -q 'smtp_bind_address 192.0.2.77: ' <<<"$output"; grep -q 'from \[127.0.0.1\]$' <<<"$output"
+  run send --probe -o smtp_bind_address=192.0.2.77 -o smtp_bind_address_enforce=yes --host "$to" b@example.com
+  echo "$output"; [ "$status" -eq 75 ]; grep -q ' deferred 4.4.1 .*smtp_bind_address 192.0.2.77' <<<"$output"
+  run send --probe -o smtp_bind_address=::1 --host "$to" b@example.com
+  echo "$output"; [ "$status" -eq 75 ]; grep -q ' deferred 4.3.5 .*not an address of the family' <<<"$output"
+}
