@@ -122,7 +122,8 @@ take_answer(struct span in, int type, enum dns_status *st,
 	    !apart_get_span(&in, &name) || span_has_ctl(name) ||
 	    !apart_get_span(&in, &why) || span_has_ctl(why) ||
 	    !apart_get(&in, &n) || n > RECORDS_MAX ||
-	    (status == DNS_OK) != (n > 0))
+	    (status == DNS_OK) != (n > 0) ||
+	    (status == DNS_TEMP && why.n == 0))
 		return false;
 	*st = (enum dns_status)status;
 	if (why.n > 0)
@@ -174,28 +175,44 @@ ask_dns(void *ctx, const char *name, int type, struct dns_answer *ans,
 	return st;
 }
 
+/* What getaddrinfo said: 0 or EAI_*; an answer that is cut or goes on adds no
+ * address. */
+static int
+take_system(struct span in, struct strs *addrs)
+{
+	struct strs got = STRS_INIT;
+	struct span addr;
+	uint32_t r, n;
+	bool ok = apart_get(&in, &r) && r < 1000 && apart_get(&in, &n) &&
+		  n <= RECORDS_MAX;
+
+	for (uint32_t i = 0; ok && i < n; i++) {
+		ok = apart_get_span(&in, &addr) && !span_has_ctl(addr);
+		if (ok)
+			strs_addspan(&got, addr);
+	}
+	ok = ok && in.n == 0;
+	for (size_t i = 0; ok && i < got.n; i++)
+		strs_add(addrs, got.v[i]);
+	strs_free(&got);
+	return ok ? -(int)r : EAI_AGAIN;
+}
+
 static int
 ask_system(void *ctx, const char *name, struct strs *addrs)
 {
 	struct buf b = BUF_INIT;
-	struct span in, addr;
-	uint32_t ms, r, n;
+	uint32_t ms;
 	deadline_t until = bounded(DEADLINE_NEVER, &ms);
+	int r = EAI_AGAIN;
 
 	(void)ctx;
 	buf_addc(&b, 's');
 	buf_adds(&b, name);
-	bool ok = ask(&b, until);
-	in = buf_span(&b);
-	ok = ok && apart_get(&in, &r) && r < 1000 && apart_get(&in, &n) &&
-	     n <= RECORDS_MAX;
-	for (uint32_t i = 0; ok && i < n; i++) {
-		ok = apart_get_span(&in, &addr) && !span_has_ctl(addr);
-		if (ok)
-			strs_addspan(addrs, addr);
-	}
+	if (ask(&b, until))
+		r = take_system(buf_span(&b), addrs);
 	buf_free(&b);
-	return ok ? -(int)r : EAI_AGAIN;
+	return r;
 }
 
 void
@@ -206,12 +223,26 @@ apart_names(struct mx_conf *c)
 	c->system = ask_system;
 }
 
+/* mx-fetch's status, output and sentences; false: it is none. */
+static bool
+take_fetched(struct span in, uint32_t *st, struct buf *out, struct buf *errs)
+{
+	struct span words[2];
+
+	if (!apart_get(&in, st) || *st > 255 ||
+	    !apart_get_span(&in, &words[0]) ||
+	    !apart_get_span(&in, &words[1]) || in.n != 0)
+		return false;
+	buf_addspan(out, words[0]);
+	buf_addspan(errs, words[1]);
+	return true;
+}
+
 int
 apart_fetch(void *ctx, const struct strs *argv, struct buf *out,
 	    struct buf *errs, deadline_t dl)
 {
 	struct buf b = BUF_INIT;
-	struct span in, words[2] = { { NULL, 0 }, { NULL, 0 } };
 	uint32_t ms, st = ST_TEMPFAIL;
 	deadline_t until = bounded(dl, &ms);
 	int fd = start('f');
@@ -221,17 +252,11 @@ apart_fetch(void *ctx, const struct strs *argv, struct buf *out,
 	for (size_t i = 0; i < argv->n; i++)
 		apart_put_span(&b, span_of(argv->v[i]));
 	bool ok = fd >= 0 && apart_write(fd, buf_span(&b), until) &&
-		  apart_read(fd, &b, until);
-	in = buf_span(&b);
-	ok = ok && apart_get(&in, &st) && st <= 255 &&
-	     apart_get_span(&in, &words[0]) && apart_get_span(&in, &words[1]);
+		  apart_read(fd, &b, until) &&
+		  take_fetched(buf_span(&b), &st, out, errs);
 	close_fd(&fd);
-	if (ok) {
-		buf_addspan(out, words[0]);
-		buf_addspan(errs, words[1]);
-	} else {
+	if (!ok)
 		buf_adds(errs, "mx-fetch could not be run");
-	}
 	buf_free(&b);
 	return ok ? (int)st : ST_TEMPFAIL;
 }
