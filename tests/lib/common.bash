@@ -36,6 +36,16 @@ spawn() {
   PIDS+=("$SPAWNED")
 }
 
+# spawn_logged COMMAND...: as spawn, its log in $T/log.N, which it shares with
+# nobody: where /dev/log is, a server's lines go there and not to stderr; sets
+# $SPAWNED_LOG
+spawn_logged() {
+  SPAWNED_LOG=$T/log.${#PIDS[@]}
+  # it may drop its rights before it opens it
+  : > "$SPAWNED_LOG"; chmod 666 "$SPAWNED_LOG"
+  MX_LOG=$SPAWNED_LOG spawn "$@"
+}
+
 # free_port [N]: N different free TCP ports of 127.0.0.1, one a line
 free_port() {
   python3 - "${1:-1}" <<'PY'

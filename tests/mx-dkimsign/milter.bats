@@ -13,8 +13,8 @@ teardown() { common_teardown; }
 
 # start [ARG...]: the milter on $MILTER (or as the arguments say)
 start() {
-  spawn mx-dkimsign --milter -o sign_user=nobody "$@"
-  DKIMSIGN=$SPAWNED DKIMSIGN_LOG=$T/out.$((${#PIDS[@]} - 1))
+  spawn_logged mx-dkimsign --milter -o sign_user=nobody "$@"
+  DKIMSIGN=$SPAWNED DKIMSIGN_LOG=$SPAWNED_LOG
   wait_port "$MILTER"
 }
 

@@ -17,8 +17,8 @@ setup() {
 teardown() { common_teardown; }
 
 start() {
-  spawn mx-dnscheck --milter --listen "127.0.0.1:$MILTER" --resolver "127.0.0.1:$DNS" "$@"
-  CHECK=$SPAWNED CHECK_LOG=$T/out.$((${#PIDS[@]} - 1))
+  spawn_logged mx-dnscheck --milter --listen "127.0.0.1:$MILTER" --resolver "127.0.0.1:$DNS" "$@"
+  CHECK=$SPAWNED CHECK_LOG=$SPAWNED_LOG
   wait_port "$MILTER"
   mta
 }
@@ -135,8 +135,8 @@ CopyFailuresTo copy@dest.test
 HoldQuarantinedMessages true
 C
   echo "opendmarc_conf = $T/opendmarc.conf" >> "$T/mx.conf"
-  spawn mx-dnscheck --milter --resolver "127.0.0.1:$DNS"
-  CHECK=$SPAWNED CHECK_LOG=$T/out.$((${#PIDS[@]} - 1))
+  spawn_logged mx-dnscheck --milter --resolver "127.0.0.1:$DNS"
+  CHECK=$SPAWNED CHECK_LOG=$SPAWNED_LOG
   wait_port "$MILTER"
   for p in $(pgrep -P "$CHECK"); do [ "$(awk '/^Uid/ { print $2 }' "/proc/$p/status")" -eq "$(id -u mail)" ]; done
   grep -q 'opendmarc.conf: SyslogFacility does not count: the log goes to facility mail' "$CHECK_LOG"

@@ -16,8 +16,8 @@ teardown() { common_teardown; }
 
 # policy [OPTION...]: the server on $GREY, log in $POLICY_LOG
 policy() {
-  spawn mx-filter policy -c "$T/policy.conf" --inet="$GREY" "$@"
-  POLICY=$SPAWNED POLICY_LOG=$T/out.$((${#PIDS[@]} - 1))
+  spawn_logged mx-filter policy -c "$T/policy.conf" --inet="$GREY" "$@"
+  POLICY=$SPAWNED POLICY_LOG=$SPAWNED_LOG
   wait_port "$GREY"
 }
 # ask CLIENT NAME SENDER RCPT [ATTR=VALUE...]: the action
