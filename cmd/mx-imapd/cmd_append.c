@@ -243,7 +243,20 @@ cmd_append(struct session *s)
 	return r;
 }
 
-/* RFC 8508 3.4: the new one first; then the old one goes. */
+/* The old one stays: so the new one must not. */
+static void
+take_back(struct session *s, struct append *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		if (!a->v[i]->placed)
+			continue;
+		maildirsize_note(s->root, -(int64_t)a->v[i]->dep.size, -1);
+		deposit_undo(&a->v[i]->dep);
+	}
+}
+
+/* RFC 8508 3.4: the new one first; then the old one goes.  Both or none: the
+ * client is told of the new one when the old one is gone. */
 static struct result
 replace(struct session *s, struct append *a, size_t index)
 {
@@ -253,11 +266,13 @@ replace(struct session *s, struct append *a, size_t index)
 
 	if (r.kind != RESULT_OK)
 		return r;
+	if (mailbox_unlink(s->mb, m, 0, &e) != 0) {
+		take_back(s, a);
+		return result_err(s, &e);
+	}
 	if (r.code != NULL)
 		stream_printf(s->st, "* OK [%s] Replacement is there\r\n",
 			      r.code);
-	if (mailbox_unlink(s->mb, m, 0, &e) != 0)
-		return result_err(s, &e);
 	if (m->size != MAILDIR_NO_SIZE)
 		maildirsize_note(s->root, -(int64_t)m->size, -1);
 	mailbox_commit(s->mb);

@@ -137,40 +137,6 @@ set_use(struct session *s, struct span name, const struct buf *use,
 	return r;
 }
 
-struct result
-cmd_create(struct session *s)
-{
-	struct buf given = BUF_INIT, name = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct result r;
-
-	struct buf use = BUF_INIT;
-
-	if (!parse_sp(&s->p) || !parse_astring(&s->p, &given) ||
-	    (parse_peek(&s->p) == ' ' && !parse_use(&s->p, &use)) ||
-	    !parse_end(&s->p)) {
-		r = result_bad(s);
-	} else if (use.n > 0 && !known_use(buf_span(&use))) {
-		r = result_no("USEATTR", "Special use is not supported");
-	} else {
-		/* a separator behind it: "children are to come" */
-		if (given.n > 1 && given.p[given.n - 1] == MAILBOX_NAME_SEP)
-			buf_cut(&given, given.n - 1);
-		if (mailbox_name_parse(&name, buf_span(&given), s->utf8, &e) !=
-		    0)
-			r = result_err(s, &e);
-		else
-			r = create(s, &name);
-		if (r.kind == RESULT_OK && use.n > 0 &&
-		    set_use(s, buf_span(&name), &use, &e) != 0)
-			r = result_err(s, &e);
-	}
-	buf_free(&use);
-	buf_free(&given);
-	buf_free(&name);
-	return r;
-}
-
 /* The one argument of a command. */
 static bool
 only_mailbox(struct session *s, struct buf *name, struct result *r)
@@ -230,6 +196,77 @@ remove_folder(int root, const char *folder)
 	if (unlinkat(root, folder, AT_REMOVEDIR) != 0 && errno != ENOENT)
 		log_warn("%s: the rest of a deleted mailbox stays: %s", folder,
 			 strerror(errno));
+}
+
+/* A mailbox that was made just now, and is none without its use: unless mail
+ * came into it, which is not ours to remove. */
+static void
+unmake(struct session *s, struct span name)
+{
+	struct buf folder = BUF_INIT;
+	int fd = mailbox_name_open(s->root, name);
+
+	if (fd < 0)
+		return;
+	mailbox_name_folder(&folder, name);
+	if (unlinkat(fd, "new", AT_REMOVEDIR) == 0) {
+		if (unlinkat(fd, "cur", AT_REMOVEDIR) == 0)
+			remove_folder(s->root, buf_str(&folder));
+		else
+			(void)mkdirat(fd, "new", 0700);
+	}
+	close(fd);
+	buf_free(&folder);
+}
+
+/* RFC 6154 3: with the use, or not at all. */
+static struct result
+create_for(struct session *s, const struct buf *name, const struct buf *use)
+{
+	struct err e = ERR_INIT;
+	int fd = mailbox_name_open(s->root, buf_span(name));
+	struct result r = create(s, name);
+
+	if (fd >= 0)
+		close(fd);
+	if (r.kind == RESULT_OK && use->n > 0 &&
+	    set_use(s, buf_span(name), use, &e) != 0) {
+		if (fd < 0)
+			unmake(s, buf_span(name));
+		return result_err(s, &e);
+	}
+	return r;
+}
+
+struct result
+cmd_create(struct session *s)
+{
+	struct buf given = BUF_INIT, name = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct result r;
+
+	struct buf use = BUF_INIT;
+
+	if (!parse_sp(&s->p) || !parse_astring(&s->p, &given) ||
+	    (parse_peek(&s->p) == ' ' && !parse_use(&s->p, &use)) ||
+	    !parse_end(&s->p)) {
+		r = result_bad(s);
+	} else if (use.n > 0 && !known_use(buf_span(&use))) {
+		r = result_no("USEATTR", "Special use is not supported");
+	} else {
+		/* a separator behind it: "children are to come" */
+		if (given.n > 1 && given.p[given.n - 1] == MAILBOX_NAME_SEP)
+			buf_cut(&given, given.n - 1);
+		if (mailbox_name_parse(&name, buf_span(&given), s->utf8, &e) !=
+		    0)
+			r = result_err(s, &e);
+		else
+			r = create_for(s, &name, &use);
+	}
+	buf_free(&use);
+	buf_free(&given);
+	buf_free(&name);
+	return r;
 }
 
 /* No mailbox has such a name: an empty level. */

@@ -98,8 +98,9 @@ is_tag_char(char c)
 bool
 parse_tag(struct parse *p, struct span *r)
 {
-	return take_while(p, is_tag_char, r) ? true
-					     : expected(p, "invalid tag");
+	return take_while(p, is_tag_char, r) && r->n <= TAG_MAX
+		   ? true
+		   : expected(p, "invalid tag");
 }
 
 bool

@@ -24,7 +24,9 @@ bool parse_end(struct parse *p) MX_MUST_CHECK;
 /* Next byte without taking it; '\0' at the end. */
 char parse_peek(const struct parse *p);
 bool parse_atom(struct parse *p, struct span *r) MX_MUST_CHECK;
-/* The tag: an astring atom without "+". */
+/* The tag: an astring atom without "+", of at most TAG_MAX bytes: codes quote
+ * it (INPROGRESS, NOUPDATE), where a longer string would be a literal. */
+#define TAG_MAX 255
 bool parse_tag(struct parse *p, struct span *r) MX_MUST_CHECK;
 /* The next bytes are this word (any case), which is taken. */
 bool parse_word(struct parse *p, const char *word);
