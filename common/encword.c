@@ -156,8 +156,20 @@ encword_convert(struct buf *b, struct span charset, struct span s)
 void
 encword_utf8(struct buf *b, struct span s)
 {
-	if (utf8_valid(s) || !encword_convert(b, SPAN("windows-1252"), s))
-		add_checked(b, s);
+	struct converter c = { NOT_OPEN, "", 0 };
+
+	while (s.n > 0) {
+		ssize_t lf = span_chr(s, '\n');
+		struct span line =
+		    span_sub(s, 0, lf < 0 ? s.n : (size_t)lf + 1);
+
+		/* one header field, or line, says nothing about the others */
+		if (utf8_valid(line) ||
+		    !convert(&c, b, SPAN("windows-1252"), line))
+			add_checked(b, line);
+		s = span_from(s, line.n);
+	}
+	converter_done(&c);
 }
 
 /* --- encoded words ------------------------------------------------------- */

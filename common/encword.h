@@ -21,7 +21,8 @@ bool encword_convert(struct buf *b, struct span charset, struct span s);
 /* Where the C library keeps its charsets: a sandboxed process that converts
  * must be able to read there.  NULL when not known. */
 const char *encword_charsets(void);
-/* As it is when it is valid UTF-8, else from windows-1252; appended. */
+/* Each line as it is when it is valid UTF-8, else from windows-1252; appended.
+ */
 void encword_utf8(struct buf *b, struct span s);
 /* UTF-8 as an unstructured value for the wire: encoded words of at most 75
  * bytes joined by blanks where it is not ASCII (RFC 2047 2, 5). */

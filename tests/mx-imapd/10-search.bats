@@ -131,3 +131,15 @@ t = c.cmd("THREAD REFS UTF-8 ALL").ok().lines[-1]
 assert t.count(b"(") < 60 and b" ".join(b"%d" % i for i in range(100, 200)) in t, t[:300]
 PY
 }
+
+@test "SEARCH decides for each header field, and line, whether it is UTF-8 or Latin-1" {
+  py <<'PY'
+head = "Subject: grüße\r\n".encode() + "From: Jörg <a@x>\r\n".encode("latin-1")
+c = preauth("m")
+c.append("INBOX", head + b"\r\nx\r\n").ok()
+c.append("INBOX", b"MIME-Version: 1.0\r\nContent-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" + head + b"\r\n--b--\r\n").ok()
+c.select()
+for key, word, want in (b"TEXT", "grüße", b" 1 2"), (b"TEXT", "jörg", b" 1 2"), (b"BODY", "grüße", b" 2"), (b"BODY", "jörg", b" 2"), (b"SUBJECT", "grüße", b" 1"), (b"FROM", "jörg", b" 1"):
+    c.cmd(b"SEARCH CHARSET UTF-8 " + key + b" \0%", word.encode()).ok().has(b"* SEARCH" + want)
+PY
+}
