@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MASTER_MS 30000
@@ -31,13 +32,15 @@
 
 static const struct front_protocol *protocol;
 static int offer = -1;
-static pid_t children[CHILDREN_MAX];
 /*
- * Whose session each child is: a sum of user and address, 0 where nobody is.
- * Shared, as only the child learns who logged in; workers and sessions let go
- * of it before they read a byte of a client's.
+ * The sessions' processes, and whose session each is: a sum of user and
+ * address, 0 where nobody is.  Shared, as only the child learns who logged in;
+ * workers and sessions let go of it before they read a byte of a client's.
  */
-static uint64_t *whose;
+static struct places {
+	uint64_t whose[CHILDREN_MAX];
+	pid_t children[CHILDREN_MAX];
+} * places;
 static bool over_limit; /* in the child */
 
 struct request {
@@ -193,6 +196,14 @@ sum(uint64_t h, struct span s)
 	return (h ^ 0xff) * 0x100000001b3;
 }
 
+static void
+let_go(void)
+{
+	if (places != NULL)
+		(void)munmap(places, sizeof(*places));
+	places = NULL;
+}
+
 /* Counted before it is looked at: of two that come at once, one sees both. */
 static int
 take_place(const struct request *r, int place, const char *user, struct err *e)
@@ -200,13 +211,13 @@ take_place(const struct request *r, int place, const char *user, struct err *e)
 	uint64_t me = sum(sum(0xcbf29ce484222325, span_of(user)), r->addr) | 1;
 	int64_t n = 0;
 
-	if (whose == NULL)
+	if (places == NULL)
 		return 0;
-	__atomic_store_n(&whose[place], me, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&places->whose[place], me, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < CHILDREN_MAX; i++)
-		if (__atomic_load_n(&whose[i], __ATOMIC_SEQ_CST) == me)
+		if (__atomic_load_n(&places->whose[i], __ATOMIC_SEQ_CST) == me)
 			n++;
-	front_hand_worker();
+	let_go();
 	over_limit = front_conf.user_limit > 0 && n > front_conf.user_limit;
 	if (over_limit)
 		return err_set(e, ST_TEMPFAIL,
@@ -217,12 +228,16 @@ take_place(const struct request *r, int place, const char *user, struct err *e)
 	return 0;
 }
 
+/* A worker with the process id of a session that ended is no session. */
 void
 front_hand_worker(void)
 {
-	if (whose != NULL)
-		(void)munmap(whose, CHILDREN_MAX * sizeof(*whose));
-	whose = NULL;
+	pid_t me = getpid();
+
+	for (size_t i = 0; places != NULL && i < CHILDREN_MAX; i++)
+		if (places->children[i] == me)
+			places->children[i] = 0;
+	let_go();
 }
 
 static int
@@ -273,6 +288,18 @@ child(const struct request *r, int place, int fd)
 	_exit(ST_OK);
 }
 
+/* No child of ours, or one that ended: its id may be another process's by now,
+ * which kill(2) could not tell. */
+static bool
+has_ended(pid_t pid)
+{
+	siginfo_t si = { .si_pid = 0 };
+
+	if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG | WNOWAIT) != 0)
+		return errno == ECHILD;
+	return si.si_pid == pid;
+}
+
 /* A place for one child more.  Those that ended were reaped by the skeleton;
  * their users are let go of. */
 static int
@@ -281,13 +308,13 @@ free_place(void)
 	int free_ = -1;
 
 	for (int i = CHILDREN_MAX - 1; i >= 0; i--) {
-		if (children[i] != 0 && kill(children[i], 0) != 0 &&
-		    errno == ESRCH)
-			children[i] = 0;
-		if (children[i] != 0)
+		if (places->children[i] != 0 && has_ended(places->children[i]))
+			places->children[i] = 0;
+		if (places->children[i] != 0)
 			continue;
-		if (__atomic_load_n(&whose[i], __ATOMIC_SEQ_CST) != 0)
-			__atomic_store_n(&whose[i], 0, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&places->whose[i], __ATOMIC_SEQ_CST) != 0)
+			__atomic_store_n(&places->whose[i], 0,
+					 __ATOMIC_SEQ_CST);
 		if (i < *protocol->process_limit)
 			free_ = i;
 	}
@@ -323,7 +350,10 @@ start_session(void *ctx, struct server *s, struct span request,
 	}
 	if (pid == 0)
 		child(&r, place, pair[1]);
-	children[place] = pid;
+	for (size_t i = 0; i < CHILDREN_MAX; i++)
+		if (places->children[i] == pid)
+			places->children[i] = 0;
+	places->children[place] = pid;
 	close(pair[1]);
 	*fd_r = pair[0];
 	return 0;
@@ -337,13 +367,12 @@ front_hand_offer(const struct front_protocol *p, struct server *s,
 	void *map;
 
 	protocol = p;
-	if (whose == NULL) {
-		map = mmap(NULL, CHILDREN_MAX * sizeof(*whose),
-			   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			   -1, 0);
+	if (places == NULL) {
+		map = mmap(NULL, sizeof(*places), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		if (map == MAP_FAILED)
 			return err_sys(e, "mmap");
-		whose = map;
+		places = map;
 	}
 
 	if (endpoint_parse(&ep, span_of(front_conf.auth_master_socket),
