@@ -93,7 +93,8 @@ prepare_group(struct group *g, const struct mx_conf *conf,
 		return 0;
 	/* Levels that check certificates say themselves what they want. */
 	if (params.mta_sts && g->hosts.by_mx && !options.lmtp &&
-	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE))
+	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE ||
+	     (options.requiretls && !g->hosts.secure)))
 		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns,
 				      g->sts_failure);
 	g->tls = policy_client(

@@ -72,6 +72,26 @@ find_dane(struct session *s, struct err *e)
 	return 0;
 }
 
+/* RFC 8689 4.2.1, 2: a certificate of a host that anybody's forged MX record
+ * may have named proves nothing.  Where our own policy says what it must show,
+ * no MX is believed. */
+static int
+prove_mx(const struct session *s, struct err *e)
+{
+	const struct group *g = s->group;
+	int level = g->policy.level;
+
+	if (!options.requiretls || !g->hosts.by_mx || g->hosts.secure ||
+	    level == TLS_SECURE || level == TLS_FINGERPRINT ||
+	    (g->has_sts && g->sts.mode != MTASTS_MODE_NONE &&
+	     mtasts_match(&g->sts, s->target->host)))
+		return 0;
+	return err_esc(e, ST_TEMPFAIL, "4.7.10",
+		       "REQUIRETLS: the MX records of %s are not signed, and "
+		       "no MTA-STS policy of it names host %s",
+		       g->hosts.domain, s->name);
+}
+
 static int
 find_level(struct session *s, struct err *e)
 {
@@ -82,7 +102,7 @@ find_level(struct session *s, struct err *e)
 		*e = p->trouble;
 		return -1;
 	}
-	if (find_dane(s, e) != 0)
+	if (prove_mx(s, e) != 0 || find_dane(s, e) != 0)
 		return -1;
 	return s->level == TLS_MAY || s->level == TLS_ENCRYPT ? apply_sts(s, e)
 							      : 0;

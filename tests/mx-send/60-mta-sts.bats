@@ -121,3 +121,19 @@ waits() { [ "$status" -eq 75 ] && grep -q " deferred $1 " <<<"$output" && ! grep
   to d1.test "$TLS" -o data_directory=/nonexistent; [ "$status" -eq 0 ]; grep -q MTA-STS <<<"$output"
   to d2.test "$PLAIN" -o smtp_tls_policy_maps=inline:{d2.test=none}; [ "$status" -eq 0 ]
 }
+
+@test "REQUIRETLS (RFC 8689 4.2.1, 2): MX records that nobody signed need a policy that names the host" {
+  # the certificate is good; whose mail server it is, the policy alone proves
+  policy testing 60 other.mail.test
+  rm -f "$T/data/mta-sts/"*
+  to d1.test "$TLS" --requiretls; waits 4.7.10; grep -q 'REQUIRETLS: the MX records of d1.test are not signed' <<<"$output"
+  to d9.test "$TLS" --requiretls -o mta_sts=no; waits 4.7.10
+  to d8.test "$TLS" --requiretls; waits 4.7.10
+  # named: what is missing now is the server's REQUIRETLS, which is for good
+  policy testing 60 mx.mail.test
+  rm -f "$T/data/mta-sts/"*
+  to d1.test "$TLS" --requiretls; [ "$status" -eq 69 ]; grep -q ' bounced 5.7.30 ' <<<"$output"
+  # our own policy says what the certificate must show
+  to d9.test "$TLS" --requiretls -o smtp_tls_security_level=secure -o smtp_tls_secure_cert_match=mx.mail.test
+  [ "$status" -eq 69 ]; grep -q ' bounced 5.7.30 ' <<<"$output"
+}
