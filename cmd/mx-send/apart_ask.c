@@ -122,8 +122,7 @@ take_answer(struct span in, int type, enum dns_status *st,
 	    !apart_get_span(&in, &name) || span_has_ctl(name) ||
 	    !apart_get_span(&in, &why) || span_has_ctl(why) ||
 	    !apart_get(&in, &n) || n > RECORDS_MAX ||
-	    (status == DNS_OK) != (n > 0) ||
-	    (status == DNS_TEMP && why.n == 0))
+	    (status == DNS_OK) != (n > 0) || (status == DNS_TEMP && why.n == 0))
 		return false;
 	*st = (enum dns_status)status;
 	if (why.n > 0)
