@@ -172,6 +172,10 @@ static const struct param rows[] = {
 	    "TRANSPORT:NEXTHOP for relay_domains"),
 	ROW(STR, relayhost, "relayhost", "", NULL,
 	    "next hop for mail that is not for us"),
+	ROW(STR, remote_rewrite_domain, "remote_header_rewrite_domain", "",
+	    NULL,
+	    "domain that completes addresses in a stranger's header; empty: "
+	    "it keeps every byte"),
 	ROW(LIST, sender_bcc_maps, "sender_bcc_maps", "", NULL,
 	    "by sender: an address that gets a copy"),
 	ROW(LIST, sender_canonical_classes, "sender_canonical_classes",

@@ -36,6 +36,7 @@ struct conf {
 	int64_t filter_time_limit, command_time_limit;
 	int64_t session_timeout, process_limit, max_use, max_idle;
 	char *sieve, *auth_master_socket;
+	char *remote_rewrite_domain;
 	struct strs canonical_maps, canonical_classes;
 	struct strs sender_canonical_maps, sender_canonical_classes;
 	struct strs recipient_canonical_maps, recipient_canonical_classes;

@@ -15,8 +15,9 @@
 
 #include <stdlib.h>
 
-/* canonical(5): mapping goes on until nothing changes, at most so often. */
-#define ROUNDS_MAX 100
+/* canonical(5): mapping goes on until nothing changes, at most so often
+ * (cleanup(8)'s limit); what it is then is taken. */
+#define ROUNDS_MAX 10
 #define ADDRESSES_MAX 10000
 
 static struct tables canonical, sender_canonical, recipient_canonical;
@@ -60,12 +61,11 @@ in_classes(const struct strs *classes, enum rewrite_class class)
 char *
 rewrite_extension(char *addr, const char *from, const char *where)
 {
-	struct span user, ext, none, local = local_of(addr);
+	struct span user, ext, local = local_of(addr);
 
 	if (!strs_ihas(&conf.propagate_extensions, span_of(where)) ||
 	    !addr_split_ext(local_of(from), site.recipient_delimiter, &user,
-			    &ext) ||
-	    addr_split_ext(local, site.recipient_delimiter, &none, &none))
+			    &ext))
 		return addr;
 	char *r = mem_printf("%.*s%c%.*s@%.*s", SPAN_ARG(local), ext.p[-1],
 			     SPAN_ARG(ext), SPAN_ARG(domain_of(addr)));
@@ -73,22 +73,27 @@ rewrite_extension(char *addr, const char *from, const char *where)
 	return r;
 }
 
-/* postconf(5): append_at_myorigin, append_dot_mydomain. */
+/* postconf(5): append_at_myorigin, append_dot_mydomain; in a stranger's header
+ * both append remote_header_rewrite_domain. */
 static void
-complete(char **addr)
+complete(char **addr, bool remote)
 {
+	const char *origin =
+	    remote ? conf.remote_rewrite_domain : site.myorigin;
+	const char *parent =
+	    remote ? conf.remote_rewrite_domain : site.mydomain;
 	struct span domain = domain_of(*addr), local = local_of(*addr);
 	char *r = NULL;
 
 	if (domain.n > 1 && domain.p[domain.n - 1] == '.')
 		domain.n--;
 	if (domain.n == 0 && conf.append_at_myorigin)
-		r = mem_printf("%.*s@%s", SPAN_ARG(local), site.myorigin);
+		r = mem_printf("%.*s@%s", SPAN_ARG(local), origin);
 	else if (domain.n > 0 && span_chr(domain, '.') < 0 &&
 		 domain.p[0] != '[' && conf.append_dot_mydomain &&
-		 site.mydomain[0] != '\0')
+		 parent[0] != '\0')
 		r = mem_printf("%.*s@%.*s.%s", SPAN_ARG(local),
-			       SPAN_ARG(domain), site.mydomain);
+			       SPAN_ARG(domain), parent);
 	else if (domain.n != domain_of(*addr).n)
 		r = mem_printf("%.*s@%.*s", SPAN_ARG(local), SPAN_ARG(domain));
 	if (r == NULL)
@@ -97,9 +102,10 @@ complete(char **addr)
 	*addr = r;
 }
 
-/* What a map says, as one whole address; NULL when it is none. */
+/* What a map says, as one whole address; NULL when it is none.  dropped: the
+ * extension of `from` was no part of the key. */
 static char *
-mapped(const char *from, struct span text)
+mapped(const char *from, struct span text, bool dropped)
 {
 	struct buf b = BUF_INIT;
 	struct err e = ERR_INIT;
@@ -107,8 +113,16 @@ mapped(const char *from, struct span text)
 	char *r = NULL;
 
 	text = span_trim(text);
-	if (text.n > 1 && text.p[0] == '@') /* the local part stays */
-		buf_addspan(&b, local_of(from));
+	if (text.n > 1 && text.p[0] == '@') { /* the local part stays */
+		struct span local = local_of(from), ext;
+
+		/* mail_addr_map(3): but for what the match dropped */
+		if (dropped)
+			(void)addr_split_ext(local_of(from),
+					     site.recipient_delimiter, &local,
+					     &ext);
+		buf_addspan(&b, local);
+	}
 	buf_addspan(&b, text);
 	if (span_rchr(text, '@') < 0)
 		buf_addf(&b, "@%s", site.myorigin);
@@ -119,6 +133,7 @@ mapped(const char *from, struct span text)
 		addr_print(&out, &a);
 		addr_free(&a);
 		r = buf_steal(&out);
+		complete(&r, false); /* as cleanup's mail_addr_crunch() */
 	} else {
 		log_warn("canonical maps: \"%.200s\" for <%s> is no address: "
 			 "it is left out",
@@ -134,7 +149,7 @@ canonicalize(const struct tables *ts, char **addr, struct err *e)
 	struct buf v = BUF_INIT;
 	int r = 0;
 
-	for (int i = 0; i < ROUNDS_MAX && ts->n > 0; i++) {
+	for (int i = 0; ts->n > 0; i++) {
 		bool dropped = false, local;
 		enum addr_class c;
 		enum table_result t;
@@ -144,6 +159,12 @@ canonicalize(const struct tables *ts, char **addr, struct err *e)
 			r = -1;
 			break;
 		}
+		if (i == ROUNDS_MAX) {
+			log_warn("canonical maps: <%s> changed %d times: it "
+				 "is taken as it is now",
+				 *addr, ROUNDS_MAX);
+			break;
+		}
 		local = c == CLASS_LOCAL ||
 			span_iis(domain_of(*addr), site.myorigin);
 		t = tables_lookup_address(ts, span_of(*addr),
@@ -151,7 +172,7 @@ canonicalize(const struct tables *ts, char **addr, struct err *e)
 					  &dropped, e);
 		r = t == TABLE_TRY_AGAIN ? -1 : 0;
 		if (t != TABLE_FOUND ||
-		    (to = mapped(*addr, buf_span(&v))) == NULL)
+		    (to = mapped(*addr, buf_span(&v), dropped)) == NULL)
 			break;
 		if (dropped)
 			to = rewrite_extension(to, *addr, "canonical");
@@ -176,26 +197,31 @@ masquerade(char **addr)
 		return;
 	for (size_t i = 0; i < conf.masquerade_domains.n; i++) {
 		struct span m = span_of(conf.masquerade_domains.v[i]);
-		bool not = m.n > 0 && m.p[0] == '!';
+		bool not = false;
 
-		m = span_from(m, not );
+		for (; m.n > 0 && m.p[0] == '!'; m = span_from(m, 1))
+			not = !not ;
 		if (m.n == 0 || domain.n < m.n ||
 		    !span_ieq(span_from(domain, domain.n - m.n), m))
 			continue;
+		if (domain.n > m.n && domain.p[domain.n - m.n - 1] != '.')
+			continue; /* another domain with the same end */
 		if (domain.n == m.n || not )
 			return;
-		if (domain.p[domain.n - m.n - 1] != '.')
-			continue;
 		char *r = mem_printf("%.*s@%.*s", SPAN_ARG(local_of(*addr)),
 				     SPAN_ARG(m));
+		for (char *c = strrchr(r, '@'); *c != 0; c++)
+			*c = ascii_tolower(*c);
+
 		free(*addr);
 		*addr = r;
 		return;
 	}
 }
 
-int
-rewrite_address(char **addr, enum rewrite_class class, struct err *e)
+/* rewrite_address; remote: in the header of a stranger's message. */
+static int
+rewrite_in(char **addr, enum rewrite_class class, bool remote, struct err *e)
 {
 	bool sender = class == ENVELOPE_SENDER || class == HEADER_SENDER;
 	const struct tables *own =
@@ -205,7 +231,7 @@ rewrite_address(char **addr, enum rewrite_class class, struct err *e)
 
 	if ((*addr)[0] == '\0')
 		return 0;
-	complete(addr);
+	complete(addr, remote);
 	if (in_classes(classes, class) && canonicalize(own, addr, e) != 0)
 		return -1;
 	if (in_classes(&conf.canonical_classes, class) &&
@@ -216,6 +242,12 @@ rewrite_address(char **addr, enum rewrite_class class, struct err *e)
 	return 0;
 }
 
+int
+rewrite_address(char **addr, enum rewrite_class class, struct err *e)
+{
+	return rewrite_in(addr, class, false, e);
+}
+
 /* Nothing that rewrite_header could do. */
 static bool
 idle(void)
@@ -224,13 +256,12 @@ idle(void)
 	       recipient_canonical.n == 0 && conf.masquerade_domains.n == 0;
 }
 
-bool
-rewrite_wanted(const struct client *c)
+/* local_header_rewrite_clients. */
+static bool
+is_local(const struct client *c)
 {
 	const struct strs *l = &conf.header_rewrite_clients;
 
-	if (idle() && !conf.append_dot_mydomain)
-		return false;
 	if (c->submit || c->addr == NULL)
 		return true;
 	for (size_t i = 0; i < l->n; i++) {
@@ -248,6 +279,14 @@ rewrite_wanted(const struct client *c)
 			return true;
 	}
 	return false;
+}
+
+bool
+rewrite_wanted(const struct client *c)
+{
+	if (conf.remote_rewrite_domain[0] != '\0')
+		return true;
+	return !(idle() && !conf.append_dot_mydomain) && is_local(c);
 }
 
 /* Which fields hold addresses (RFC 5322 3.6.2, 3.6.3, 3.6.6; Postfix's
@@ -268,11 +307,11 @@ field_class(struct span name, enum rewrite_class *c)
 		{ "Mail-Followup-To", HEADER_SENDER },
 		{ "Resent-From", HEADER_SENDER },
 		{ "Resent-Sender", HEADER_SENDER },
-		{ "Resent-Reply-To", HEADER_SENDER },
 		{ "To", HEADER_RECIPIENT },
 		{ "Cc", HEADER_RECIPIENT },
 		{ "Bcc", HEADER_RECIPIENT },
 		{ "Apparently-To", HEADER_RECIPIENT },
+		{ "Resent-Reply-To", HEADER_RECIPIENT }, /* as cleanup(8) */
 		{ "Resent-To", HEADER_RECIPIENT },
 		{ "Resent-Cc", HEADER_RECIPIENT },
 		{ "Resent-Bcc", HEADER_RECIPIENT },
@@ -335,7 +374,7 @@ wire_form(const struct addr_item *it)
 /* One item of the list into *v; *changed_r when it is another address now. */
 static int
 put_item(struct buf *v, const struct addr_item *it, enum rewrite_class class,
-	 bool *first, bool *changed_r, struct err *e)
+	 bool remote, bool *first, bool *changed_r, struct err *e)
 {
 	char *was, *now;
 	int r;
@@ -356,7 +395,7 @@ put_item(struct buf *v, const struct addr_item *it, enum rewrite_class class,
 	*first = false;
 	was = wire_form(it);
 	now = mem_strdup(was);
-	r = usable(it) ? rewrite_address(&now, class, e) : 0;
+	r = usable(it) ? rewrite_in(&now, class, remote, e) : 0;
 	*changed_r |= strcmp(was, now) != 0;
 	if (it->name.n > 0) {
 		add_phrase(v, it->name);
@@ -372,7 +411,7 @@ put_item(struct buf *v, const struct addr_item *it, enum rewrite_class class,
 /* One field: as it was unless an address in it changed. */
 static int
 put_field(struct buf *out, const struct msg_field *f, enum rewrite_class class,
-	  struct err *e)
+	  bool remote, struct err *e)
 {
 	struct addr_list l = { 0 };
 	struct buf v = BUF_INIT;
@@ -383,7 +422,7 @@ put_field(struct buf *out, const struct msg_field *f, enum rewrite_class class,
 	addr_list_parse(&l, f->value, ADDRESSES_MAX);
 	for (size_t i = 0; r == 0 && i < l.n; i++) {
 		bad |= !usable(&l.v[i]);
-		r = put_item(&v, &l.v[i], class, &first, &changed, e);
+		r = put_item(&v, &l.v[i], class, remote, &first, &changed, e);
 	}
 	if (r == 0 && changed && !bad) {
 		name = mem_spandup(f->name);
@@ -399,8 +438,10 @@ put_field(struct buf *out, const struct msg_field *f, enum rewrite_class class,
 }
 
 int
-rewrite_header(struct buf *out, struct span header, struct err *e)
+rewrite_header(struct buf *out, const struct client *c, struct span header,
+	       struct err *e)
 {
+	bool remote = !is_local(c);
 	struct msg_field f;
 	enum rewrite_class class;
 	size_t n;
@@ -408,7 +449,7 @@ rewrite_header(struct buf *out, struct span header, struct err *e)
 
 	while (r == 0 && (n = msg_next_field(header, &f)) > 0) {
 		if (field_class(f.name, &class))
-			r = put_field(out, &f, class, e);
+			r = put_field(out, &f, class, remote, e);
 		else
 			buf_addspan(out, f.all);
 		header = span_from(header, n);

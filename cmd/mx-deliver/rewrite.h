@@ -25,11 +25,11 @@ void rewrite_refresh(void);
 int rewrite_address(char **addr, enum rewrite_class class,
 		    struct err *e) MX_MUST_CHECK;
 /* Are header addresses of this client's mail rewritten
- * (local_header_rewrite_clients)? */
+ * (local_header_rewrite_clients, remote_header_rewrite_domain)? */
 bool rewrite_wanted(const struct client *c);
-/* A header (fields with their line ends) with its addresses rewritten;
- * untouched fields keep every byte. */
-int rewrite_header(struct buf *out, struct span header,
+/* A header (fields with their line ends) of a message of this client with its
+ * addresses rewritten; untouched fields keep every byte. */
+int rewrite_header(struct buf *out, const struct client *c, struct span header,
 		   struct err *e) MX_MUST_CHECK;
 
 /* Puts an extension that a match dropped from `from` back on `addr` (owned;

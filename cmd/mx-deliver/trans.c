@@ -418,7 +418,8 @@ end_header(struct trans *t, size_t end)
 	struct span all = buf_span(&t->gathered);
 
 	t->rewriting = false;
-	if (rewrite_header(&out, span_sub(all, 0, end), &t->failed) != 0) {
+	if (rewrite_header(&out, t->client, span_sub(all, 0, end),
+			   &t->failed) != 0) {
 		t->failed.status = ST_TEMPFAIL;
 		give_up(t);
 	} else {
