@@ -39,7 +39,7 @@ try() {
 }
 
 @test "silence at each step" {
-  for s in greeting mail rcpt data dot; do
+  for s in greeting ehlo mail rcpt data dot; do
     try silent-$s 75 deferred 4.4.2
     [[ "$output" == *"timed out while"* ]]
   done
