@@ -96,6 +96,7 @@ struct mailbox {
 	bool incomplete;   /* a file has a place that cannot be shown now */
 	bool unread;       /* news was not taken over: read the folder again */
 	bool unnumbered;   /* files wait for UIDs that cannot be written */
+	uint32_t given;    /* UIDs from here on were given just now; 0: none */
 	bool parted;       /* files got new names, and wait for UIDs */
 	unsigned searches; /* for messages that were renamed, one by one */
 	/* Since the last mailbox_index_commit: UIDs. */

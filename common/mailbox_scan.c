@@ -238,6 +238,7 @@ take_scan(struct mailbox *mb, const struct scan *sc)
 		}
 		mb->n = to;
 	}
+	mb->given = 0;
 	return unknown + (mb->parted ? 1 : 0);
 }
 
@@ -364,9 +365,11 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 	for (int i = 0; r == 0 && i < looks; i++)
 		r = scan_dirs(mb, sc, e);
 	before = mb->ul.n;
+	mb->given = mb->ul.uidnext;
 	there = map_new();
 	if (r == 0 && !number_files(mb, sc, there)) {
 		r = uidlist_renew(&mb->ul, mb->root, e);
+		mb->given = 1;
 		map_free(there, NULL);
 		there = map_new();
 		if (r == 0)
@@ -571,6 +574,7 @@ number_some(struct mailbox *mb, struct scan *sc, struct err *e)
 	if (r != 0 || mb->ul.uidvalidity == 0)
 		return r != 0 ? r : 1;
 	before = mb->ul.n;
+	mb->given = mb->ul.uidnext;
 	for (size_t i = 0; i < sc->n; i++) {
 		struct maildir_name name;
 		int new = is_new(mb, sc, i);

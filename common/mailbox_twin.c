@@ -75,6 +75,9 @@ mailbox_came_back(struct mailbox *mb, uint32_t uid, struct span file,
 {
 	size_t i = 0;
 
+	/* a list that went back (damage) gives again what the index knows */
+	if (mb->given != 0 && uid >= mb->given)
+		return false;
 	while (i < mb->vanished_n && mb->vanished[i].uid != uid)
 		i++;
 	if (i == mb->vanished_n)
