@@ -90,9 +90,10 @@ unescape(struct span v)
 		     k++)
 			c = c * 8 + (v.p[++i] - '0');
 		if (k == 0) {
-			c = v.p[++i];
+			c = (unsigned char)v.p[++i];
 			known = c != '\0' ? strchr(names, c) : NULL;
-			c = known != NULL ? bytes[known - names] : c;
+			c = known != NULL ? (unsigned char)bytes[known - names]
+					  : c;
 		}
 		buf_addc(&b, (char)c);
 	}

@@ -93,7 +93,9 @@ def memory(pid):
             a = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", l)
             if a:
                 try:
-                    m.seek(int(a[1], 16)); b += m.read(int(a[2], 16) - int(a[1], 16))
+                    n = int(a[2], 16) - int(a[1], 16)
+                    if n > 1 << 28: continue  # a sanitizer's own
+                    m.seek(int(a[1], 16)); b += m.read(n)
                 except OSError:
                     pass
     return b
