@@ -72,7 +72,7 @@ A
   is keep <<< 'require ["vnd.dovecot.pipe","fileinto"]; fileinto "A"; pipe "bad";'
   grep -q 'failed with status' "$T/err"
   is keep <<< 'require "vnd.dovecot.pipe"; pipe :try "bad";'
-  is $'fileinto|A\nkeep' <<< 'require ["vnd.dovecot.pipe","fileinto"]; fileinto "A"; pipe :try "bad";'
+  is 'fileinto|A' <<< 'require ["vnd.dovecot.pipe","fileinto"]; fileinto "A"; pipe :try "bad";'
   is keep <<< 'require "vnd.dovecot.pipe"; pipe "none";'
   is 'fileinto|A' <<< 'require ["vnd.dovecot.pipe","fileinto"]; fileinto "A"; pipe :try "none";'
   is keep <<< 'require "vnd.dovecot.pipe"; pipe :try "none";'
