@@ -11,6 +11,7 @@
 #include "log.h"
 #include "sieve.h"
 #include "status.h"
+#include "via.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -224,8 +225,7 @@ local_deliver(const struct dest *d, const struct facts *f, int fd, uint64_t at,
 		small = span_make(whole, (size_t)size);
 	if (small.n > 0 ? head_loops_in(small, f->addr)
 			: head_loops(fd, at, size, f->addr)) {
-		err_esc(&e, ST_UNAVAILABLE, "5.4.6",
-			"mail forwarding loop for %s", f->addr);
+		(void)via_err(&e, f->addr);
 		outcome_fail(out, &e);
 	} else if (d->kind == DEST_MAILDIR) {
 		deliver_maildir(d, f, fd, at, size, small, out);

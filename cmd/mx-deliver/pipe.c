@@ -17,6 +17,7 @@
 #include "site.h"
 #include "spool.h"
 #include "status.h"
+#include "via.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -515,8 +516,7 @@ pipe_run(const struct pipe_facts *f, struct command *c,
 	/* pipe(8): flag D also looks for its own field */
 	if (f->spec->flag['D'] &&
 	    head_loops(f->q->fd, f->q->msg_at, f->q->msg_size, f->to->addr))
-		return err_esc(e, ST_UNAVAILABLE, "5.4.6",
-			       "mail forwarding loop for %s", f->to->addr);
+		return via_err(e, f->to->addr);
 	for (size_t i = 0; r == 0 && i < f->spec->argv.n; i++) {
 		struct buf b = BUF_INIT;
 		r = expand(&b, f->spec->argv.v[i], f, e);
