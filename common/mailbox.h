@@ -93,7 +93,7 @@ struct mailbox {
 	int watched_mbox;
 	uint64_t kw_ino; /* which dovecot-keywords was read */
 	int64_t kw_ns;
-	bool incomplete;   /* a file has a place that cannot be shown now */
+	bool incomplete;   /* a file is there that cannot be shown now */
 	bool unread;       /* news was not taken over: read the folder again */
 	bool unnumbered;   /* files wait for UIDs that cannot be written */
 	uint32_t given;    /* UIDs from here on were given just now; 0: none */

@@ -43,6 +43,17 @@ rename_apart(struct mailbox *mb, struct span file, bool in_new)
 	return ok;
 }
 
+/* Where it keeps its name it is not shown, and the index must not say that it
+ * knows the folder. */
+static void
+part(struct mailbox *mb, struct span file, bool in_new)
+{
+	if (!mb->readonly && rename_apart(mb, file, in_new))
+		mb->parted = true;
+	else
+		mb->incomplete = true;
+}
+
 bool
 mailbox_twin(struct mailbox *mb, const struct message *m, struct span file,
 	     bool in_new)
@@ -64,8 +75,8 @@ mailbox_twin(struct mailbox *mb, const struct message *m, struct span file,
 	if (both && a.st_dev == b.st_dev && a.st_ino == b.st_ino &&
 	    m->in_new != in_new)
 		return false;
-	if (both && !mb->readonly && rename_apart(mb, file, in_new))
-		mb->parted = true;
+	if (both)
+		part(mb, file, in_new);
 	return both;
 }
 
@@ -82,7 +93,6 @@ mailbox_came_back(struct mailbox *mb, uint32_t uid, struct span file,
 		i++;
 	if (i == mb->vanished_n)
 		return false;
-	if (!mb->readonly && rename_apart(mb, file, in_new))
-		mb->parted = true;
+	part(mb, file, in_new);
 	return true;
 }
