@@ -78,6 +78,7 @@ class Group:
                 os.rmdir(self.dir)
             except OSError:
                 pass
+        self.dir = None
 
 
 class Server:
@@ -303,6 +304,7 @@ class Relay:
 
     load = ["-t", "u%03d@relay.test"]
     per_rcpt = False
+    ended = False
 
     def sink(self):
         self.sink_port = free_port()
@@ -318,15 +320,29 @@ class Relay:
             v = re.findall(r"sess=(\d+) quit=\d+ mesg=(\d+)", f.read().replace("\r", "\n"))
         return (int(v[-1][0]), int(v[-1][1])) if v else (0, 0)
 
+    def settled(self):
+        """The same, once the connections of a server that ended are counted."""
+        was, n = None, self.counts()
+        while n != was:
+            time.sleep(0.5)
+            was, n = n, self.counts()
+        return n
+
     def fresh(self):
-        self.sessions, self.messages = self.counts()
+        self.messages = self.counts()[1]
 
     def delivered(self):
         n = self.counts()[1] - self.messages
         return n, time.time()
 
+    def end(self):
+        """The server alone: its sink goes on counting."""
+        if not self.ended:
+            self.ended = True
+            super().stop()
+
     def stop(self):
-        super().stop()
+        self.end()
         self.sink_proc.terminate()
         self.sink_proc.wait()
 
