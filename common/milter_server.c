@@ -2,6 +2,7 @@
  * milter_server.c - see milter_server.h.  What comes from the MTA holds bytes
  * of strangers: lengths, order and strings are checked before a callback sees
  * them.
+ * Layer: mail.
  */
 #include "milter_server.h"
 

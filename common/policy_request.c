@@ -1,5 +1,6 @@
 /*
  * policy_request.c - see policy_request.h.
+ * Layer: mail.
  */
 #include "policy_request.h"
 

@@ -6,20 +6,27 @@
 
 #include <arpa/inet.h>
 
-/* Loopback and private networks say nothing about the sender's host. */
+/* Loopback and private networks (RFC 1918, RFC 4193; ::ffff:0:0/96 is IPv4)
+ * say nothing about the sender's host. */
 static bool
 is_private(struct span ip)
 {
-	static const char *const prefixes[] = { "127.",     "10.", "192.168.",
-						"169.254.", "::1", "fe80:",
-						"fc",       "fd" };
-	int second;
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const unsigned char loopback[16] = { [15] = 1 };
+	unsigned char b[16], v4[4];
 
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-		if (span_istarts(ip, span_of(prefixes[i])))
-			return true;
-	return sscanf(ip.p, "172.%d.", &second) == 1 && second >= 16 &&
-	       second <= 31;
+	if (inet_pton(AF_INET6, ip.p, b) == 1) {
+		if (memcmp(b, mapped, sizeof(mapped)) != 0)
+			return memcmp(b, loopback, sizeof(b)) == 0 ||
+			       (b[0] & 0xfe) == 0xfc ||
+			       (b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+		memcpy(v4, b + 12, sizeof(v4));
+	} else if (inet_pton(AF_INET, ip.p, v4) != 1) {
+		return false;
+	}
+	return v4[0] == 127 || v4[0] == 10 || (v4[0] == 192 && v4[1] == 168) ||
+	       (v4[0] == 169 && v4[1] == 254) ||
+	       (v4[0] == 172 && (v4[1] & 0xf0) == 16);
 }
 
 /* The address in "[...]" of a from clause. */

@@ -40,6 +40,18 @@ level() { jq -r --arg id "$1" '[.findings[] | select(.id == $id) | .level] | uni
   [[ $output == *"Score 10.0 of 10"* && $output != *$'\033'* ]]
 }
 
+@test "hops within a private network are passed over, whatever the address is written like" {
+  local ip
+  for ip in 10.1.2.3 172.16.0.1 172.31.255.9 192.168.1.1 169.254.1.1 IPv6:::1 IPv6:fd00::1 IPv6:fe80::1 IPv6:::ffff:172.20.0.1; do
+    sed "s/\[127.0.0.1\]/[$ip]/" "$M/good" > "$M/x"; run card --json < "$M/x"
+    [ "$(level spf-pass <<< "$output")" = ok ] || { echo "$ip: $output"; false; }
+  done
+  for ip in 172.15.0.1 172.32.0.1 IPv6:fec0::1; do
+    sed "s/\[127.0.0.1\]/[$ip]/" "$M/good" > "$M/x"; run card --json < "$M/x"
+    [ "$(level spf-fail <<< "$output")" = fail ] || { echo "$ip: $output"; false; }
+  done
+}
+
 @test "options stand over the trace: a forger's address" {
   run -1 card --client-addr 198.51.100.1 --json < "$M/plain"
   [ "$(level spf-client <<< "$output")" = "" ]
