@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GREETING "mx-serve 1"
+#define GREETING "mx-serve 2"
 #define LINE_MAX_BYTES 200
 #define ENV_MAX (4 << 20)
 #define SIDE_MAX (1 << 20) /* actions; errors are cut to their end */
@@ -70,10 +70,11 @@ stream_to_fd(struct stream *s, int fd, uint64_t n, deadline_t d)
 
 struct server {
 	struct stream s;
-	int file[4];    /* memory files in the place of 0..3 */
-	char **base;    /* the environment it was started with */
-	char **now;     /* the one of the message */
-	struct buf env; /* its new strings, NUL between */
+	int file[4];     /* memory files in the place of 0..3 */
+	char **base;     /* the environment it was started with */
+	char **now;      /* the one of the message */
+	struct buf env;  /* its new strings, NUL between */
+	uint64_t serial; /* the message's number, told by the other side */
 	int (*run)(int, char **);
 	int argc;
 	char **argv;
@@ -125,7 +126,7 @@ static int
 get_request(struct server *v)
 {
 	struct span line;
-	uint64_t n[2];
+	uint64_t n[3];
 
 	switch (stream_line(&v->s, LINE_MAX_BYTES, &line, DEADLINE_NEVER)) {
 	case IO_OK:
@@ -135,10 +136,11 @@ get_request(struct server *v)
 	default:
 		return ST_DATA;
 	}
-	if (!parse_line(line, "MESSAGE", n, 2) || n[0] > ENV_MAX)
+	if (!parse_line(line, "MESSAGE", n, 3) || n[1] > ENV_MAX)
 		return ST_DATA;
+	v->serial = n[0];
 	buf_clear(&v->env);
-	if (stream_read(&v->s, &v->env, (size_t)n[0], DEADLINE_NEVER) !=
+	if (stream_read(&v->s, &v->env, (size_t)n[1], DEADLINE_NEVER) !=
 		IO_OK ||
 	    (v->env.n > 0 && v->env.p[v->env.n - 1] != '\0'))
 		return ST_DATA;
@@ -146,7 +148,7 @@ get_request(struct server *v)
 		if (ftruncate(v->file[i], 0) != 0 ||
 		    lseek(v->file[i], 0, SEEK_SET) != 0)
 			return ST_OSERR;
-	if (stream_to_fd(&v->s, v->file[0], n[1], DEADLINE_NEVER) != 0 ||
+	if (stream_to_fd(&v->s, v->file[0], n[2], DEADLINE_NEVER) != 0 ||
 	    lseek(v->file[0], 0, SEEK_SET) != 0)
 		return ST_DATA;
 	set_environ(v);
@@ -185,7 +187,8 @@ put_answer(struct server *v, int status)
 	/* a filter that fails has written nothing */
 	if (status != ST_OK)
 		size[1] = 0;
-	buf_addf(&b, "STATUS %d %zu %zu %zu\n", status, size[1], size[3],
+	buf_addf(&b, "STATUS %llu %d %zu %zu %zu\n",
+		 (unsigned long long)v->serial, status, size[1], size[3],
 		 size[2]);
 	/* small ones in one write */
 	for (int k = 0; r == 0 && k < 3; k++) {
@@ -206,8 +209,8 @@ put_answer(struct server *v, int status)
 		if (r == 0)
 			r = send_file(v->s.fd_out, v->file[i], size[i]);
 	}
-	if (r == 0 && b.n > 0 &&
-	    io_write(v->s.fd_out, b.p, b.n, DEADLINE_NEVER) != IO_OK)
+	buf_addf(&b, "END %llu\n", (unsigned long long)v->serial);
+	if (r == 0 && io_write(v->s.fd_out, b.p, b.n, DEADLINE_NEVER) != IO_OK)
 		r = -1;
 	buf_free(&b);
 	return r;
@@ -313,14 +316,35 @@ lost(struct serve *s, const char *what, struct err *e)
 	return -1;
 }
 
+/* Both ends are installed together: another version is told, not spoken. */
+static bool
+get_greeting(struct stream *in, struct err *e, deadline_t d)
+{
+	struct span line;
+	uint64_t v;
+
+	err_set(e, ST_TEMPFAIL, "a kept filter did not start");
+	if (stream_line(in, LINE_MAX_BYTES, &line, d) != IO_OK ||
+	    stream_buffered(in).n != 0)
+		return false;
+	if (span_is(line, GREETING))
+		return true;
+	if (parse_line(line, "mx-serve", &v, 1))
+		err_set(e, ST_TEMPFAIL,
+			"a kept filter speaks %.*s, not " GREETING
+			": it is of another version of mx",
+			SPAN_ARG(line));
+	return false;
+}
+
 int
 serve_start(struct serve *s, const struct strs *argv, const struct strs *env,
 	    deadline_t d, struct err *e)
 {
 	struct strs args = STRS_INIT;
 	struct stream in;
-	struct span line;
 	int pair[2];
+	struct err said = ERR_INIT;
 	bool hello;
 
 	serve_stop(s);
@@ -346,13 +370,10 @@ serve_start(struct serve *s, const struct strs *argv, const struct strs *env,
 	}
 	/* Nothing follows the greeting before a request. */
 	stream_init(&in, s->sock, -1);
-	hello = stream_line(&in, LINE_MAX_BYTES, &line, d) == IO_OK &&
-		span_is(line, GREETING) && stream_buffered(&in).n == 0;
+	hello = get_greeting(&in, &said, d);
 	in.fd_in = -1;
 	stream_close(&in);
-	if (!hello)
-		return lost(s, "a kept filter did not start", e);
-	return 0;
+	return hello ? 0 : lost(s, said.text, e);
 }
 
 bool
@@ -365,7 +386,8 @@ serve_alive(const struct serve *s)
 }
 
 static int
-put_request(struct serve *s, const struct strs *env, int fd, deadline_t d)
+put_request(struct serve *s, uint64_t serial, const struct strs *env, int fd,
+	    deadline_t d)
 {
 	struct buf b = BUF_INIT, vars = BUF_INIT;
 	off_t at = lseek(fd, 0, SEEK_CUR);
@@ -378,7 +400,8 @@ put_request(struct serve *s, const struct strs *env, int fd, deadline_t d)
 	left = st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
 	for (size_t i = 0; i < env->n; i++)
 		buf_add(&vars, env->v[i], strlen(env->v[i]) + 1);
-	buf_addf(&b, "MESSAGE %zu %llu\n", vars.n, (unsigned long long)left);
+	buf_addf(&b, "MESSAGE %llu %zu %llu\n", (unsigned long long)serial,
+		 vars.n, (unsigned long long)left);
 	buf_addspan(&b, buf_span(&vars));
 	buf_free(&vars);
 	do {
@@ -402,36 +425,52 @@ put_request(struct serve *s, const struct strs *env, int fd, deadline_t d)
 	return r;
 }
 
+/* n bytes of the filtered message to where they are wanted. */
 static int
-get_answer(struct stream *in, int fd_out, struct buf *out, size_t out_max,
-	   struct serve_answer *a, deadline_t d)
+get_output(struct stream *in, int fd_out, struct buf *out, size_t out_max,
+	   uint64_t n, deadline_t d)
+{
+	size_t keep = n < out_max ? (size_t)n : out_max;
+
+	if (fd_out >= 0)
+		return stream_to_fd(in, fd_out, n, d);
+	if (stream_read(in, out, keep, d) != IO_OK)
+		return -1;
+	return stream_to_fd(in, -1, n - keep, d);
+}
+
+/*
+ * The answer to message `serial`, and nothing behind it.  *other: a well
+ * formed one came that names another message; whatever it says, it is no
+ * verdict on this one.
+ */
+static int
+get_answer(struct stream *in, uint64_t serial, int fd_out, struct buf *out,
+	   size_t out_max, struct serve_answer *a, bool *other, deadline_t d)
 {
 	struct span line;
-	uint64_t n[4];
+	uint64_t n[5], last;
 	size_t keep;
 
 	if (stream_line(in, LINE_MAX_BYTES, &line, d) != IO_OK ||
-	    !parse_line(line, "STATUS", n, 4) || n[0] > 255 ||
-	    (n[0] != 0 && n[1] != 0) || n[2] > SIDE_MAX)
+	    !parse_line(line, "STATUS", n, 5) || n[1] > 255 ||
+	    (n[1] != 0 && n[2] != 0) || n[3] > SIDE_MAX)
 		return -1;
-	a->status = (int)n[0];
-	if (fd_out >= 0) {
-		if (stream_to_fd(in, fd_out, n[1], d) != 0)
-			return -1;
-	} else {
-		keep = n[1] < out_max ? (size_t)n[1] : out_max;
-		if (stream_read(in, out, keep, d) != IO_OK ||
-		    stream_to_fd(in, -1, n[1] - keep, d) != 0)
-			return -1;
-	}
-	if (stream_read(in, &a->actions, (size_t)n[2], d) != IO_OK)
+	*other = n[0] != serial;
+	if (*other)
 		return -1;
-	keep = n[3] < ERRS_MAX ? (size_t)n[3] : ERRS_MAX;
-	return stream_to_fd(in, -1, n[3] - keep, d) == 0 &&
-		       stream_read(in, &a->errs, keep, d) == IO_OK &&
-		       stream_buffered(in).n == 0
-		   ? 0
-		   : -1;
+	a->status = (int)n[1];
+	if (get_output(in, fd_out, out, out_max, n[2], d) != 0 ||
+	    stream_read(in, &a->actions, (size_t)n[3], d) != IO_OK)
+		return -1;
+	keep = n[4] < ERRS_MAX ? (size_t)n[4] : ERRS_MAX;
+	if (stream_to_fd(in, -1, n[4] - keep, d) != 0 ||
+	    stream_read(in, &a->errs, keep, d) != IO_OK ||
+	    stream_line(in, LINE_MAX_BYTES, &line, d) != IO_OK ||
+	    !parse_line(line, "END", &last, 1))
+		return -1;
+	*other = last != serial;
+	return *other || stream_buffered(in).n > 0 ? -1 : 0;
 }
 
 int
@@ -439,22 +478,26 @@ serve_ask(struct serve *s, const struct strs *env, int fd, int fd_out,
 	  struct buf *out, size_t out_max, struct serve_answer *a, deadline_t d,
 	  struct err *e)
 {
+	static uint64_t asked; /* no number is given twice by one process */
+	uint64_t serial = ++asked;
 	struct stream in;
+	bool other = false;
 	int r;
 
 	*a = (struct serve_answer){ .actions = BUF_INIT, .errs = BUF_INIT };
 	/* Bytes that are here before the question are no answer to it. */
-	r = serve_alive(s) ? put_request(s, env, fd, d) : -1;
+	r = serve_alive(s) ? put_request(s, serial, env, fd, d) : -1;
 	if (r == 0) {
 		stream_init(&in, s->sock, -1);
-		r = get_answer(&in, fd_out, out, out_max, a, d);
+		r = get_answer(&in, serial, fd_out, out, out_max, a, &other, d);
 		in.fd_in = -1;
 		stream_close(&in);
 	}
 	if (r != 0)
 		return lost(s,
-			    clock_left(d) == 0 ? "a kept filter took too long"
-					       : "a kept filter ended",
+			    other ? "a kept filter answered another message"
+			    : clock_left(d) == 0 ? "a kept filter took too long"
+						 : "a kept filter ended",
 			    e);
 	return 0;
 }

@@ -1,7 +1,7 @@
 """The asking side of mx-serve(5), written from the manual page: runs a filter
 kept and once a message, and compares bytes, actions, errors and statuses.
 kept.py [-r ROUNDS] [-e NAME=VALUE]... MESSAGE... -- PROGRAM ARGUMENTS..."""
-import os, socket, subprocess, sys
+import itertools, os, socket, subprocess, sys
 
 def start(argv, cwd=None):
     a, b = socket.socketpair()
@@ -10,17 +10,23 @@ def start(argv, cwd=None):
     b.close()
     f = a.makefile("rwb")
     hello = f.readline()
-    assert hello == b"mx-serve 1\n", (hello, p.stderr.read() if not hello else "")
+    assert hello == b"mx-serve 2\n", (hello, p.stderr.read() if not hello else "")
     return p, a, f
 
+numbers = itertools.count(42)
+
 def ask(f, env, message):
+    serial = next(numbers)
     block = b"".join(("%s=%s\0" % kv).encode() for kv in env.items())
-    f.write(b"MESSAGE %d %d\n" % (len(block), len(message)) + block + message)
+    f.write(b"MESSAGE %d %d %d\n" % (serial, len(block), len(message)) + block + message)
     f.flush()
     line = f.readline().split()
     assert line and line[0] == b"STATUS", line
-    status, out, actions, errs = map(int, line[1:])
-    return status, f.read(out), f.read(actions), f.read(errs)
+    number, status, out, actions, errs = map(int, line[1:])
+    got = status, f.read(out), f.read(actions), f.read(errs)
+    end = f.readline()
+    assert number == serial and end == b"END %d\n" % serial, (line, end, serial)
+    return got
 
 def once(argv, env, message):
     r, w = os.pipe()

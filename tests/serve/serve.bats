@@ -65,14 +65,17 @@ Z
   [[ $output == *"this is no filter"* ]]
   run mx-recv --serve < /dev/null
   [ "$status" -eq 64 ]
-  run bash -c "printf 'MESSAGE 1 99999999999999999999\n' | mx-filter --serve headers"
+  run bash -c "printf 'MESSAGE 1 1 99999999999999999999\n' | mx-filter --serve headers"
   [ "$status" -eq 65 ]
-  run bash -c "printf 'MESSAGE 3 0\nA=B' | mx-filter --serve headers"
+  run bash -c "printf 'MESSAGE 1 3 0\nA=B' | mx-filter --serve headers"
   [ "$status" -eq 65 ]
-  run bash -c "printf 'MESSAGE 4 10\nA=B\0short' | mx-filter --serve headers"
+  run bash -c "printf 'MESSAGE 1 4 10\nA=B\0short' | mx-filter --serve headers"
   [ "$status" -eq 65 ]
+  # the request of version 1, and a serial that is no number
+  run -65 bash -c "printf 'MESSAGE 0 4\nx\n\n' | mx-filter --serve headers"
+  run -65 bash -c "printf 'MESSAGE x 0 0\n' | mx-filter --serve headers"
   run -0 bash -c "mx-filter --serve headers < /dev/null"
-  [ "$output" = "mx-serve 1" ]
+  [ "$output" = "mx-serve 2" ]
 }
 
 # host DIR: mx-deliver with one virtual mailbox and a filter "mx-filter" that
@@ -102,15 +105,15 @@ answers() { grep -cE "^$1" <<<"$output"; }
 
 @test "a stage that dies, hangs or lies: 451, and the next message has a fresh one" {
   need_root
-  for how in 'exit 1' 'sleep 60' 'printf "HELLO\n"' 'printf "STATUS 0 9\n"' 'printf "STATUS 0 -1 0 0\n"'; do
+  for how in 'exit 1' 'sleep 60' 'printf "HELLO\n"' 'printf "STATUS 1 0 9\n"' 'printf "STATUS 1 0 -1 0 0\n"'; do
     fake <<S
 #!/bin/bash
-printf 'mx-serve 1\n'
+printf 'mx-serve 2\n'
 read -r line
 if [ ! -e $T/box/second ]; then : > $T/box/second; $how; exit 1; fi
-n=\${line##* }; e=\${line#MESSAGE }; e=\${e%% *}
+read -r _ k e n <<<"\$line"
 head -c "\$e" > /dev/null; m=\$(head -c "\$n"; echo .); m=\${m%.}
-printf 'STATUS 0 %d 0 0\n%s' "\${#m}" "\$m"
+printf 'STATUS %d 0 %d 0 0\n%sEND %d\n' "\$k" "\${#m}" "\$m" "\$k"
 S
     rm -f "$T/box/second"
     run lmtp
@@ -131,6 +134,18 @@ S
   run lmtp
   [ "$(answers 451)" -eq 2 ]
   [[ $output == *"no such table"* ]]
+}
+
+@test "a stage of another version is refused in words" {
+  need_root
+  fake <<'S'
+#!/bin/bash
+echo "mx-serve 1"
+exec sleep 60
+S
+  run lmtp
+  [ "$(answers 451)" -eq 2 ]
+  [[ $output == *"a kept filter speaks mx-serve 1, not mx-serve 2: it is of another version of mx"* ]]
 }
 
 @test "the example of mx-serve(5)" {
