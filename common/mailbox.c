@@ -192,6 +192,12 @@ mailbox_commit(struct mailbox *mb)
 	mailbox_index_commit(mb);
 }
 
+void
+mailbox_touch(struct mailbox *mb)
+{
+	mailbox_index_touch(mb);
+}
+
 /* The folder of an mbox, as the mbox is now. */
 static int
 sync_mbox(struct mailbox *mb, struct err *e)

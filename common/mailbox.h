@@ -135,6 +135,9 @@ struct mailbox *mailbox_select(int root, const char *name, bool readonly,
 void mailbox_close(struct mailbox *mb);
 /* Gives mod-sequences to what was changed; mailbox_sync does it too. */
 void mailbox_commit(struct mailbox *mb);
+/* The mailbox itself changed, not its messages: its annotations, say
+ * (RFC 7162 3.2). */
+void mailbox_touch(struct mailbox *mb);
 /* Follows the files: new messages are appended, those whose file is gone are
  * marked, flags are taken over.  Cheap when nothing changed. */
 int mailbox_sync(struct mailbox *mb, struct err *e) MX_MUST_CHECK;

@@ -288,7 +288,7 @@ mailbox_index_load(struct mailbox *mb)
 		return false;
 	if (flock(x->fd, LOCK_SH) == 0 && fstat(x->fd, &st) == 0 &&
 	    S_ISREG(st.st_mode) &&
-	    (size_t)st.st_size > sizeof(struct index_head)) {
+	    (size_t)st.st_size >= sizeof(struct index_head)) {
 		x->ino = st.st_ino;
 		x->map_n = (size_t)st.st_size;
 		x->map = mmap(NULL, x->map_n, PROT_READ,

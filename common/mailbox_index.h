@@ -24,6 +24,8 @@ void mailbox_index_forget(struct mailbox *mb);
 /* Notes what changed (mb->changed), and takes over the mod-sequences that
  * others gave meanwhile. */
 void mailbox_index_commit(struct mailbox *mb);
+/* A mod-sequence for the mailbox, no message of which changed. */
+void mailbox_index_touch(struct mailbox *mb);
 /* The state is what the two directories' times say: the next one to open the
  * mailbox need not read them.  Makes a new snapshot now and then. */
 void mailbox_index_close(struct mailbox *mb);

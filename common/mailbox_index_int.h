@@ -39,7 +39,8 @@ struct index_record {
 /* In a record's flags: the file lies in new/. */
 #define IN_NEW ((maildir_flags)1 << 63)
 
-enum { LOG_MESSAGE = 1, LOG_GONE, LOG_STATE };
+/* LOG_TOUCH: only the mod-sequence. */
+enum { LOG_MESSAGE = 1, LOG_GONE, LOG_STATE, LOG_TOUCH };
 struct index_entry {
 	uint32_t n;   /* bytes with this head */
 	uint32_t crc; /* of what follows */

@@ -194,6 +194,22 @@ mailbox_index_commit(struct mailbox *mb)
 	buf_free(&b);
 }
 
+void
+mailbox_index_touch(struct mailbox *mb)
+{
+	struct buf b = BUF_INIT;
+	bool locked = lock_index(mb);
+
+	next_modseq(mb);
+	if (locked) {
+		put_entry(&b, LOG_TOUCH, 0, mb->modseq, NULL, 0, NULL, 0);
+		append_log(mb, &b);
+		if (mb->index.fd >= 0)
+			(void)flock(mb->index.fd, LOCK_UN);
+	}
+	buf_free(&b);
+}
+
 /* Both directories' times, and whether a later change would show in them. */
 static bool
 settled(struct mailbox *mb, int64_t ns[2])

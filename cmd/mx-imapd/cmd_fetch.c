@@ -282,7 +282,8 @@ fetch_one(struct session *s, size_t i, void *ctx)
 				stream_puts(s->st, " ");
 			put_item(s, &f->v[k], m, &l);
 		}
-		if (put_uid_too(s) && !f->has_uid) {
+		if (!f->has_uid &&
+		    (put_uid_too(s) || (seen && put_uid_as_news(s)))) {
 			stream_puts(s->st, f->n > 0 ? " UID " : "UID ");
 			stream_num(s->st, m->uid);
 		}

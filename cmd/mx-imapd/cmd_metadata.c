@@ -273,6 +273,20 @@ parse_entries(struct session *s, struct metadata *m)
 	return result_ok("Setmetadata completed");
 }
 
+/* RFC 7162 3.2: what is annotated has a new mod-sequence.  Where that cannot be
+ * noted the annotation holds all the same. */
+static void
+touched(struct session *s, const char *name)
+{
+	struct err e = ERR_INIT;
+	struct mailbox *mb = mailbox_select(s->root, name, true, NULL, &e);
+
+	if (mb == NULL)
+		return;
+	mailbox_touch(mb);
+	mailbox_close(mb);
+}
+
 struct result
 cmd_setmetadata(struct session *s)
 {
@@ -293,6 +307,8 @@ cmd_setmetadata(struct session *s)
 		r = e.status == ST_NOINPUT
 			? result_no("METADATA TOOMANY", "Too many entries")
 			: result_err(s, &e);
+	if (r.kind == RESULT_OK && name.n > 0)
+		touched(s, buf_str(&name));
 	metadata_free(&m);
 	buf_free(&name);
 	close(fd);

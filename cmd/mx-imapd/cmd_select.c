@@ -30,6 +30,15 @@ star_next(struct parse *p)
 	return false;
 }
 
+/* RFC 7162 7: both are nz-numbers */
+static bool
+not_zero(struct parse *p, const struct params *x)
+{
+	if (x->validity == 0 || x->modseq == 0)
+		p->bad = "A number from 1 expected";
+	return p->bad == NULL;
+}
+
 /* "(v m [known-uids [(seqs uids)]])"; the pairs would spare us work only */
 static bool
 parse_qresync(struct parse *p, struct params *x)
@@ -37,7 +46,7 @@ parse_qresync(struct parse *p, struct params *x)
 	struct set seqs = { NULL, 0, 0 }, uids = { NULL, 0, 0 };
 	bool ok = parse_sp(p) && parse_char(p, '(') &&
 		  parse_number(p, &x->validity) && parse_sp(p) &&
-		  parse_number64(p, &x->modseq);
+		  parse_number64(p, &x->modseq) && not_zero(p, x);
 
 	x->qresync = true;
 	if (ok && parse_peek(p) == ' ') {

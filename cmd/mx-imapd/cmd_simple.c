@@ -214,8 +214,9 @@ cmd_close(struct session *s)
 			return r;
 	}
 	mailbox_commit(s->mb);
-	r.code = condstore_code(s);
-	return RESULT(RESULT_OK, r.code, leave(s, "Close completed").text);
+	/* RFC 7162 3.2.8: no HIGHESTMODSEQ: the client was not told what went
+	 * with it */
+	return leave(s, "Close completed");
 }
 
 struct result

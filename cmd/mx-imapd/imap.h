@@ -71,6 +71,7 @@ struct session {
 	/* APPEND: a literal that was announced and not read yet */
 	bool has_literal;
 	struct literal literal;
+	bool numbers; /* it searches by message numbers */
 	bool quiet;   /* a MOVE on another command's behalf */
 	bool say_bye; /* the stream cannot go on */
 	bool alone;   /* no front stands before it (--preauth) */
@@ -137,8 +138,10 @@ void put_entry_name(struct stream *st, const char *name);
 void put_mailbox(struct session *s, struct span name);
 /* "* 7 FETCH (", or "* 123 UIDFETCH (" after ENABLE UIDONLY. */
 void put_fetch(struct session *s, size_t index);
-/* Is the UID told in a FETCH that was not asked for it? */
+/* Is the UID told in the answer to a FETCH that did not ask for it? */
 bool put_uid_too(const struct session *s);
+/* And where a FETCH tells flags that changed (RFC 7162 3.2.4)? */
+bool put_uid_as_news(const struct session *s);
 /* "FLAGS (...)", and UID and MODSEQ where the client wants them. */
 void put_fetch_flags(struct session *s, size_t index, bool flags);
 /* From now on MODSEQ is told; the first time, the greatest too. */

@@ -126,8 +126,13 @@ put_fetch(struct session *s, size_t index)
 bool
 put_uid_too(const struct session *s)
 {
-	/* RFC 7162 3.2.4; with UIDONLY it stands in front */
-	return (s->uid || (s->enabled & ENABLED_QRESYNC)) &&
+	return s->uid && !(s->enabled & ENABLED_UIDONLY);
+}
+
+bool
+put_uid_as_news(const struct session *s)
+{
+	return (s->enabled & ENABLED_CONDSTORE) &&
 	       !(s->enabled & ENABLED_UIDONLY);
 }
 
@@ -142,7 +147,9 @@ put_fetch_flags(struct session *s, size_t index, bool flags)
 		put_flags(s->st, s->mb, m);
 		sep = " ";
 	}
-	if (put_uid_too(s)) {
+	/* RFC 7162 3.2.4: after any CONDSTORE enabling command, not QRESYNC's
+	 * alone; with UIDONLY it stands in front */
+	if (put_uid_too(s) || put_uid_as_news(s)) {
 		stream_puts(s->st, sep);
 		stream_puts(s->st, "UID ");
 		stream_num(s->st, m->uid);

@@ -249,6 +249,7 @@ parse_leaf(struct search *se, struct session *s, uint32_t parent)
 			return fail(p, "Message numbers are not used any more");
 		}
 		n = add(se, parent, OP_SEQ);
+		s->numbers = true;
 		return parse_set(p, &n->set, (uint32_t)s->mb->told_exists);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {

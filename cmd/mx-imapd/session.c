@@ -162,7 +162,10 @@ static void
 news(struct session *s)
 {
 	struct err e = ERR_INIT;
-	bool expunge = !(s->cmd->flags & CMD_NO_EXPUNGE) || s->uid;
+	/* RFC 7162 3.2.10.2, RFC 9051 7.5.1: what is searched by number is
+	 * answered before numbers move */
+	bool expunge =
+	    !(s->cmd->flags & CMD_NO_EXPUNGE) || (s->uid && !s->numbers);
 
 	if (s->mb == NULL || (s->cmd->flags & CMD_NO_SYNC))
 		return;
@@ -216,6 +219,7 @@ session_one(struct session *s)
 		buf_addspan(&s->tag, tag);
 		s->progress_at = clock_deadline(FIRST_PROGRESS_MS);
 		s->downward = false;
+		s->numbers = false;
 		s->lowest = 0;
 		if (s->cmd->flags & CMD_NAMES)
 			notify_own_names(s, true);

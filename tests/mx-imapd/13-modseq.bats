@@ -20,12 +20,12 @@ c = preauth("m"); h = H(c.select())
 assert h > 1500000000 * 10**6
 a = c.cmd("FETCH 1:5 (MODSEQ)").ok(); a.find(rb"\* 1 FETCH \(MODSEQ \((\d+)\)\)")
 a = c.cmd("STORE 2 +FLAGS (\\Seen)").ok()
-m = int(a.find(rb"\* 2 FETCH \(FLAGS \(\\Seen\) MODSEQ \((\d+)\)\)").group(1)); assert m > h
+m = int(a.find(rb"\* 2 FETCH \(FLAGS \(\\Seen\) UID 2 MODSEQ \((\d+)\)\)").group(1)); assert m > h
 a = c.cmd("UID STORE 3 +FLAGS.SILENT (\\Seen)").ok()
 m3 = int(a.find(rb"\* 3 FETCH \(UID 3 MODSEQ \((\d+)\)\)").group(1)); assert m3 > m
 assert [l.split()[1] for l in c.cmd(f"FETCH 1:* (FLAGS) (CHANGEDSINCE {h})").ok().lines] == [b"2", b"3"]
 assert [l.split()[1] for l in c.cmd(f"FETCH 1:* (FLAGS) (CHANGEDSINCE {m})").ok().lines] == [b"3"]
-a = c.cmd(f"STORE 1:3 (UNCHANGEDSINCE {h}) +FLAGS (\\Flagged)").ok(b"MODIFIED 2:3]"); a.find(rb"\* 1 FETCH \(FLAGS \(\\Flagged\) MODSEQ")
+a = c.cmd(f"STORE 1:3 (UNCHANGEDSINCE {h}) +FLAGS (\\Flagged)").ok(b"MODIFIED 2:3]"); a.find(rb"\* 1 FETCH \(FLAGS \(\\Flagged\) UID 1 MODSEQ")
 c.cmd(f"UID STORE 3 (UNCHANGEDSINCE {m3}) +FLAGS.SILENT (x)").ok().find(rb"UID 3 MODSEQ")
 c.cmd("STORE 1 (UNCHANGEDSINCE 0) +FLAGS (y)").ok(b"MODIFIED 1]")
 s = c.cmd(f"SEARCH MODSEQ {m3}").ok(); top = int(s.find(rb"\* SEARCH 1 3 \(MODSEQ (\d+)\)").group(1))
@@ -46,7 +46,7 @@ PY
 names = [put("m", b"Subject: s%d\n\nx\n" % i, sub="cur", flags="") for i in range(4)]
 c = preauth("m"); h = H(c.cmd("SELECT INBOX (CONDSTORE)").ok())
 os.rename(f"m/cur/{names[0]}", f"m/cur/{names[0]}S")      # mutt
-m = int(c.cmd("NOOP").ok().find(rb"\* 1 FETCH \(FLAGS \(\\Seen\) MODSEQ \((\d+)\)\)").group(1)); assert m > h
+m = int(c.cmd("NOOP").ok().find(rb"\* 1 FETCH \(FLAGS \(\\Seen\) UID 1 MODSEQ \((\d+)\)\)").group(1)); assert m > h
 leave(c)
 os.rename(f"m/cur/{names[1]}", f"m/cur/{names[1]}F"); os.unlink(f"m/cur/{names[2]}"); put("m", b"Subject: new\n\n")
 c = preauth("m"); h2 = H(c.cmd("SELECT INBOX (CONDSTORE)").ok()); assert h2 > m
@@ -55,7 +55,7 @@ assert sorted(re.search(rb"UID (\d+)", l).group(1) for l in a.lines) == [b"2", b
 # two sessions at once agree
 d = preauth("m"); assert H(d.cmd("SELECT INBOX (CONDSTORE)").ok()) == h2
 x = int(c.cmd("STORE 1 +FLAGS (a)").ok().find(rb"MODSEQ \((\d+)\)").group(1))
-assert int(d.cmd("NOOP").find(rb"\* 1 FETCH \(FLAGS \(\\Seen a\) MODSEQ \((\d+)\)\)").group(1)) == x
+assert int(d.cmd("NOOP").find(rb"\* 1 FETCH \(FLAGS \(\\Seen a\) UID 1 MODSEQ \((\d+)\)\)").group(1)) == x
 y = int(d.cmd("STORE 1 -FLAGS (a)").ok().find(rb"MODSEQ \((\d+)\)").group(1)); assert y > x
 assert int(c.cmd("NOOP").find(rb"MODSEQ \((\d+)\)").group(1)) == y
 assert modseqs(c) == modseqs(d)
@@ -86,7 +86,7 @@ c.cmd("UID STORE 7 +FLAGS (\\Answered)").ok().find(rb"\* 4 FETCH \(FLAGS \(\\Ans
 os.unlink("m/cur/" + [f for f in files("m")][0]); c.cmd("NOOP").ok().has(b"* VANISHED 1")
 a = c.cmd(f"UID FETCH 1:9 (FLAGS) (CHANGEDSINCE {h} VANISHED)").ok()
 assert a.lines[0] == b"* VANISHED (EARLIER) 1:2,5:6", a.lines
-h2 = H(c.cmd("CLOSE").ok()); leave(c)
+c.cmd("CLOSE").ok().hasnt(b"HIGHESTMODSEQ"); h2 = int(c.cmd("STATUS INBOX (HIGHESTMODSEQ)").find(rb"HIGHESTMODSEQ (\d+)").group(1)); leave(c)
 c = preauth("m"); c.cmd("ENABLE QRESYNC CONDSTORE").ok()
 a = c.cmd(f"SELECT INBOX (QRESYNC ({v} {h}))").ok(); a.has(b"* VANISHED (EARLIER) 1:2,5:6"); a.find(rb"\* 3 FETCH \(FLAGS \(\\Answered\) UID 7 MODSEQ"); assert H(a) == h2
 a = c.cmd(f"SELECT INBOX (QRESYNC ({v} {h} 1:4))").ok(); a.has(b"* OK [CLOSED] Previous mailbox closed", b"* VANISHED (EARLIER) 1:2").hasnt(b"UID 7")
