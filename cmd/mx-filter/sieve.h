@@ -146,7 +146,7 @@ struct sieve_extension {
 	size_t nmatch_types;
 	const struct sieve_comparator *comparators;
 	size_t ncomparators;
-	/* ${SPACE.name} of RFC 5229 2.3: the value appended, false: none such.
+	/* ${SPACE.name} of RFC 5229 3: the value appended, false: none such.
 	 * Needs the extension and "variables". */
 	const char *space;
 	bool (*space_get)(struct sieve_run *r, struct span name, struct buf *b);
