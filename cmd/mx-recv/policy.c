@@ -10,6 +10,7 @@
 #include "policy_request.h"
 #include "status.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -205,6 +206,21 @@ link_close(struct policy_link *l)
 	l->open = false;
 }
 
+/*
+ * Between two requests a server has nothing to say: what can be read is the end
+ * of the link, or an answer too many, which would be taken for the one to the
+ * next request and for ever be one behind.  Found out before the request is
+ * sent, so that a server that counts requests (greylisting adds its field at
+ * the first one alone) does not get it twice.
+ */
+static bool
+link_quiet(const struct policy_link *l)
+{
+	struct pollfd p = { l->s.fd_in, POLLIN, 0 };
+
+	return stream_buffered(&l->s).n == 0 && poll(&p, 1, 0) == 0;
+}
+
 /* One try; on a link that is still good, or on a new one. */
 static bool
 ask_once(struct policy_link *l, struct server *server,
@@ -215,8 +231,9 @@ ask_once(struct policy_link *l, struct server *server,
 	int64_t now = clock_mono();
 	int fd;
 
-	if (l->open && (now - l->used >= o->idle || now - l->born >= o->ttl ||
-			(o->requests > 0 && l->asked >= o->requests)))
+	if (l->open &&
+	    (now - l->used >= o->idle || now - l->born >= o->ttl ||
+	     (o->requests > 0 && l->asked >= o->requests) || !link_quiet(l)))
 		link_close(l);
 	if (!l->open) {
 		fd = server_connect(server, l->endpoint, d, e);

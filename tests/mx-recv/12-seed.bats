@@ -145,10 +145,19 @@ s=smtplib.SMTP("127.0.0.1",int(sys.argv[1])); print(s.docmd("MAIL FROM:<a@b.c>")
   stranger 192.0.2.10 mail.good.com a@good.com joe@example.com > "$T/first"; cat "$T/first"
   [[ "$(cat "$T/first")" == "450 4."*"<joe@example.com>: Recipient address rejected: Greylisted"* ]]
   [ "$(mails)" -eq 0 ]
-  passes() { [[ "$(stranger 192.0.2.10 mail.good.com a@good.com joe@example.com)" == "250 2.0.0"* ]]; }
-  wait_for 20 passes
+  # The server gives its field once a triplet, and DNS trouble defers behind its
+  # question: the try it was spent on is no proof, the next sender's is.
+  for from in a b c d; do
+    greyed() {
+      stranger 192.0.2.10 mail.good.com $from@good.com joe@example.com >> "$T/tries"
+      [[ "$(tail -n 1 "$T/tries")" != "450 4."*Greylisted* ]]
+    }
+    wait_for 20 greyed
+    [[ "$(tail -n 1 "$T/tries")" != "250 2.0.0"* ]] || break
+  done
+  [[ "$(tail -n 1 "$T/tries")" == "250 2.0.0"* ]] || { cat "$T/tries" "$RECV_LOG"; false; }
   grep -q '^Received-SPF: pass (192.0.2.10)' "$T"/box/msg.1
-  grep -q '^X-Greylist: delayed' "$T"/box/msg.1
+  grep -q '^X-Greylist: delayed' "$T"/box/msg.1 || { cat "$T/tries" "$RECV_LOG" "$T"/box/msg.1; false; }
   refused() { is "$(stranger 192.0.2.10 mail.good.com forged@good.com joe@example.com)" "550 5.7.23 <joe@example.com>: Recipient address rejected: SPF: fail"; }
   wait_for 20 refused
   passes() { [[ "$(stranger 192.0.2.10 short a@good.com joe@example.com)" == "250 2.0.0"* ]]; }
