@@ -51,6 +51,9 @@ struct addr_list {
 	struct addr_item *v;
 	size_t n;
 	struct buf text; /* owns all bytes */
+	bool unread; /* an '@' stood in what was passed over: a second one in
+		      * an address, a quote or comment that never ends.  A
+		      * reader may find an address there that is not here. */
 };
 /* Parses a field body (folded or not); what cannot be parsed is kept as a
  * `bad` item or skipped.  At most max items (0: 10,000). */

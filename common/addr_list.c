@@ -21,9 +21,10 @@ struct parser {
 	bool in_group;
 };
 
-/* A comment at s.p[0] == '(' : skipped by counting; its text to out. */
+/* A comment at s.p[0] == '(' : skipped by counting; its text to out.  One that
+ * never ends hides what stands in it. */
 static size_t
-take_comment(struct span s, struct buf *out)
+take_comment(struct parser *ps, struct span s, struct buf *out)
 {
 	size_t depth = 0;
 
@@ -40,11 +41,12 @@ take_comment(struct span s, struct buf *out)
 		if (c != '\r' && c != '\n')
 			buf_addc(out, c);
 	}
+	ps->l->unread |= span_chr(s, '@') >= 0;
 	return s.n;
 }
 
 static size_t
-take_string(struct span s, struct buf *out)
+take_string(struct parser *ps, struct span s, struct buf *out)
 {
 	for (size_t i = 1; i < s.n; i++) {
 		char c = s.p[i];
@@ -56,6 +58,7 @@ take_string(struct span s, struct buf *out)
 		if (c != '\r' && c != '\n')
 			buf_addc(out, c);
 	}
+	ps->l->unread |= span_chr(s, '@') >= 0;
 	return s.n;
 }
 
@@ -69,7 +72,7 @@ skip_cfws(struct parser *ps)
 		ps->s = t;
 		if (t.n == 0 || t.p[0] != '(')
 			return;
-		ps->s = span_from(t, take_comment(t, &ps->comment));
+		ps->s = span_from(t, take_comment(ps, t, &ps->comment));
 	}
 }
 
@@ -179,7 +182,7 @@ take_word(struct parser *ps)
 	if (ps->s.n == 0)
 		return false;
 	if (ps->s.p[0] == '"') {
-		n = take_string(ps->s, &word);
+		n = take_string(ps, ps->s, &word);
 	} else {
 		while (n < ps->s.n && (unsigned char)ps->s.p[n] > 32 &&
 		       strchr("()<>@,;:\\\"[]", ps->s.p[n]) == NULL)
@@ -236,6 +239,7 @@ take_angle(struct parser *ps)
 	while (ps->s.n > 0 && ps->s.p[0] != '>' && ps->s.p[0] != ',' &&
 	       ps->s.p[0] != '<') {
 		wrong = true;
+		ps->l->unread |= ps->s.p[0] == '@';
 		ps->s = span_from(ps->s, 1);
 	}
 	if (ps->s.n > 0 && ps->s.p[0] == '>')
@@ -293,6 +297,7 @@ parse_special(struct parser *ps)
 			take_bare(ps);
 			return;
 		}
+		ps->l->unread = true;
 		break;
 	case ':':
 		if (!ps->in_group) {
@@ -323,7 +328,7 @@ addr_list_parse(struct addr_list *l, struct span body, size_t max)
 {
 	struct parser ps = { .l = l, .s = body };
 
-	*l = (struct addr_list){ NULL, 0, BUF_INIT };
+	*l = (struct addr_list){ NULL, 0, BUF_INIT, false };
 	ps.max = max > 0 && max < ITEMS_MAX ? max : ITEMS_MAX;
 	for (skip_cfws(&ps); ps.s.n > 0 && l->n < ps.max; skip_cfws(&ps)) {
 		if (!take_word(&ps))
@@ -344,5 +349,5 @@ addr_list_free(struct addr_list *l)
 {
 	free(l->v);
 	buf_free(&l->text);
-	*l = (struct addr_list){ NULL, 0, BUF_INIT };
+	*l = (struct addr_list){ NULL, 0, BUF_INIT, false };
 }

@@ -41,7 +41,7 @@ read_from(struct auth *a)
 		if (a->from_fields++ >= FROM_MAX)
 			continue;
 		addr_list_parse(&l, a->m.v[i].value, FROM_ITEMS);
-		a->from_unread |= l.n == FROM_ITEMS;
+		a->from_unread |= l.n == FROM_ITEMS || l.unread;
 		for (size_t k = 0; k < l.n; k++) {
 			struct buf ascii = BUF_INIT;
 

@@ -71,6 +71,7 @@ message_begin(struct session *s, bool dots, struct reply *r)
 	if (restrict_data(s, r) || milters_data(s, r))
 		return false;
 	wire_in_init(&s->wire, dots, policy(s));
+	shape_init(&s->shape);
 	s->data_bytes = 0;
 	s->drop = DROP_NO;
 	if (s->actions.discard) {
@@ -113,20 +114,34 @@ pass_bytes(struct session *s, struct span stored)
 }
 
 static void
+pass_shaped(struct session *s, struct span shaped)
+{
+	struct buf out = BUF_INIT;
+
+	if (s->complete == NULL) {
+		pass_bytes(s, shaped);
+		return;
+	}
+	complete_feed(s->complete, shaped, &out);
+	pass_bytes(s, buf_span(&out));
+	buf_free(&out);
+}
+
+static void
 message_piece(struct session *s)
 {
 	/* THREATS 40: the rest is read and dropped, so that the next command
 	 * is found where it is. */
 	if (over_limit(s, 0) && s->drop != DROP_LINK)
 		s->drop = DROP_SIZE;
-	if (s->complete != NULL) {
+	if (s->shape.done) {
+		pass_shaped(s, buf_span(&s->piece));
+	} else {
 		struct buf out = BUF_INIT;
 
-		complete_feed(s->complete, buf_span(&s->piece), &out);
-		pass_bytes(s, buf_span(&out));
+		shape_feed(&s->shape, buf_span(&s->piece), &out);
+		pass_shaped(s, buf_span(&out));
 		buf_free(&out);
-	} else {
-		pass_bytes(s, buf_span(&s->piece));
 	}
 	buf_clear(&s->piece);
 }
@@ -242,6 +257,13 @@ message_end(struct session *s)
 {
 	struct reply r;
 
+	if (s->drop == DROP_NO) {
+		struct buf out = BUF_INIT;
+
+		shape_finish(&s->shape, &out);
+		pass_shaped(s, buf_span(&out));
+		buf_free(&out);
+	}
 	if (s->complete != NULL && s->drop == DROP_NO) {
 		struct buf out = BUF_INIT;
 

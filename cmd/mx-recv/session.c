@@ -151,6 +151,7 @@ session_end_mail(struct session *s)
 	s->lmtp_reply = (struct reply){ 0 };
 	s->lmtp_left = 0;
 	complete_free(&s->complete);
+	shape_free(&s->shape);
 	s->link_lost = s->logged = s->renamed = false;
 	s->drop = DROP_NO;
 	s->rcpts = 0;

@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "conf.h"
+#include "shape.h"
 #include "wire.h"
 
 struct session;
@@ -125,6 +126,7 @@ struct session {
 	struct reply lmtp_reply; /* the same for all, or code 0 */
 
 	/* The message, while it is read. */
+	struct shape shape;        /* where its header ends */
 	struct complete *complete; /* its header, while it is completed */
 	struct wire_in wire;
 	struct buf piece;

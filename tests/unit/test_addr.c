@@ -124,6 +124,13 @@ test_list(void)
 		{ "(", "" },
 		{ "\"", "!||\n" },
 		{ "Fold\r\n ed <a@b>", "Fold ed|a|b\n" },
+		{ "<a@d@e>", "!|a|d\n" },
+		{ "a@d@e", "|a|d\n!|e|\n" },
+		{ "a@b, \"x <c@d>", "|a|b\n!|x <c@d>|\n" },
+		{ "j..d.@x.y", "|j..d.|x.y\n" },
+		{ "ceo@b.c <a@e>", "|ceo|b.c\n|a|e\n" },
+		{ "a@b; c@f", "|a|b\n|c|f\n" },
+		{ "J\xf6rg <j@m\xfcn.de>", "J\xf6rg|j|m\xfcn.de\n" },
 	};
 	struct buf b = BUF_INIT;
 
@@ -134,6 +141,10 @@ test_list(void)
 		show(&b, &l);
 		CHECK(span_is(buf_span(&b), cases[i].want), "list %zu %s: %s",
 		      i, cases[i].in, buf_str(&b));
+		/* in these an address is passed over */
+		CHECK(l.unread == (strstr(cases[i].in, "d@") != NULL ||
+				   strstr(cases[i].in, "\"x <") != NULL),
+		      "list %zu unread", i);
 		addr_list_free(&l);
 	}
 	/* Hostile: deep comments, many items; bounded and quick. */

@@ -30,6 +30,11 @@ test_index(void)
 		{ "From : b\n\n", 1, 9, 0, 0, 1 },
 		{ "A b: c\n", 0, 0, 7, 0, 0 },
 		{ ": c\n", 0, 0, 4, 0, 0 },
+		/* blanks alone are a fold, not the end */
+		{ "A: b\n \n\tc\nD: e\n\nx", 2, 15, 1, 0, 1 },
+		{ "A\x01: c\n", 0, 0, 6, 0, 0 },
+		{ "A\xc3\xa4: c\n", 0, 0, 7, 0, 0 },
+		{ "A: b\rC: d\n\n", 1, 10, 0, 0, 1 },
 	};
 	size_t i;
 
