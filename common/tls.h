@@ -76,6 +76,9 @@ struct tls_want {
 	struct span session;
 	long *bad_r; /* OpenSSL's X509_V_ERR_* of a handshake that failed, 0:
 			it was not the certificate; may be NULL */
+	/* And its SSL_R_* where TLS itself failed it; 0: the link did.  May be
+	 * NULL. */
+	int *reason_r;
 };
 /* host: SNI and name to verify.  With TLS_VERIFY_NONE any certificate will
  * do.  `dane` (may be NULL): ldns-free TLSA rows as DER bytes. */

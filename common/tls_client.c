@@ -189,6 +189,7 @@ tls_connect_want(struct tls_client *t, struct stream *s,
 	if (l == NULL)
 		return -1;
 	l->bad_r = w->bad_r;
+	l->reason_r = w->reason_r;
 	if (w->ndane > 0)
 		r = client_dane(l->ssl, w, e);
 	else if (w->verify != TLS_VERIFY_NONE)

@@ -256,6 +256,9 @@ tls_layer_handshake(struct tls_layer *l, struct stream *s, int (*step)(SSL *),
 				io_words(w));
 		if (l->bad_r != NULL)
 			*l->bad_r = bad;
+		if (l->reason_r != NULL && w == IO_ERROR &&
+		    ERR_GET_LIB(why) == ERR_LIB_SSL)
+			*l->reason_r = ERR_GET_REASON(why);
 		if (bad != X509_V_OK)
 			err_prefix(e, "certificate: %s",
 				   X509_verify_cert_error_string(bad));

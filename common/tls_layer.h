@@ -16,7 +16,8 @@ struct tls_layer {
 	bool broken; /* after a failure no close_notify may be sent */
 	struct tls_facts facts;
 	bool has_facts;
-	long *bad_r; /* where a failed handshake leaves its X509_V_ERR_* */
+	long *bad_r;   /* where a failed handshake leaves its X509_V_ERR_* */
+	int *reason_r; /* and its SSL_R_* */
 };
 
 /* Options of every context: no renegotiation, no compression. */

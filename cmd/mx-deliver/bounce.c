@@ -1,6 +1,7 @@
 /*
  * bounce.c - reports about a message: failure, delay, success.
- * RFC 3464 (multipart/report), RFC 3461 6, RFC 6533 (UTF-8); a report of a
+ * RFC 3464 (multipart/report), RFC 3461 6, RFC 6533 (UTF-8), RFC 8689 5
+ * (REQUIRETLS); a report of a
  * report goes to the postmaster, and no further.
  */
 #include "queue.h"
@@ -26,6 +27,7 @@ struct report {
 	struct buf out; /* the parts */
 	char boundary[100];
 	bool full;   /* the whole message comes along */
+	bool tls_no; /* the message has "TLS-Required: No" */
 	bool utf8;   /* types of RFC 6533 */
 	bool encode; /* them in base64: its receiver may lack SMTPUTF8 */
 };
@@ -148,6 +150,9 @@ head(const struct report *r, struct buf *b, const char *to)
 	field(b, "Message-ID", buf_span(&v));
 	/* RFC 3834 5: nobody's vacation answers this. */
 	field(b, "Auto-Submitted", SPAN("auto-replied"));
+	/* RFC 8689 6: what its sender wants holds for what is said of it. */
+	if (r->tls_no)
+		field(b, "TLS-Required", SPAN("No"));
 	field(b, "MIME-Version", SPAN("1.0"));
 	buf_addf(b,
 		 "Content-Type: multipart/report; "
@@ -401,6 +406,27 @@ last_part(struct report *r, struct err *e)
 	return rc;
 }
 
+/* RFC 8689 3: one field, and no other value than this. */
+static bool
+wants_no_tls(const struct queuefile *q)
+{
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	const struct msg_field *f;
+	struct msg m;
+	bool no = false;
+
+	if (bounce_header(q, &b, &e) == 0) {
+		msg_index(&m, buf_span(&b), 0);
+		f = msg_find(&m, "TLS-Required", 0);
+		no = f != NULL && msg_find(&m, "TLS-Required", 1) == NULL &&
+		     span_iis(span_trim(f->value), "No");
+		msg_done(&m);
+	}
+	buf_free(&b);
+	return no;
+}
+
 /* A new queue entry like any other: durable before anybody is marked as told.
  */
 static int
@@ -411,6 +437,8 @@ write_report(struct report *r, struct queuefile_env *env, struct err *e)
 
 	text_part(r);
 	status_part(r);
+	r->tls_no =
+	    !(r->q->env.flags & QUEUEFILE_REQUIRETLS) && wants_no_tls(r->q);
 	if (last_part(r, e) != 0)
 		return -1;
 	buf_addf(&r->out, "\n--%s--\n", r->boundary);
@@ -484,7 +512,9 @@ postmaster_copy(const struct queuefile *q, const struct attempt *a,
 		enum bounce_kind kind)
 {
 	struct report r = { .q = q, .a = a, .kind = kind };
-	struct queuefile_env env = { .flags = QUEUEFILE_FILTERED };
+	struct queuefile_env env = { .flags = QUEUEFILE_FILTERED |
+					      (q->env.flags &
+					       QUEUEFILE_REQUIRETLS) };
 	struct err e = ERR_INIT;
 	char *to;
 
@@ -547,7 +577,10 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 	struct queuefile_env env = { 0 };
 	bool second;
 	char *to = receiver(q, &second);
-	bool headers = q->env.ret != NULL && strcmp(q->env.ret, "HDRS") == 0;
+	/* RFC 8689 5: with REQUIRETLS it is as if RET=HDRS were there. */
+	bool tls = q->env.flags & QUEUEFILE_REQUIRETLS;
+	bool headers =
+	    tls || (q->env.ret != NULL && strcmp(q->env.ret, "HDRS") == 0);
 	bool done = false;
 	int rc = 0;
 
@@ -574,7 +607,7 @@ bounce_report(const struct queuefile *q, const struct attempt *a,
 			 ? mem_printf("%s@%s", queue_conf.double_bounce_sender,
 				      site.myhostname)
 			 : mem_strdup("");
-	env.flags = QUEUEFILE_FILTERED;
+	env.flags = QUEUEFILE_FILTERED | (tls ? QUEUEFILE_REQUIRETLS : 0);
 	r.utf8 = q->env.flags & QUEUEFILE_UTF8;
 	r.encode = span_is_ascii(span_of(to));
 	if (r.utf8 && !r.encode)

@@ -412,7 +412,8 @@ deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 			   .proto = env->proto,
 			   .login = env->login,
 			   .tls = env->tls,
-			   .extra = SPAN("") };
+			   .extra = SPAN(""),
+			   .flags = env->flags };
 
 	if (r->via.n > 0) {
 		head_watch_file(&head, q->fd, q->msg_at, q->msg_size);

@@ -35,6 +35,7 @@ struct facts {
 	const char *delivered; /* Delivered-To, NULL: addr */
 	const char *client_addr, *client_name, *helo, *proto, *login, *tls;
 	struct span extra; /* fields below ours, e.g. Received; may be empty */
+	unsigned flags;    /* QUEUEFILE_* of the message */
 };
 
 /* A delivery into a Maildir that is written as the message arrives. */

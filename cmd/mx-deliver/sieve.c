@@ -279,7 +279,10 @@ queue_mail(struct local *l, struct verdict *v, const struct sieve_mail *m,
 	   struct err *e)
 {
 	bool null = l->facts->sender[0] == '\0' && !m->own;
-	struct queuefile_env env = { .flags = QUEUEFILE_FILTERED };
+	/* RFC 8689 6: what became of it is as confidential. */
+	struct queuefile_env env = { .flags = QUEUEFILE_FILTERED |
+					      (l->facts->flags &
+					       QUEUEFILE_REQUIRETLS) };
 	struct buf head = BUF_INIT;
 	struct queuefile_writer w;
 	int r;

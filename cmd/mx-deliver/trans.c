@@ -174,7 +174,8 @@ trans_fill_facts(struct trans *t, const struct trans_rcpt *r)
 				   .proto = c->proto,
 				   .login = c->login,
 				   .tls = c->tls,
-				   .extra = buf_span(&t->extra) };
+				   .extra = buf_span(&t->extra),
+				   .flags = t->flags };
 }
 
 /* The queue's envelope has no line for what is empty. */

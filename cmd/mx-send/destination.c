@@ -69,6 +69,8 @@ destination_smtp_port(void)
 	return port_of(params.tcp_port, 25);
 }
 
+bool send_tls_optional, send_requiretls;
+
 /* Everything of a group that needs files or names. */
 static int
 prepare_group(struct group *g, const struct mx_conf *conf,
@@ -89,14 +91,15 @@ prepare_group(struct group *g, const struct mx_conf *conf,
 		for (size_t k = 0; k < g->hosts.n; k++)
 			dane_find(&g->dane[k], g, &g->hosts.v[k], conf->dns);
 	}
-	if (level == TLS_NONE || g->policy.trouble.status != 0)
+	if ((level == TLS_NONE && !options.requiretls) ||
+	    g->policy.trouble.status != 0)
 		return 0;
 	/* Levels that check certificates say themselves what they want. */
 	if (params.mta_sts && g->hosts.by_mx && !options.lmtp &&
 	    (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE ||
 	     (options.requiretls && !g->hosts.secure)))
 		g->has_sts = sts_find(&g->sts, g->hosts.domain, conf->dns,
-				      g->sts_failure);
+				      g->sts_failure, &g->sts_doubt);
 	g->tls = policy_client(
 	    &g->policy, level >= TLS_VERIFY || options.requiretls || g->has_sts,
 	    e);
@@ -275,7 +278,10 @@ over_new(struct group *g, size_t i, bool no_tls, const struct message *m)
 	send_connect_us += clock_mono_us() - start;
 	if (a == ATTEMPT_DONE)
 		return transact(g, m);
-	report_all(g, s->relay, &e);
+	if (s->unfit)
+		report_unfit(g, s->relay, &e);
+	else if (a != ATTEMPT_FRESH) /* it is asked once more */
+		report_all(g, s->relay, &e);
 	group_close(g);
 	return a;
 }
@@ -304,8 +310,10 @@ run_hosts(struct group *g, const struct message *m)
 			break;
 		a = over_new(g, g->order[i], no_tls, m);
 		/* Anew at the same host: for a TLS session that was too old,
-		 * or LIMITS; each time somebody was answered. */
-		sessions += g->open && a != ATTEMPT_FRESH;
+		 * or LIMITS; each time somebody was answered.
+		 * A host that is not fit was not one of those that may be
+		 * asked (RFC 8689 4.2.1). */
+		sessions += g->open && a != ATTEMPT_FRESH && !g->session.unfit;
 		no_tls = a == ATTEMPT_PLAIN;
 		i += a != ATTEMPT_PLAIN && a != ATTEMPT_FRESH;
 	}
@@ -322,15 +330,13 @@ may_fall_back(const struct group *g)
 		strcmp(err_code(&g->no_hosts), "5.4.4") == 0);
 }
 
-void
-group_run(struct group *g, const struct message *m)
+/* Over its hosts, then over the fallback's. */
+static enum attempt
+run_all(struct group *g, const struct message *m)
 {
 	enum attempt a = ATTEMPT_NEXT;
 	struct group *f = g->fallback;
 
-	/* RFC 8460 5.3 lets reports about broken TLS through it; who asked for
-	 * REQUIRETLS (RFC 8689) meant what he said. */
-	send_tls_report = m->tls_report && !options.requiretls;
 	if (g->hosts.n > 0)
 		a = run_hosts(g, m);
 	else if (!may_fall_back(g))
@@ -338,12 +344,34 @@ group_run(struct group *g, const struct message *m)
 	if (a != ATTEMPT_STOP && may_fall_back(g)) {
 		f->v = g->v;
 		f->n = g->n;
-		(void)run_hosts(f, m);
+		a = run_hosts(f, m);
 		group_close(f);
+	}
+	return a;
+}
+
+void
+group_run(struct group *g, const struct message *m)
+{
+	/* RFC 8460 5.3 lets reports about broken TLS through it, RFC 8689
+	 * 4.2.2 who says so; who asked for REQUIRETLS (4.1) meant what he
+	 * said. */
+	send_tls_optional =
+	    (m->tls_report || (m->tls_no && params.tls_required)) &&
+	    !options.requiretls;
+	send_requiretls = options.requiretls;
+	enum attempt a = run_all(g, m);
+	/* 5: a bounce is not lost for it. */
+	if (a != ATTEMPT_STOP && send_requiretls && options.sender[0] == '\0' &&
+	    report_any_unfit(g)) {
+		group_close(g);
+		send_requiretls = false;
+		a = run_all(g, m);
 	}
 	report_rest(g);
 	/* What a report may do, the next message may not. */
-	if (!g->keep || !g->open || send_tls_report ||
+	if (!g->keep || !g->open || send_tls_optional ||
+	    send_requiretls != options.requiretls ||
 	    session_rest(&g->session) != 0)
 		group_close(g);
 }

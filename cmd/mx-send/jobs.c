@@ -86,10 +86,11 @@ key_parse(struct span s)
 	jobs.k.no_fallback = span_chr(flags, 'b') >= 0;
 	jobs.k.sender = mem_spandup(sender);
 	jobs.k.nexthop = mem_spandup(s);
-	/* Whose password is used is part of what a connection is. */
+	/* Whose password is used is part of what a connection is, and so is
+	 * what a bounce does without (RFC 8689 5). */
 	jobs.key = mem_printf(
-	    "%d%d%d\n%s\n%s", jobs.k.lmtp, jobs.k.requiretls,
-	    jobs.k.no_fallback,
+	    "%d%d%d\n%s\n%s", jobs.k.lmtp,
+	    jobs.k.requiretls ? 1 + (sender.n == 0) : 0, jobs.k.no_fallback,
 	    params.sasl_enable && params.sender_auth ? jobs.k.sender : "",
 	    jobs.k.nexthop);
 	return true;

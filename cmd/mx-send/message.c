@@ -3,6 +3,7 @@
  * again for another host.
  */
 #include "send.h"
+#include "msg.h"
 #include "status.h"
 
 #include <errno.h>
@@ -49,16 +50,27 @@ message_read(const struct message *m, int64_t at, void *p, size_t n)
 	return (ssize_t)n;
 }
 
-/* RFC 8460 5.3: a field that every TLS report has. */
+/* RFC 8689 3: one field, of one value; several are none. */
 static bool
-is_tls_report(struct span text)
+is_tls_no(const struct msg *h)
 {
-	struct span line;
+	const struct msg_field *f = msg_find(h, "TLS-Required", 0);
 
-	while (span_split(&text, '\n', &line) && span_rtrim(line).n > 0)
-		if (span_istarts(line, SPAN("TLS-Report-Domain:")))
-			return true;
-	return false;
+	return f != NULL && msg_find(h, "TLS-Required", 1) == NULL &&
+	       span_iis(span_trim(f->value), "No");
+}
+
+/* What the header says of TLS. */
+static void
+look_tls(struct message *m, struct span begin)
+{
+	struct msg h;
+
+	msg_index(&h, begin, 0);
+	/* RFC 8460 5.3: a field that every TLS report has. */
+	m->tls_report = msg_find(&h, "TLS-Report-Domain", 0) != NULL;
+	m->tls_no = is_tls_no(&h);
+	msg_done(&h);
 }
 
 /* One pass: line ends that are a byte longer on the wire, 8-bit bytes. */
@@ -77,8 +89,7 @@ message_look(struct message *m, struct err *e)
 				       (long long)at, (long long)m->size);
 		m->wire += (uint64_t)n;
 		if (at == 0)
-			m->tls_report =
-			    is_tls_report(span_make(chunk, (size_t)n));
+			look_tls(m, span_make(chunk, (size_t)n));
 		for (ssize_t i = 0; i < n; i++) {
 			char c = chunk[i];
 			if (c == '\n') {

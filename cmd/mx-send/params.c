@@ -87,6 +87,8 @@ static const struct param rows[] = {
 	    "tell servers that offer XFORWARD of the client"),
 	ROW(TIME, t_xforward, "smtp_xforward_timeout", "300s", 0, 0, "s",
 	    "wait for the reply to XFORWARD"),
+	ROW(BOOL, tls_required, "tls_required_enable", "yes", 0, 0, NULL,
+	    "a message's TLS-Required: No sets DANE and MTA-STS aside"),
 	ROW(BOOL, mta_sts, "mta_sts", "yes", 0, 0, NULL,
 	    "MTA-STS policies of destinations hold"),
 	ROW(INT, sts_port, "mta_sts_port", "443", 1, 65535, NULL,

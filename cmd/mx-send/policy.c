@@ -130,10 +130,6 @@ policy_find(struct group *g, const struct tables *maps)
 		break;
 	}
 	buf_free(&value);
-	/* RFC 8689 4.2.1: who asked for TLS all the way wants it proved. */
-	if (options.requiretls && p->level < TLS_DANE &&
-	    p->level != TLS_FINGERPRINT)
-		p->level = TLS_VERIFY;
 	if (p->match.n == 0)
 		default_match(p);
 }
@@ -166,7 +162,7 @@ static struct tls_client *shared[2];
 struct tls_client *
 policy_client(struct tls_policy *p, bool roots, struct err *e)
 {
-	bool must = p->level > TLS_MAY;
+	bool must = p->level > TLS_MAY || options.requiretls;
 	struct tls_client_conf conf = { .ca_file = params.tls_ca,
 					.protocols =
 					    p->protocols != NULL ? p->protocols

@@ -80,6 +80,7 @@ report_failure(struct rcpt *r, const char *relay, const struct err *e)
 {
 	r->why = *e;
 	snprintf(r->relay, sizeof(r->relay), "%s", relay);
+	r->temp = true;
 	if (!status_is_temp(e->status))
 		report_final(r, RCPT_BOUNCED, err_code(e), relay, e->text);
 }
@@ -90,6 +91,33 @@ report_all(struct group *g, const char *relay, const struct err *e)
 	for (size_t i = 0; i < g->n; i++)
 		if (g->v[i]->state == RCPT_PENDING)
 			report_failure(g->v[i], relay, e);
+}
+
+/* RFC 8689 4.2.1: each host is asked before the sender is told. */
+void
+report_unfit(struct group *g, const char *relay, const struct err *e)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct rcpt *r = g->v[i];
+
+		if (r->state != RCPT_PENDING)
+			continue;
+		r->unfit = true;
+		/* Who waits is told what it waits for. */
+		if (r->temp)
+			continue;
+		r->why = *e;
+		snprintf(r->relay, sizeof(r->relay), "%s", relay);
+	}
+}
+
+bool
+report_any_unfit(const struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i]->state == RCPT_PENDING && g->v[i]->unfit)
+			return true;
+	return false;
 }
 
 /* Who was refused by nobody for good and taken by nobody waits. */
@@ -103,8 +131,9 @@ report_rest(struct group *g)
 		if (r->why.status == ST_OK)
 			(void)err_esc(&r->why, ST_TEMPFAIL, "4.4.0",
 				      "no host was asked for it this time");
-		report_final(r, RCPT_DEFERRED, err_code(&r->why),
-			     r->relay[0] != '\0' ? r->relay : "none",
-			     r->why.text);
+		report_final(
+		    r, r->unfit && !r->temp ? RCPT_BOUNCED : RCPT_DEFERRED,
+		    err_code(&r->why), r->relay[0] != '\0' ? r->relay : "none",
+		    r->why.text);
 	}
 }

@@ -62,7 +62,7 @@ struct send_params {
 	char *tls_ca, *tls_cert, *tls_key, *tls_protocols, *tls_ciphers;
 	char *tls_must_protocols, *tls_must_ciphers;
 	int64_t tls_loglevel;
-	bool no_conversion, chunking;
+	bool no_conversion, chunking, tls_required;
 	bool sasl_enable, sasl_enforce, sasl_soft_bounce, sender_auth;
 	bool bind_enforce;
 	char *token_command, *tlsrpt_history_file;
@@ -78,6 +78,7 @@ struct message {
 	uint64_t wire;    /* bytes on the wire, without dots */
 	bool eight_bit, header_eight_bit;
 	bool tls_report;      /* RFC 8460 5.3: it is one */
+	bool tls_no;          /* RFC 8689 3: "TLS-Required: No" */
 	struct buf converted; /* fd -1: the bytes are here */
 };
 /* Bytes from `at` on; 0 at its end. */
@@ -96,9 +97,11 @@ struct rcpt {
 	const char *addr;
 	const char *options; /* "NOTIFY=... ORCPT=..." or "" */
 	enum rcpt_state state;
-	bool accepted;                   /* in this transaction */
-	struct err why;                  /* PENDING: what the last host said */
-	char relay[400];                 /* of `why` */
+	bool accepted;   /* in this transaction */
+	struct err why;  /* PENDING: what the last host said */
+	char relay[400]; /* of `why` */
+	bool unfit;      /* a host is not fit for its REQUIRETLS */
+	bool temp;       /* one of them could not tell for now */
 	const struct mx_target *refused; /* by this host, for now */
 };
 
@@ -137,6 +140,7 @@ struct session {
 	char relay[400];         /* "mx.example.org[192.0.2.1]:25" */
 	char name[400];          /* the same without port, for sentences */
 	bool tls, no_tls, hide;
+	bool tls_later;   /* STARTTLS was refused for now */
 	int level;        /* of TLS, after DANE's records were seen */
 	bool sts;         /* the MTA-STS policy decides */
 	deadline_t until; /* smtp_connection_reuse_time_limit */
@@ -150,6 +154,7 @@ struct session {
 	bool data_sent; /* DATA is under way with the last recipients */
 	bool dropped;   /* by us, out of step: nothing against the host */
 	bool lied;      /* an extension that it told of is not there */
+	bool unfit;     /* for REQUIRETLS, which is for good */
 	/* For TLS reports: what failed, a word of RFC 8460 4.3; NULL: nothing.
 	 */
 	const char *tls_failure;
@@ -170,6 +175,7 @@ struct group {
 	struct dane *dane; /* hosts.n, or NULL: not looked for */
 	struct mtasts sts;
 	bool has_sts;         /* a policy is in force */
+	bool sts_doubt;       /* there is one perhaps */
 	char sts_failure[40]; /* RFC 8460 4.3.2.2: why none could be had */
 	struct tls_client *tls;
 	struct err no_hosts; /* hosts.n is 0 */
@@ -291,14 +297,19 @@ void dane_names(const struct dane *a, const struct group *g,
 		const struct mx_target *t, struct strs *out);
 
 /* sts.c: is a policy in force for this domain?  failure: a word of RFC 8460
- * 4.3.2.2 where one is announced and cannot be had, else "". */
+ * 4.3.2.2 where one is announced and cannot be had, else "".  *doubt_r: nobody
+ * can say for now whether there is one. */
 bool sts_find(struct mtasts *p, const char *domain, struct dns *dns,
-	      char failure[40]);
+	      char failure[40], bool *doubt_r);
 
-/* tlsrpt.c: lines for TLS reports.  The message at hand is such a report:
- * nothing of it counts, and it goes whatever DANE and MTA-STS say (RFC 8460 3,
- * 5.3.1). */
-extern bool send_tls_report;
+/* The message at hand goes whatever DANE and MTA-STS say, and nothing of it
+ * counts in TLS reports: it is such a report (RFC 8460 3, 5.3.1), or says
+ * "TLS-Required: No" (RFC 8689 4.2.2). */
+extern bool send_tls_optional;
+/* It goes over hosts alone that keep what REQUIRETLS asks for (4.2.1). */
+extern bool send_requiretls;
+
+/* tlsrpt.c: lines for TLS reports. */
 /* Before the sandbox: the file; or the one who keeps it. */
 void tlsrpt_open(void);
 void tlsrpt_tell(int channel);
@@ -343,7 +354,11 @@ void report_final(struct rcpt *r, enum rcpt_state state, const char *dsn,
 void report_failure(struct rcpt *r, const char *relay, const struct err *e);
 /* The same for all that are pending. */
 void report_all(struct group *g, const char *relay, const struct err *e);
-/* Nobody else is left to ask: what is pending is deferred. */
+/* Not at this host; for good where no other one is fit nor in doubt. */
+void report_unfit(struct group *g, const char *relay, const struct err *e);
+bool report_any_unfit(const struct group *g);
+/* Nobody else is left to ask: what is pending is deferred, or was fit for
+ * nobody. */
 void report_rest(struct group *g);
 
 #endif

@@ -8,7 +8,22 @@
 #include "opt.h"
 #include "status.h"
 
+#include <openssl/sslerr.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
+
+/* What REQUIRETLS asks for is not to be had at this host: RFC 8689 4.2.1 names
+ * the code.  It is the words of e that tell why. */
+static void
+unfit(struct session *s, struct err *e)
+{
+	if (!send_requiretls)
+		return;
+	s->unfit = true;
+	e->status = ST_UNAVAILABLE;
+	snprintf(e->esc, sizeof(e->esc), "5.7.10");
+	(void)err_prefix(e, "REQUIRETLS");
+}
 
 /* RFC 8461 5: an enforced policy names the hosts, which show a certificate of
  * theirs.  DANE, where it applies, has decided before (2). */
@@ -23,7 +38,7 @@ apply_sts(struct session *s, struct err *e)
 	if (!mtasts_match(&g->sts, s->target->host))
 		tlsrpt_failed(s, "validation-failure",
 			      "the policy does not name this host");
-	if (g->sts.mode != MTASTS_ENFORCE || send_tls_report)
+	if (g->sts.mode != MTASTS_ENFORCE || send_tls_optional)
 		return 0;
 	s->level = TLS_VERIFY;
 	if (s->tls_failure != NULL)
@@ -42,7 +57,7 @@ find_dane(struct session *s, struct err *e)
 
 	if (p->level != TLS_DANE && p->level != TLS_DANE_ONLY)
 		return 0;
-	if (p->level == TLS_DANE && send_tls_report) {
+	if (p->level == TLS_DANE && send_tls_optional) {
 		s->level = TLS_MAY;
 		return 0;
 	}
@@ -59,15 +74,19 @@ find_dane(struct session *s, struct err *e)
 	else if (p->level == TLS_DANE_ONLY)
 		tlsrpt_failed(s, "dane-required", "no TLSA records");
 	if (p->level == TLS_DANE_ONLY)
-		return err_esc(
+		(void)err_esc(
 		    e, ST_TEMPFAIL, "4.7.5", "%s TLSA records for %s",
 		    a != NULL && a->state == DANE_UNUSABLE ? "no usable" : "no",
 		    s->name);
+	if (p->level == TLS_DANE_ONLY)
+		unfit(s, e);
+	if (p->level == TLS_DANE_ONLY)
+		return -1;
 	/* RFC 7672 2.2: records that cannot be used ask for TLS all the
 	 * same. */
 	s->level =
 	    a != NULL && a->state == DANE_UNUSABLE ? TLS_ENCRYPT : TLS_MAY;
-	if (options.requiretls)
+	if (send_requiretls)
 		s->level = TLS_VERIFY;
 	return 0;
 }
@@ -76,20 +95,27 @@ find_dane(struct session *s, struct err *e)
  * may have named proves nothing.  Where our own policy says what it must show,
  * no MX is believed. */
 static int
-prove_mx(const struct session *s, struct err *e)
+prove_mx(struct session *s, struct err *e)
 {
 	const struct group *g = s->group;
 	int level = g->policy.level;
 
-	if (!options.requiretls || !g->hosts.by_mx || g->hosts.secure ||
+	if (!send_requiretls || !g->hosts.by_mx || g->hosts.secure ||
 	    level == TLS_SECURE || level == TLS_FINGERPRINT ||
 	    (g->has_sts && g->sts.mode != MTASTS_MODE_NONE &&
 	     mtasts_match(&g->sts, s->target->host)))
 		return 0;
-	return err_esc(e, ST_TEMPFAIL, "4.7.10",
-		       "REQUIRETLS: the MX records of %s are not signed, and "
-		       "no MTA-STS policy of it names host %s",
-		       g->hosts.domain, s->name);
+	/* A policy that cannot be had today may name it tomorrow. */
+	(void)err_esc(e, ST_TEMPFAIL, "4.7.10",
+		      "the MX records of %s are not signed, and no MTA-STS "
+		      "policy of it %s %s",
+		      g->hosts.domain,
+		      g->sts_doubt ? "can be had now that would name host"
+				   : "names host",
+		      s->name);
+	if (!g->sts_doubt)
+		unfit(s, e);
+	return -1;
 }
 
 static int
@@ -98,6 +124,10 @@ find_level(struct session *s, struct err *e)
 	const struct tls_policy *p = &s->group->policy;
 
 	s->level = p->level;
+	/* RFC 8689 4.2.1: who asked for TLS all the way wants it proved. */
+	if (send_requiretls && p->level < TLS_DANE &&
+	    p->level != TLS_FINGERPRINT)
+		s->level = TLS_VERIFY;
 	if (p->trouble.status != 0) {
 		*e = p->trouble;
 		return -1;
@@ -128,10 +158,12 @@ check_fingerprint(struct session *s, const struct tls_facts *f, struct err *e)
 		    same_fingerprint(match->v[i], f->peer_key_fingerprint))
 			return 0;
 	s->c.broken = true;
-	return err_esc(e, ST_TEMPFAIL, "4.7.5",
-		       "Server certificate of %s not trusted: its fingerprint "
-		       "is %s, of its key %s",
-		       s->name, f->peer_fingerprint, f->peer_key_fingerprint);
+	(void)err_esc(e, ST_TEMPFAIL, "4.7.5",
+		      "Server certificate of %s not trusted: its fingerprint "
+		      "is %s, of its key %s",
+		      s->name, f->peer_fingerprint, f->peer_key_fingerprint);
+	unfit(s, e);
+	return -1;
 }
 
 static int
@@ -140,9 +172,11 @@ handshake(struct session *s, struct err *e)
 	const struct tls_policy *p = &s->group->policy;
 	struct strs names = STRS_INIT;
 	long bad = 0;
+	int reason = 0;
 	struct tls_want w = { .sni = s->target->host,
 			      .names = &names,
-			      .bad_r = &bad };
+			      .bad_r = &bad,
+			      .reason_r = &reason };
 	deadline_t d = clock_deadline(params.t_tls);
 
 	if (p->servername != NULL && strcmp(p->servername, "nexthop") == 0)
@@ -182,6 +216,15 @@ handshake(struct session *s, struct err *e)
 	(void)err_prefix(e, "Cannot start TLS with %s", s->name);
 	e->status = ST_TEMPFAIL;
 	snprintf(e->esc, sizeof(e->esc), "4.7.5");
+	/* OpenSSL's words for a greeting in clear say nothing of it. */
+	if (params.wrappermode && reason == SSL_R_WRONG_VERSION_NUMBER)
+		(void)err_esc(e, ST_TEMPFAIL, "4.7.5",
+			      "Cannot start TLS with %s: it does not speak TLS "
+			      "from the first byte on (smtp_tls_wrappermode)",
+			      s->name);
+	/* A link that is cut, or slow, says nothing of what it could. */
+	if ((bad != X509_V_OK || reason != 0) && !s->fresh_tls)
+		unfit(s, e);
 	return -1;
 }
 
@@ -245,6 +288,8 @@ starttls(struct session *s, struct err *e)
 	}
 	int code = r.code;
 	smtp_reply_free(&r);
+	/* 454 of RFC 3207 4: it may have it again. */
+	s->tls_later = code / 100 == 4;
 	if (code / 100 != 2)
 		return 0;
 	/* What came before the handshake was nobody's we know (RFC 3207
@@ -276,12 +321,6 @@ session_wrap(struct session *s, struct err *e)
 	}
 	if (secured(s, e) == 0)
 		return ATTEMPT_DONE;
-	/* OpenSSL's words for a greeting in clear say nothing of it. */
-	if (strstr(e->text, "wrong version number") != NULL)
-		(void)err_esc(e, ST_TEMPFAIL, "4.7.5",
-			      "Cannot start TLS with %s: it does not speak TLS "
-			      "from the first byte on (smtp_tls_wrappermode)",
-			      s->name);
 	return s->fresh_tls ? ATTEMPT_FRESH : ATTEMPT_NEXT;
 }
 
@@ -306,6 +345,8 @@ secure(struct session *s, struct err *e)
 	(void)err_esc(e, ST_TEMPFAIL, "4.7.4",
 		      "TLS is required, but was not offered by host %s",
 		      s->name);
+	if (!s->tls_later && !s->c.broken)
+		unfit(s, e);
 	return ATTEMPT_NEXT;
 }
 

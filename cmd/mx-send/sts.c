@@ -173,16 +173,16 @@ want_fetch(const struct cached *c, const struct mtasts *record, bool valid)
 
 bool
 sts_find(struct mtasts *p, const char *domain, struct dns *dns,
-	 char failure[40])
+	 char failure[40], bool *doubt_r)
 {
 	struct mtasts record = { .max_age = 0 };
 	struct cached c = { .fetched = 0 };
 	bool valid = cache_read(&c, domain) && in_force(&c, p);
 
 	/* No record, or no answer: what is cached holds (3.1, 5.1). */
-	if (mtasts_record(&record, dns, domain, clock_deadline(FETCH_MS)) ==
-		MTASTS_FOUND &&
-	    want_fetch(&c, &record, valid)) {
+	enum mtasts_result r =
+	    mtasts_record(&record, dns, domain, clock_deadline(FETCH_MS));
+	if (r == MTASTS_FOUND && want_fetch(&c, &record, valid)) {
 		fetch(&c, &record, domain, dns);
 		mtasts_free(p);
 		*p = (struct mtasts){ .max_age = 0 };
@@ -193,6 +193,7 @@ sts_find(struct mtasts *p, const char *domain, struct dns *dns,
 	else if (p->text.n == 0) /* reports show it */
 		buf_addspan(&p->text, buf_span(&c.text));
 	snprintf(failure, 40, "%s", valid ? "" : c.failure);
+	*doubt_r = !valid && (r == MTASTS_FOUND || r == MTASTS_TEMP);
 	mtasts_free(&record);
 	buf_free(&c.id);
 	buf_free(&c.text);

@@ -48,7 +48,7 @@ tls_sessions_key(const struct session *s, const struct strs *names,
 	struct buf b = BUF_INIT;
 
 	buf_addf(&b, "%d%d%d %s %s\n%s\n%d %d %d %d\n%s\n%s\n%s\n",
-		 options.lmtp, options.requiretls, g->has_sts, s->relay,
+		 options.lmtp, send_requiretls, g->has_sts, s->relay,
 		 g->destination, sni, s->level, p->level, s->sts,
 		 g->has_sts ? (int)g->sts.mode : -1,
 		 p->protocols != NULL ? p->protocols : "",

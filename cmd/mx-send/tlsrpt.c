@@ -25,8 +25,6 @@
 #define POLICY_LINE 600
 #define TOLD_MAX 16000 /* what a socket's packet takes */
 
-bool send_tls_report;
-
 static struct {
 	int file, channel;
 } to = { -1, -1 };
@@ -220,7 +218,7 @@ wanted(const struct session *s)
 {
 	int level = s->group->policy.level;
 
-	return (to.file >= 0 || to.channel >= 0) && !send_tls_report &&
+	return (to.file >= 0 || to.channel >= 0) && !send_tls_optional &&
 	       !s->no_tls && s->group->hosts.by_mx && !options.lmtp &&
 	       (level == TLS_MAY || level == TLS_ENCRYPT || level == TLS_DANE ||
 		level == TLS_DANE_ONLY);

@@ -41,7 +41,7 @@ needs_utf8(const struct group *g, const struct message *m)
 /* What this server lacks for this message.  0, or -1: next host, or for
  * good. */
 static int
-check_features(const struct session *s, const struct group *g,
+check_features(struct session *s, const struct group *g,
 	       const struct message *m, struct err *e)
 {
 	if (needs_utf8(g, m) && !(s->c.caps & SMTP_SMTPUTF8))
@@ -49,7 +49,10 @@ check_features(const struct session *s, const struct group *g,
 			       "SMTPUTF8 is required, but was not offered by "
 			       "host %s",
 			       s->name);
-	if (options.requiretls && !(s->c.caps & SMTP_REQUIRETLS))
+	/* A socket of this host is no hop. */
+	s->unfit = send_requiretls && s->target->port != 0 &&
+		   !(s->c.caps & SMTP_REQUIRETLS);
+	if (s->unfit)
 		return err_esc(e, ST_UNAVAILABLE, "5.7.30",
 			       "REQUIRETLS is required, but was not offered by "
 			       "host %s",
@@ -78,7 +81,7 @@ send_mail(struct session *s, const struct group *g, const struct message *m,
 		buf_adds(&more, " BODY=8BITMIME");
 	if (needs_utf8(g, m))
 		buf_adds(&more, " SMTPUTF8");
-	if (options.requiretls)
+	if (send_requiretls && (caps & SMTP_REQUIRETLS))
 		buf_adds(&more, " REQUIRETLS");
 	if ((caps & SMTP_DSN) && options.ret != NULL)
 		buf_addf(&more, " RET=%s", options.ret);
@@ -571,7 +574,10 @@ transact_part(struct session *s, struct group *g, const struct message *m)
 		g->v[i]->accepted = false;
 	s->data_sent = false;
 	if (check_features(s, g, m, &e) != 0) {
-		report_all(g, s->relay, &e);
+		if (s->unfit)
+			report_unfit(g, s->relay, &e);
+		else
+			report_all(g, s->relay, &e);
 		return ATTEMPT_NEXT;
 	}
 	enum attempt a = xforward(s, g);

@@ -203,3 +203,56 @@ at_five_past() { later $((3600 - $(date +%s) % 3600 + 300)) "$@"; }
   submit joe@virt.example nobody@remote.example; run_queue; run_queue
   [ "$(reports joe)" -eq $((n + 1)) ]
 }
+
+@test "REQUIRETLS (RFC 8689 5): told at once, the header alone comes back, and as safely as it went" {
+  peer ok; to_peer remote.example
+  esmtp_in '<joe@virt.example> REQUIRETLS RET=FULL' '<b@remote.example>'
+  run_queue
+  [ "$(queued)" -eq 0 ]; [ "$(taken)" -eq 0 ]
+  inbox joe > "$T/report"; cat "$T/report"
+  grep -q '^Status: 5.7.10' "$T/report"; grep -q '^Action: failed' "$T/report"
+  grep -q '^Content-Type: text/rfc822-headers' "$T/report"; ! grep -q '^body' "$T/report"
+  # a sender elsewhere: the report needs it, too, and goes to a host that is fit first
+  make_cert fit.example; chmod 644 "$T"/fit.example.*
+  peer ok --cert "$T/fit.example.crt" --key "$T/fit.example.key" --caps PIPELINING,8BITMIME,REQUIRETLS; to_peer fit.example
+  conf "smtp_tls_CAfile = $T/fit.example.crt" 'smtp_tls_verify_cert_match = fit.example'
+  esmtp_in '<ann@fit.example> REQUIRETLS' '<b@remote.example>'
+  run_queue; run_queue
+  [ "$(queued)" -eq 0 ]; cat "$PEER_LOG"
+  grep '"event": "message"' "$PEER_LOG" | grep 'FROM:<>' | grep REQUIRETLS | grep '"tls": true'
+  # and to one that is not fit all the same
+  peer ok; to_peer bare.example
+  esmtp_in '<ann@bare.example> REQUIRETLS' '<b@remote.example>'
+  run_queue; run_queue
+  [ "$(queued)" -eq 0 ]; [ "$(taken)" -eq 1 ]; ! grep '"sender": "[^"]*REQUIRETLS' "$PEER_LOG"
+}
+
+@test "TLS-Required: No: the report asks for no more than its message; with REQUIRETLS the field is none" {
+  peer ok; to_peer remote.example
+  printf 'From: a@x.test\nTLS-Required: No\nSubject: x\n\nbody\n' > "$T/m"
+  submit joe@virt.example nobody@remote.example
+  run_queue
+  inbox joe > "$T/report"; cat "$T/report"
+  sed '/^$/q' "$T/report" | grep -qx 'TLS-Required: No'
+  rm "$T"/vm/joe/new/*
+  printf 'From: a@x.test\nTLS-Required: Yes\nSubject: x\n\nbody\n' > "$T/m"
+  submit joe@virt.example nobody@remote.example
+  run_queue
+  inbox joe > "$T/report"
+  ! sed '/^$/q' "$T/report" | grep -q '^TLS-Required'
+}
+
+@test "REQUIRETLS: what an alias and a redirect send on has it, too" {
+  make_cert fit.example; chmod 644 "$T"/fit.example.*
+  peer ok --cert "$T/fit.example.crt" --key "$T/fit.example.key" --caps PIPELINING,8BITMIME,REQUIRETLS; to_peer fit.example
+  echo 'redirect "bob@fit.example";' > "$T/red.sieve"
+  conf "smtp_tls_CAfile = $T/fit.example.crt" 'smtp_tls_verify_cert_match = fit.example' "sieve_after = $T/red.sieve" \
+    'virtual_alias_maps = inline:{two@virt.example=ann@fit.example}'
+  esmtp_in '<ann@fit.example> REQUIRETLS' '<two@virt.example>'
+  run_queue
+  esmtp_in '<ann@fit.example> REQUIRETLS' '<joe@virt.example>'
+  run_queue
+  cat "$PEER_LOG"
+  [ "$(queued)" -eq 0 ]; [ "$(taken)" -eq 2 ]
+  [ "$(grep '"event": "message"' "$PEER_LOG" | grep -c '"sender": "[^"]*REQUIRETLS')" -eq 2 ]
+}

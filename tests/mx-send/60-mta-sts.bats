@@ -49,6 +49,7 @@ to() { # DOMAIN PORT [OPTION...]
     < <(printf 'Subject: x\n\nbody\n')
   echo "$output"
 }
+never() { [ "$status" -eq 69 ] && grep -q " bounced $1 " <<<"$output" && ! grep -q '^> MAIL' <<<"$output"; }
 waits() { [ "$status" -eq 75 ] && grep -q " deferred $1 " <<<"$output" && ! grep -q '^> MAIL' <<<"$output"; }
 
 @test "enforce: the policy's host with its certificate; never in clear" {
@@ -126,14 +127,16 @@ waits() { [ "$status" -eq 75 ] && grep -q " deferred $1 " <<<"$output" && ! grep
   # the certificate is good; whose mail server it is, the policy alone proves
   policy testing 60 other.mail.test
   rm -f "$T/data/mta-sts/"*
-  to d1.test "$TLS" --requiretls; waits 4.7.10; grep -q 'REQUIRETLS: the MX records of d1.test are not signed' <<<"$output"
-  to d9.test "$TLS" --requiretls -o mta_sts=no; waits 4.7.10
-  to d8.test "$TLS" --requiretls; waits 4.7.10
+  to d1.test "$TLS" --requiretls -f me@sender.test; never 5.7.10; grep -q 'REQUIRETLS: the MX records of d1.test are not signed' <<<"$output"
+  to d9.test "$TLS" --requiretls -f me@sender.test -o mta_sts=no; never 5.7.10
+  # its policy cannot be had today
+  to d9.test "$TLS" --requiretls -f me@sender.test; waits 4.7.10
+  to d8.test "$TLS" --requiretls -f me@sender.test; never 5.7.10
   # named: what is missing now is the server's REQUIRETLS, which is for good
   policy testing 60 mx.mail.test
   rm -f "$T/data/mta-sts/"*
-  to d1.test "$TLS" --requiretls; [ "$status" -eq 69 ]; grep -q ' bounced 5.7.30 ' <<<"$output"
+  to d1.test "$TLS" --requiretls -f me@sender.test; [ "$status" -eq 69 ]; grep -q ' bounced 5.7.30 ' <<<"$output"
   # our own policy says what the certificate must show
-  to d9.test "$TLS" --requiretls -o smtp_tls_security_level=secure -o smtp_tls_secure_cert_match=mx.mail.test
+  to d9.test "$TLS" --requiretls -f me@sender.test -o smtp_tls_security_level=secure -o smtp_tls_secure_cert_match=mx.mail.test
   [ "$status" -eq 69 ]; grep -q ' bounced 5.7.30 ' <<<"$output"
 }

@@ -240,8 +240,8 @@ sts {"total-successful-session-count":0,"total-failure-session-count":2} sts-pol
   MSG=$M/m to none.example "$PLAIN" -o smtp_tls_security_level=encrypt; [ "$status" -eq 75 ]
   [ ! -s "$H" ] || ! grep -v 'domain=none.example' "$H"
   # nor does the field undo what REQUIRETLS asks for (RFC 8689 4.2.1)
-  MSG=$M/m to wrong.example "$TLS" --requiretls; [ "$status" -eq 75 ]
-  MSG=$M/m to s1.test "$OTHER" --requiretls; [ "$status" -eq 75 ]
+  MSG=$M/m to wrong.example "$TLS" --requiretls; [ "$status" -eq 69 ]; grep -q " bounced 5.7.10 " <<<"$output"
+  MSG=$M/m to s1.test "$OTHER" --requiretls; [ "$status" -eq 69 ]; grep -q " bounced 5.7.10 " <<<"$output"
   rm -f "$H"
   # in a body it is text
   printf 'Subject: x\n\nTLS-Report-Domain: x\n' > "$M/m"

@@ -86,17 +86,17 @@ connects() { echo $(($(grep -c '"event": "connect"' "$PEER_LOG") - 1)); }
 @test "REQUIRETLS (RFC 8689): to a certificate that is good and a server that has it; else never" {
   make_cert peer.example; chmod 644 "$T"/*.crt "$T"/*.key
   local caps=PIPELINING,8BITMIME,ENHANCEDSTATUSCODES
-  want() { run send --requiretls --trace --host "127.0.0.1:$PEER" -o "smtp_tls_CAfile=$T/peer.example.crt" \
+  want() { run send --requiretls -f me@sender.test --trace --host "127.0.0.1:$PEER" -o "smtp_tls_CAfile=$T/peer.example.crt" \
       -o smtp_tls_verify_cert_match=peer.example "$@" b@x.example < <(printf 'Subject: x\n\nbody\n'); echo "$output"; }
   peer ok --cert "$T/peer.example.crt" --key "$T/peer.example.key" --caps "$caps,REQUIRETLS"
   want; [ "$status" -eq 0 ]; grep -q '^> MAIL FROM:.* REQUIRETLS' <<< "$output"
-  # a certificate of nobody we know: it waits
-  want -o smtp_tls_CAfile=/etc/ssl/certs/ca-certificates.crt; [ "$status" -eq 75 ]; ! grep -q '^> MAIL' <<< "$output"
+  # a certificate of nobody we know: the sender is told (RFC 8689 4.2.1)
+  want -o smtp_tls_CAfile=/etc/ssl/certs/ca-certificates.crt; [ "$status" -eq 69 ]; grep -q ' bounced 5.7.10 ' <<< "$output"; ! grep -q '^> MAIL' <<< "$output"
   # RFC 8689 4.2.1, 5: no REQUIRETLS there is for good
   peer ok --cert "$T/peer.example.crt" --key "$T/peer.example.key" --caps "$caps"
   want; [ "$status" -eq 69 ]; grep -q ' bounced 5.7.30 ' <<< "$output"; ! grep -q '^> MAIL' <<< "$output"
   # without TLS its word is worth nothing
   peer ok --caps "$caps,REQUIRETLS"
-  want; [ "$status" -ne 0 ]; ! grep -q '^> MAIL' <<< "$output"
+  want; [ "$status" -eq 69 ]; grep -q ' bounced 5.7.10 ' <<< "$output"; ! grep -q '^> MAIL' <<< "$output"
   [ "$(taken)" -eq 0 ]
 }
