@@ -442,7 +442,9 @@ server_signals(void)
 int
 server_run(const struct server_spec *spec, struct server_options *o, void *ctx)
 {
-	struct server s = { .spec = spec, .o = o, .ctx = ctx, .ask = -1 };
+	struct server s = {
+		.spec = spec, .o = o, .ctx = ctx, .ask = -1, .spare = -1
+	};
 	struct err e = ERR_INIT;
 	size_t size;
 

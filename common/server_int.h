@@ -1,5 +1,5 @@
 /*
- * server_int.h - what the four files of the server skeleton share; nobody
+ * server_int.h - what the files of the server skeleton share; nobody
  * else includes it.
  * Layer: sys.
  */
@@ -33,6 +33,7 @@ struct server_shared {
 	_Atomic int busy;       /* workers in a session */
 	_Atomic int generation; /* raised by SIGHUP: older workers end */
 	_Atomic int stopping;
+	_Atomic int64_t noted; /* clock_mono of server_note_lack's last word */
 	struct server_slot slot[];
 };
 
@@ -71,6 +72,7 @@ struct server {
 	size_t max;
 	struct offers *offers; /* of this generation */
 	int wake[2];           /* workers say "all busy" here */
+	int spare; /* given up to accept one client more, see server_refuse */
 
 	/* in a worker */
 	int ask;
@@ -84,6 +86,18 @@ extern volatile sig_atomic_t server_term, server_hup, server_chld;
 uint64_t server_client_key(const struct sockaddr_storage *ss);
 void server_fill_conn(struct server_conn *c, const struct listener *l, int fd,
 		      struct sockaddr_storage *peer);
+/*
+ * server_refuse.c (THREATS 45).  server_refuse takes one waiting client of the
+ * listener, says busy_text (not in TLS) and hangs up, and never waits.  Where
+ * no descriptor is left it gives up the spare one for that moment.  False:
+ * nobody waits, or there is no room even so.
+ */
+bool server_refuse(struct server *s, const struct listener *l);
+/* Opens the spare descriptor where there is none (-1) and room for it. */
+void server_spare_take(struct server *s);
+/* Logs that a call failed for want of descriptors, processes or memory: once a
+ * minute for all processes of the server. */
+void server_note_lack(struct server *s, const char *call, int error);
 /* server_monitor.c */
 int server_monitor(struct server *s);
 /* server_worker.c: never returns. */

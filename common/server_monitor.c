@@ -165,11 +165,12 @@ monitor_answer(struct server *s, struct worker *w)
 	return r;
 }
 
-/* A worker in a free slot; its number, or -1: none is free, or no process. */
+/* A worker in a free slot; its number, or -1: none is free, or no process
+ * (errno). */
 static int
 monitor_fork(struct server *s)
 {
-	int pair[2], slot = -1;
+	int pair[2], slot = -1, error;
 	pid_t pid;
 
 	for (size_t i = 0; i < s->max && slot < 0; i++) {
@@ -191,9 +192,11 @@ monitor_fork(struct server *s)
 	atomic_fetch_add(&s->shared->live, 1);
 	pid = fork();
 	if (pid < 0) {
+		error = errno;
 		atomic_fetch_sub(&s->shared->live, 1);
 		close(pair[0]);
 		close(pair[1]);
+		errno = error;
 		return -1;
 	}
 	if (pid == 0) {
@@ -259,30 +262,53 @@ monitor_pending(struct server *s, int ms)
 	return poll(p, s->nlisteners, ms) > 0;
 }
 
-/* Full: one waiting client is told so, with whole bytes and no wait. */
+/* Full: one waiting client of each listener is told so. */
 static void
 monitor_refuse(struct server *s)
 {
-	for (size_t i = 0; i < s->nlisteners; i++) {
-		int fd = accept4(s->listener[i].fd, NULL, NULL,
-				 SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd < 0)
-			continue;
-		if (s->spec->busy_text != NULL && !s->listener[i].mode->tls)
-			(void)send(fd, s->spec->busy_text,
-				   strlen(s->spec->busy_text),
-				   MSG_DONTWAIT | MSG_NOSIGNAL);
-		close(fd);
-	}
+	for (size_t i = 0; i < s->nlisteners; i++)
+		(void)server_refuse(s, &s->listener[i]);
 }
 
 struct growth {
 	int64_t full_since;  /* all at the limit and busy since, 0: not */
 	int64_t not_before;  /* back-off after bad deaths */
 	int64_t backoff;     /* ms */
+	bool starved;        /* not_before is for want of room */
 	int64_t last_client; /* for inetd wait */
 };
+
+/* No worker is free, and none more can be: after a second of that, clients that
+ * wait are sent away.  Returns ms until the next look. */
+static int
+monitor_full(struct server *s, struct growth *g)
+{
+	int64_t now = clock_mono();
+
+	if (g->full_since == 0)
+		g->full_since = now;
+	if (!s->spec->patient && now - g->full_since > 1000 &&
+	    monitor_pending(s, 0))
+		monitor_refuse(s);
+	return 100;
+}
+
+/* One worker more.  No process, no descriptor (THREATS 45): again in a second.
+ * Returns ms until the next look. */
+static int
+monitor_more(struct server *s, struct growth *g)
+{
+	errno = 0;
+	if (monitor_fork(s) >= 0) {
+		g->full_since = 0;
+		g->starved = false;
+		return 0;
+	}
+	server_note_lack(s, "fork", errno);
+	g->starved = true;
+	g->not_before = clock_mono() + 1000;
+	return monitor_full(s, g);
+}
 
 /* Starts what is missing, one at a time: a worker that cannot start shows
  * before the next one is tried.  Returns how long poll may sleep, ms. */
@@ -295,33 +321,26 @@ monitor_grow(struct server *s, struct growth *g)
 
 	if (busy > 0)
 		g->last_client = now;
-	if (now < g->not_before)
-		return (int)(g->not_before - now);
-	if (live == 0) {
-		if (monitor_fork(s) < 0)
-			g->not_before = now + 1000;
-		return 1000;
-	}
-	if (busy < live) {
+	if (live > 0 && busy < live) {
 		g->full_since = 0;
-		return 60000;
+		if (now >= g->not_before)
+			return 60000;
 	}
+	if (now < g->not_before) {
+		if (g->starved && busy >= live)
+			return monitor_full(s, g);
+		return (int)(g->not_before - now);
+	}
+	if (live == 0)
+		return monitor_more(s, g) > 0 ? 100 : 1000;
 	/* All are busy.  A few more at once; then only while clients wait. */
 	if ((size_t)live < s->max) {
+		if (live < WORKERS_QUICK || monitor_pending(s, 0))
+			return monitor_more(s, g);
 		g->full_since = 0;
-		if (live < WORKERS_QUICK || monitor_pending(s, 0)) {
-			if (monitor_fork(s) < 0)
-				g->not_before = now + 1000;
-			return 0;
-		}
 		return 20;
 	}
-	if (g->full_since == 0)
-		g->full_since = now;
-	if (!s->spec->patient && now - g->full_since > 1000 &&
-	    monitor_pending(s, 0))
-		monitor_refuse(s);
-	return 100;
+	return monitor_full(s, g);
 }
 
 /* Sleeps until a worker asks, a signal came, or ms are over; answers. */
@@ -431,8 +450,14 @@ monitor_single(struct server *s)
 {
 	int status = ST_TEMPFAIL;
 
-	if (monitor_fork(s) < 0)
+	if (monitor_fork(s) < 0) {
+		server_note_lack(s, "fork", errno);
+		if (s->spec->busy_text != NULL && !s->conn.mode->tls)
+			(void)!io_write(s->conn.fd_out, s->spec->busy_text,
+					strlen(s->spec->busy_text),
+					clock_deadline(1000));
 		return ST_OSERR;
+	}
 	/* The session's descriptors are the worker's alone: its end is seen
 	 * by the peer. */
 	close(s->conn.fd_in);
@@ -463,6 +488,7 @@ server_monitor(struct server *s)
 		err_sys(&e, "pipe");
 		return prog_fail(&e);
 	}
+	server_spare_take(s);
 	if (monitor_prepare(s, false, &e) != 0)
 		return prog_fail(&e);
 	if (s->single)

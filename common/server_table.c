@@ -104,6 +104,7 @@ offer_tables(void *ctx, struct server *s, struct span request,
 			io_close(&s->listener[i].fd);
 		io_close(&s->wake[0]);
 		io_close(&s->wake[1]);
+		io_close(&s->spare);
 		close(pair[0]);
 		(void)signal(SIGTERM, SIG_DFL);
 		(void)signal(SIGINT, SIG_IGN);

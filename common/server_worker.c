@@ -12,6 +12,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -74,7 +75,8 @@ server_connect(struct server *s, int endpoint, deadline_t d, struct err *e)
 	if (server_ask(s, endpoint, SPAN(""), NULL, &fd, e) != 0)
 		return -1;
 	if (fd < 0)
-		return err_set(e, ST_SOFTWARE, "the monitor sent no socket");
+		return err_set(e, ST_TEMPFAIL,
+			       "no descriptor is left for the socket");
 	return fd;
 }
 
@@ -139,8 +141,24 @@ worker_serve(struct server *s, struct server_conn *c, uint64_t key)
 	atomic_fetch_sub(&s->shared->busy, 1);
 }
 
-/* Waiting on accept's own troubles, a second: without descriptors epoll would
- * report the same connection again at once (THREATS 45). */
+/*
+ * No descriptor, no memory: epoll would report the same connection again at
+ * once.  One client is sent away, or a second is waited, as long as the monitor
+ * is there (THREATS 45).  This counts as a session: who has lost descriptors
+ * is replaced after max_use of them.
+ */
+static void
+worker_lacks(struct server *s, const struct listener *l, int error)
+{
+	struct pollfd p = { s->ask, POLLIN, 0 };
+
+	server_note_lack(s, "accept", error);
+	if (!s->spec->patient && (error == EMFILE || error == ENFILE) &&
+	    server_refuse(s, l))
+		return;
+	(void)poll(&p, 1, 1000);
+}
+
 static void
 worker_accept(struct server *s, const struct listener *l)
 {
@@ -152,11 +170,8 @@ worker_accept(struct server *s, const struct listener *l)
 	if (fd < 0) {
 		/* Another worker was faster, or the client left. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-		    errno == ENOBUFS) {
-			log_warn("accept: %s: waiting a second",
-				 strerror(errno));
-			sleep(1);
-		}
+		    errno == ENOBUFS)
+			worker_lacks(s, l, errno);
 		return;
 	}
 	server_fill_conn(&c, l, fd, &peer);
@@ -234,6 +249,9 @@ server_worker(struct server *s, int slot, int ask)
 	atomic_store(&s->shared->slot[slot].pid, getpid());
 	s->generation = atomic_load(&s->shared->generation);
 	server_hup = server_chld = 0;
+	/* its own: the monitor's is not given back by closing it here */
+	io_close(&s->spare);
+	server_spare_take(s);
 	if (sandbox_user(s->spec->user, &e) != 0)
 		log_fatal(e.status, "%s", e.text);
 	sandbox_die_with_parent();

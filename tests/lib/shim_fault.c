@@ -11,8 +11,10 @@
  *                 struck (next 8): one count for a tree of processes
  *
  * The words are handed on as SHIM_FAULT*, for programs that clear MX_*.
- * Calls go to the kernel directly: nothing here calls what it stands for.
+ * Calls go to the kernel directly: nothing here calls what it stands for
+ * (fork is the library's, see there).
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -47,7 +50,7 @@ static const struct {
 	{ "EROFS", EROFS },   { "EMFILE", EMFILE },   { "ENFILE", ENFILE },
 	{ "EACCES", EACCES }, { "ENOMEM", ENOMEM },   { "ENOENT", ENOENT },
 	{ "EEXIST", EEXIST }, { "EINTR", EINTR },     { "EAGAIN", EAGAIN },
-	{ "EXDEV", EXDEV },   { "ENOTDIR", ENOTDIR },
+	{ "EXDEV", EXDEV },   { "ENOTDIR", ENOTDIR }, { "ENOBUFS", ENOBUFS },
 };
 
 /* The word up to sep into out; what follows it. */
@@ -224,6 +227,28 @@ PLAIN(int, unlinkat, dir, path, SYS_unlinkat,
 PLAIN(int, mkdir, -1, path, SYS_mkdir, (const char *path, mode_t m), path, m)
 PLAIN(int, mkdirat, dir, path, SYS_mkdirat,
       (int dir, const char *path, mode_t m), dir, path, m)
+
+/* A listener has no path: MX_FAULT_PATH is left empty for these two. */
+int
+accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	if (strike("accept4", fd, NULL) == FAIL)
+		return -1;
+	return (int)syscall(SYS_accept4, fd, addr, len, flags);
+}
+
+/* The library's own: the child's threads and streams are its matter. */
+pid_t
+fork(void)
+{
+	static pid_t (*real)(void);
+
+	if (strike("fork", -1, NULL) == FAIL)
+		return -1;
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "fork");
+	return real();
+}
 
 /* A close that fails has closed all the same (close(2)). */
 int
