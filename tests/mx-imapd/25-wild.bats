@@ -68,3 +68,18 @@ for i, (name, m, want) in enumerate(CASES):
 assert not bad
 PY
 }
+
+@test "odd dates: SORT and SEARCH" {
+  py <<'PY'
+D = [(b"Fri, 21 Nov 49 09:55:06 GMT", 1), (b"yesterday", 880106000), (b"21 Nov 97 09:55:06 GMT", 3), (b"Mon, 20 Nov 1997 23:55:06 -0800", 2), (b"1997-11-22T09:55:06Z", 880099000), (b"", 4)]
+for i, (date, arrived) in enumerate(D):
+    put("m", b"Date: %s\r\n\r\nx\r\n" % date if date else b"Subject: none\r\n\r\n", "cur", name="%d.M%dP1.h" % (1000000000 + i, i), flags="", mtime=arrived)
+c = preauth("m"); c.select()
+# by its own date, else by its arrival: 6 arrived in 1970
+c.cmd("SORT (DATE) UTF-8 ALL").ok().has(b"* SORT 6 4 5 2 3 1")
+c.cmd("SEARCH SENTON 21-Nov-1997").ok().has(b"* SEARCH 3")
+c.cmd("SEARCH SENTON 20-Nov-1997").ok().has(b"* SEARCH 4")
+c.cmd("SEARCH SENTSINCE 1-Jan-1960").ok().has(b"* SEARCH 1 3 4")
+c.cmd("SEARCH SENTBEFORE 1-Jan-2100").ok().has(b"* SEARCH 1 3 4")
+PY
+}

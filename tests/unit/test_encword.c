@@ -45,6 +45,32 @@ test_words(void)
 		{ "bare \xe9", "bare \xc3\xa9" },
 		{ "bare \xc3\xa9", "bare \xc3\xa9" },
 		{ "fold\r\n ed", "fold ed" },
+		/* words without a blank around them, in quotes, in an atom */
+		{ "=?utf-8?Q?a?==?utf-8?Q?b?=", "ab" },
+		{ "x=?utf-8?Q?a?=b", "xab" },
+		{ "\"=?utf-8?Q?a?=\" <b@c>", "\"a\" <b@c>" },
+		/* blanks in a word */
+		{ "=?utf-8?Q?not this?=", "=?utf-8?Q?not this?=" },
+		{ "=?utf-8?B?w6k= ?=", "=?utf-8?B?w6k= ?=" },
+		/* bytes, signs and codes that may not be there */
+		{ "=?utf-8?Q?raw\xc3\xa9?=", "raw\xc3\xa9" },
+		{ "=?utf-8?Q?bad=G1=?=", "bad=G1=" },
+		{ "=?utf-8?B?w6k=!?=", "\xc3\xa9" },
+		{ "=?utf-8?Q?a?b?=", "=?utf-8?Q?a?b?=" },
+		{ "=?utf-8?Q?"
+		  "?=x",
+		  "x" },
+		/* half a character, and no other half */
+		{ "=?utf-8?Q?half=C3?= x", "half\xef\xbf\xbd x" },
+		/* names of charsets that are not in the register */
+		{ "=?UTF8?Q?=C3=A9?=", "\xc3\xa9" },
+		{ "=?latin1?Q?=E9?=", "\xc3\xa9" },
+		{ "=?cp1252?Q?=80?=", "\xe2\x82\xac" },
+		{ "=?iso-8859-1?Q?=80uro?=", "\xe2\x82\xacuro" },
+		{ "=?ks_c_5601-1987?B?x9GxuQ==?=", "\xed\x95\x9c\xea\xb5\xad" },
+		{ "=?gb2312?B?xOO6ww==?=", "\xe4\xbd\xa0\xe5\xa5\xbd" },
+		{ "=?unknown-8bit?Q?=E9?=", "=?unknown-8bit?Q?=E9?=" },
+		{ "=?us-ascii?Q?=E9?=", "\xef\xbf\xbd" },
 		{ "", "" },
 	};
 	size_t i;
@@ -57,6 +83,22 @@ test_words(void)
 		      buf_str(&b));
 		buf_free(&b);
 	}
+}
+
+/* RFC 2047 2: 75 bytes; more is met, and read. */
+static void
+test_long_word(void)
+{
+	struct buf in = BUF_INIT, out = BUF_INIT;
+
+	buf_adds(&in, "=?utf-8?Q?");
+	for (int i = 0; i < 3000; i++)
+		buf_addc(&in, 'a');
+	buf_adds(&in, "?=");
+	encword_decode(&out, buf_span(&in));
+	CHECK(out.n == 3000 && out.p[0] == 'a', "long word: %zu", out.n);
+	buf_free(&in);
+	buf_free(&out);
 }
 
 static void
@@ -149,6 +191,7 @@ int
 main(void)
 {
 	test_words();
+	test_long_word();
 	test_ext();
 	test_encode();
 	test_linear();

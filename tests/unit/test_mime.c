@@ -48,6 +48,28 @@ test_params(void)
 		{ "text", "text", "", "", 0 },
 		{ "", "", "", "", 0 },
 		{ ";;;=;a=;b", "", "", "a=;", 1 },
+		/* twice: the first counts */
+		{ "text/plain; charset=utf-8; charset=koi8-r", "text", "plain",
+		  "charset=utf-8;", 0 },
+		/* RFC 2231 pieces out of order, with zeros, one missing */
+		{ "text/plain; name*1=b; name*0=a", "text", "plain", "name=ab;",
+		  0 },
+		{ "text/plain; name*0=a; name*2=c", "text", "plain", "name=a;",
+		  0 },
+		{ "text/plain; name*0*=utf-8''%c3; name*1*=%a9", "text",
+		  "plain", "name=\xc3\xa9;", 0 },
+		{ "text/plain; name*=utf-8'%41", "text", "plain",
+		  "name=utf-8'A;", 0 },
+		/* no semicolon, a comma, one in a name, signs in a boundary */
+		{ "text/plain charset=utf-8", "text", "plain", "", 1 },
+		{ "text/plain, charset=utf-8", "text", "plain", "", 1 },
+		{ "application/pdf; name=a;b.pdf", "application", "pdf",
+		  "name=a;", 1 },
+		{ "multipart/mixed; boundary=a/b:c=d", "multipart", "mixed",
+		  "boundary=a/b:c=d;", 1 },
+		{ "text / plain ; charset = utf-8 ;;", "text", "plain",
+		  "charset=utf-8;", 0 },
+		{ "{text}", "{text}", "", "", 0 },
 	};
 	size_t i, k;
 
@@ -303,6 +325,16 @@ test_decode(void)
 		{ "base64", "YWJjZGVm", "abcd", 4, 0 },
 		{ "8bit (x)", "\xe9", "\xe9", 0, 1 },
 		{ "x-uuencode", "abc", "abc", 0, 0 },
+		/* what is broken stays to be seen */
+		{ "quoted-printable", "==41", "=A", 0, 0 },
+		{ "quoted-printable", "a= b", "a= b", 0, 0 },
+		{ "quoted-printable", "=e9", "\xe9", 0, 1 },
+		/* behind the padding comes a list's footer */
+		{ "base64", "YWJj\n\nYWI=\n--\nfooter\n", "abcab", 0, 1 },
+		{ "base64", "YWJj=ZGVm", "abc", 0, 1 },
+		{ "base64", "YWJjZ", "abc", 0, 0 },
+		{ "7-bit", "a=3D", "a=3D", 0, 0 },
+		{ "base64;", "YWJj", "abc", 0, 1 },
 		{ "", "abc", "abc", 0, 1 },
 	};
 	size_t i;
@@ -334,9 +366,26 @@ test_text(void)
 	buf_free(&b);
 }
 
+/* An unknown charset is read as windows-1252, so that something is read. */
+static void
+test_unknown_charset(void)
+{
+	struct buf b = BUF_INIT;
+	struct mime m;
+
+	mime_index(&m, SPAN("Content-Type: text/plain; charset=x-none\n\n"
+			    "caf\xe9 \x80\n"));
+	mime_text(&b, &m.v[0], 0);
+	CHECK(span_is(buf_span(&b), "caf\xc3\xa9 \xe2\x82\xac\n"),
+	      "unknown charset: %s", buf_str(&b));
+	mime_done(&m);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
+	test_unknown_charset();
 	test_params();
 	test_parts();
 	test_find();
