@@ -48,6 +48,8 @@ void append_unbinary(struct buf *whole);
 /* CATENATE (RFC 4469) behind its word: "(" to ")".  RESULT_OK, or why not. */
 struct result append_catenate(struct session *s, struct append *a,
 			      struct append_one *x);
+/* The data extension UTF8 was said: refuses where it was not enabled. */
+void append_wants_utf8(struct session *s, struct append *a);
 /* The literal that stands next: taken from the wire into x (or dropped, when
  * something failed before), and the line behind it read.  False: s->say_bye,
  * or result_bad. */

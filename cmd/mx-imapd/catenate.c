@@ -212,6 +212,7 @@ one_part(struct session *s, struct append *a, struct append_one *x)
 		return parse_sp(p) && url_part(s, a, x);
 	if (parse_word(p, "UTF8")) { /* RFC 6855 4 */
 		utf8 = true;
+		append_wants_utf8(s, a);
 		if (!parse_sp(p) || !parse_char(p, '('))
 			return false;
 	} else if (!parse_word(p, "TEXT") || !parse_sp(p)) {

@@ -69,6 +69,8 @@ bool quota_fits(struct session *s, uint64_t bytes, uint64_t count,
 		struct result *r);
 /* RFC 4314: what the user may do with a mailbox. */
 const char *acl_rights(struct session *s, struct span name);
+/* RFC 6154: words such as "\Sent \Drafts", each one that LIST can tell? */
+bool special_use_known(struct span use);
 /* May it be written to, renamed, deleted?  False and *r: an mbox is not. */
 bool not_mbox(int fd, struct result *r);
 

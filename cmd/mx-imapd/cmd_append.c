@@ -132,6 +132,16 @@ at_literal(struct session *s, bool *eight)
 	return parse_peek(&s->p) == '{' && s->has_literal;
 }
 
+/* RFC 6855 4: NO without ENABLE.  This client knows how to ask for it; mail
+ * with 8-bit fields from one that does not is taken, see mx-imapd(8). */
+void
+append_wants_utf8(struct session *s, struct append *a)
+{
+	if (!(s->enabled & ENABLED_UTF8))
+		append_refuse(
+		    a, result_no("CANNOT", "ENABLE UTF8=ACCEPT comes first"));
+}
+
 /* The bytes of one message, in whatever form. */
 static struct result
 data(struct session *s, struct append *a, struct append_one *x)
@@ -142,6 +152,8 @@ data(struct session *s, struct append *a, struct append_one *x)
 		return parse_sp(&s->p) ? append_catenate(s, a, x)
 				       : result_bad(s);
 	utf8 = parse_word(&s->p, "UTF8");
+	if (utf8)
+		append_wants_utf8(s, a);
 	if (utf8 && (!parse_sp(&s->p) || !parse_char(&s->p, '(')))
 		return result_bad(s);
 	if (!at_literal(s, &eight))

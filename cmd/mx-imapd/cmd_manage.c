@@ -102,8 +102,8 @@ parse_use(struct parse *p, struct buf *use)
 	return parse_char(p, ')');
 }
 
-static bool
-known_use(struct span use)
+bool
+special_use_known(struct span use)
 {
 	static const char *const words[] = { "\\Archive", "\\Drafts", "\\Junk",
 					     "\\Sent", "\\Trash" };
@@ -251,7 +251,7 @@ cmd_create(struct session *s)
 	    (parse_peek(&s->p) == ' ' && !parse_use(&s->p, &use)) ||
 	    !parse_end(&s->p)) {
 		r = result_bad(s);
-	} else if (use.n > 0 && !known_use(buf_span(&use))) {
+	} else if (use.n > 0 && !special_use_known(buf_span(&use))) {
 		r = result_no("USEATTR", "Special use is not supported");
 	} else {
 		/* a separator behind it: "children are to come" */

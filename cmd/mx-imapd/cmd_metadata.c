@@ -266,10 +266,15 @@ parse_entries(struct session *s, struct metadata *m)
 	buf_free(&name);
 	if (!ok || !parse_char(p, ')') || !parse_end(p))
 		return result_bad(s);
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; i < m->n; i++) {
 		if (m->v[i].value.n > METADATA_VALUE_MAX)
 			return result_no("METADATA MAXSIZE 32768",
 					 "The value is too long");
+		/* RFC 6154 4: checked as CREATE does */
+		if (span_iis(span_of(m->v[i].name), "/private/specialuse") &&
+		    !special_use_known(buf_span(&m->v[i].value)))
+			return result_no("USEATTR", "Unknown special use");
+	}
 	return result_ok("Setmetadata completed");
 }
 

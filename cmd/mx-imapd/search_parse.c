@@ -13,6 +13,7 @@ enum arg {
 	NONE,
 	DATE,
 	NUMBER,
+	INTERVAL, /* RFC 5032 3: from 1 */
 	TEXT,
 	FIELD_TEXT,
 	KEYWORD,
@@ -44,7 +45,7 @@ static const struct {
 	{ "MODSEQ", OP_MODSEQ, MODSEQ, 0, NULL },
 	{ "NEW", OP_NEW, NONE, 0, NULL },
 	{ "OLD", OP_OLD, NONE, 0, NULL },
-	{ "OLDER", OP_OLDER, NUMBER, 0, NULL },
+	{ "OLDER", OP_OLDER, INTERVAL, 0, NULL },
 	{ "ON", OP_ON, DATE, 0, NULL },
 	{ "RECENT", OP_RECENT, NONE, 0, NULL },
 	{ "SAVEDATESUPPORTED", OP_ALL, NONE, 0, NULL },
@@ -70,7 +71,7 @@ static const struct {
 	{ "UNFLAGGED", OP_NO_FLAGS, NONE, MAILDIR_FLAGGED, NULL },
 	{ "UNKEYWORD", OP_NO_FLAGS, KEYWORD, 0, NULL },
 	{ "UNSEEN", OP_NO_FLAGS, NONE, MAILDIR_SEEN, NULL },
-	{ "YOUNGER", OP_YOUNGER, NUMBER, 0, NULL },
+	{ "YOUNGER", OP_YOUNGER, INTERVAL, 0, NULL },
 };
 
 void
@@ -213,6 +214,10 @@ parse_arg(struct search *se, struct node *n, enum arg arg, struct session *s)
 		return parse_day(n, p);
 	case NUMBER:
 		return parse_number64(p, &n->number);
+	case INTERVAL:
+		if (parse_number64(p, &n->number) && n->number == 0)
+			p->bad = "A number of seconds from 1 expected";
+		return p->bad == NULL;
 	case TEXT:
 		return parse_text(n, p, &se->charset);
 	case FIELD_TEXT:

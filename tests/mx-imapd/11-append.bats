@@ -87,6 +87,7 @@ c.send(b"x APPEND INBOX (\\Seen) ~{%d+}\r\n" % len(msg) + msg + b"\r\n"); c.unti
 c.cmd("NOOP")
 assert c.cmd("FETCH 2 BINARY.PEEK[1]").ok().lines[0] == b"* 2 FETCH (BINARY[1] ~{768}\r\n" + raw + b")"
 c.cmd("FETCH 2 BODYSTRUCTURE").ok().find(rb'"image" "x" NIL NIL NIL "base64"')
+c.cmd("ENABLE UTF8=ACCEPT").ok()
 c.send(b"x APPEND INBOX UTF8 (~{14+}\r\nSubject: \xc3\xa9\r\n\r\n)\r\n"); c.until(b"x", "x").bad()
 c.send(b"x APPEND INBOX UTF8 (~{15+}\r\nSubject: \xc3\xa9\r\n\r\n)\r\n"); c.until(b"x", "x").ok(b"APPENDUID")
 PY

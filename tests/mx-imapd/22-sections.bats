@@ -75,6 +75,7 @@ PY
 @test "CATENATE: UTF8 parts (RFC 6855 4); what URLs name is refused before it fills the disk" {
   py <<'PY'
 c = preauth("m"); c.append("INBOX", b"Subject: big\r\n\r\n" + b"x" * (1 << 20) + b"\r\n").ok(); c.select()
+c.cmd("ENABLE UTF8=ACCEPT").ok()
 c.send(b"a APPEND INBOX CATENATE (UTF8 (~{16+}\r\nSubject: \xc3\xa4\r\n\r\nx) TEXT {3+}\r\nyz!)\r\n"); c.until(b"a", "CATENATE UTF8").ok(b"APPENDUID")
 c.cmd("FETCH 2 BODY.PEEK[]").find(rb"Subject: \xc3\xa4\r\n\r\nxyz!")
 used = lambda: sum(os.stat(f"m/tmp/{f}").st_size for f in os.listdir("m/tmp"))

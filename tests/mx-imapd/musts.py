@@ -3,6 +3,7 @@ dialogue with a server and a mailbox of its own.
 
     == 3.1.2.1 HIGHESTMODSEQ with every SELECT      section and rule
     M: 5                                            messages (default 4)
+    A: -o imap_message_limit=2                      options of mx-imapd
     C: ENABLE CONDSTORE                             session C says; OK is due
     C: SELECT INBOX
     S: \\* OK \\[HIGHESTMODSEQ (?P<h>\\d+)\\]           a line of the answer
@@ -102,6 +103,8 @@ class Row:
         elif kind == "0":
             assert not self.out, f"{self.last.cmd}: not silent"
         elif kind == "P":
+            if re.search(r"\bC\.", text):
+                self.session("C")
             exec(self.fill(text), {**globals(), "m": "m", "row": self, "vars": self.vars, **self.sessions})
         else:
             self.say(self.session(kind), text)
