@@ -35,6 +35,14 @@ def messages(m, n):
         put(m, text, "cur", name=f"{1600000000 + i}.M{i}P1.h,S={len(text)}", flags="", mtime=1600000000 + 86400 * i)
 
 
+def shout(c, data):
+    """Sends to a server that may have closed already."""
+    try:
+        c.send(data)
+    except BrokenPipeError:
+        pass
+
+
 class Row:
     def __init__(self, title, peer):
         self.title, self.lines, self.peer = title, [], peer
