@@ -45,7 +45,7 @@ take_path(struct span arg, const char *word, bool null_ok, bool utf8,
 	if (r == 0) {
 		addr_print(&b, &a);
 		/* a name without domain is one of this host's */
-		if (!a.null && a.domain.n == 0)
+		if (!a.null && a.domain.n == 0 && conf.append_at_myorigin)
 			buf_addf(&b, "@%s", site.myorigin);
 		if (span_has_ctl(buf_span(&b)))
 			r = err_esc(e, ST_DATA, "5.1.3", "Bad address syntax");

@@ -53,6 +53,9 @@ static const struct param rows[] = {
 	    "TRANSPORT:NEXTHOP for all other domains"),
 	ROW(BOOL, enable_original_recipient, "enable_original_recipient", "yes",
 	    NULL, "add X-Original-To"),
+	ROW(BOOL, expand_owner_alias, "expand_owner_alias", "no", NULL,
+	    "the sender of a list's mail is what its owner- alias stands for, "
+	    "if that is one address"),
 	ROW_MIN(TIME, filter_time_limit, "filter_time_limit", "300s", 1,
 		INT64_MAX, "s", "how long all stages of a filter may take"),
 	ROW(STR, fallback_transport, "fallback_transport", "", NULL,
@@ -62,6 +65,9 @@ static const struct param rows[] = {
 	ROW(RAWSTR, forward_path, "forward_path",
 	    "$home/.forward${recipient_delimiter}${extension}, $home/.forward",
 	    NULL, "files of system users that say where their mail goes"),
+	ROW(BOOL, frozen_delivered_to, "frozen_delivered_to", "yes", NULL,
+	    "Delivered-To names the address that the delivery began with; no: "
+	    "the last alias or .forward file"),
 	ROW(STR, home_mailbox, "home_mailbox", "", NULL,
 	    "mailbox below a user's home; a slash at its end: Maildir"),
 	ROW_MIN(INT, hopcount_limit, "hopcount_limit", "50", 1, 10000, NULL,
@@ -112,7 +118,8 @@ static const struct param rows[] = {
 	ROW(LIST, masquerade_domains, "masquerade_domains", "", NULL,
 	    "domains whose subdomains are hidden; !DOMAIN: not this one"),
 	ROW(LIST, masquerade_exceptions, "masquerade_exceptions", "", NULL,
-	    "local parts that are not masqueraded"),
+	    "local parts that are not masqueraded: words, /file, type:table, "
+	    "!not"),
 	ROW_MIN(TIME, max_idle, "max_idle", "100s", 1, INT64_MAX, "s",
 		"inetd wait: end after so long without a client"),
 	ROW_MIN(INT, max_use, "max_use", "1000", 1, INT64_MAX, NULL,
@@ -172,6 +179,10 @@ static const struct param rows[] = {
 	    "TRANSPORT:NEXTHOP for relay_domains"),
 	ROW(STR, relayhost, "relayhost", "", NULL,
 	    "next hop for mail that is not for us"),
+	ROW(BOOL, reset_owner_alias, "reset_owner_alias", "no", NULL,
+	    "an alias without an owner- alias does not take the one of the "
+	    "alias that names it: its local users get this message, not one "
+	    "sent on"),
 	ROW(STR, remote_rewrite_domain, "remote_header_rewrite_domain", "",
 	    NULL,
 	    "domain that completes addresses in a stranger's header; empty: "

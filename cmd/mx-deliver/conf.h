@@ -44,6 +44,7 @@ struct conf {
 	    masquerade_exceptions;
 	struct strs propagate_extensions, header_rewrite_clients;
 	bool append_at_myorigin, append_dot_mydomain;
+	bool expand_owner_alias, frozen_delivered_to, reset_owner_alias;
 	char *content_filter;
 	struct strs sieve_before, sieve_after;
 	char *quota_rule, *quota_exceeded_message;

@@ -136,15 +136,29 @@ expand_push(struct expansion *w, char *addr, enum expand_stage stage,
 	return 0;
 }
 
-/* "joe" -> "joe@$myorigin"; "@other" -> the same local part there. */
+/* "joe" -> "joe@$myorigin"; "@other" -> the same local part there.  Without
+ * append_at_myorigin "joe" remains until expand_resolved. */
 char *
 expand_qualify(struct span text, struct span local)
 {
 	if (text.p[0] == '@')
 		return mem_printf("%.*s%.*s", SPAN_ARG(local), SPAN_ARG(text));
-	if (span_rchr(text, '@') < 0)
+	if (span_rchr(text, '@') < 0 && conf.append_at_myorigin)
 		return mem_printf("%.*s@%s", SPAN_ARG(text), site.myorigin);
 	return mem_spandup(text);
+}
+
+/* trivial-rewrite(8) resolves what still has no domain as one of this host. */
+char *
+expand_resolved(char *addr)
+{
+	char *r;
+
+	if (strchr(addr, '@') != NULL)
+		return addr;
+	r = mem_printf("%s@%s", addr, site.myhostname);
+	free(addr);
+	return r;
 }
 
 struct span
@@ -273,6 +287,8 @@ check_listed(struct expansion *w, size_t i, bool *go_on)
 static int
 do_route(struct expansion *w, size_t i)
 {
+	w->v[i].addr = expand_resolved(w->v[i].addr);
+
 	struct hop h;
 	enum addr_class c;
 	struct dest *d = NULL;

@@ -21,6 +21,7 @@ struct expand_item {
 	const char *keeper; /* owner- alias or user of the .forward that named
 			       it, NULL: neither; another item's string */
 	bool included;      /* named in an :include: file */
+	bool expanded;      /* a list of aliases(5) or .forward, read */
 	bool resent;        /* local(8) sends it on as a message of its own */
 };
 
@@ -45,6 +46,9 @@ bool expand_in_chain(const struct expansion *w, ssize_t at, struct span addr,
 /* "joe" -> "joe@$myorigin"; "@other" -> the same local part there.  The caller
  * frees it. */
 char *expand_qualify(struct span text, struct span local);
+/* addr, which it takes over, or "joe" -> "joe@$myhostname": what is left after
+ * append_at_myorigin = no, when it is time to deliver. */
+char *expand_resolved(char *addr);
 /* Stages of route_expand: 0, or -1 and w->e. */
 int expand_alias(struct expansion *w, size_t i) MX_MUST_CHECK;
 int expand_forward(struct expansion *w, size_t i) MX_MUST_CHECK;

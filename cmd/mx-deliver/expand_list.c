@@ -156,7 +156,7 @@ static int
 push_address(struct expansion *w, size_t i, const struct alias_item *it,
 	     const char *owner, enum source from)
 {
-	char *to = expand_qualify(span_of(it->text), SPAN(""));
+	char *to = expand_resolved(expand_qualify(span_of(it->text), SPAN("")));
 	enum expand_stage stage = DO_ALIAS;
 	enum addr_class c;
 	int r;
@@ -211,9 +211,25 @@ push_list(struct expansion *w, size_t i, struct alias_list *l,
 	return r;
 }
 
+/* postconf(5) expand_owner_alias: what owner-list stands for, when that is one
+ * address; a list of them is no sender, and keeps its name. */
+static char *
+owner_expansion(struct span text)
+{
+	struct alias_list l = { NULL, 0, 0 };
+	struct err e = ERR_INIT;
+	char *r = NULL;
+
+	if (alias_parse(&l, text, false, 2, &e) == 0 && l.n == 1 &&
+	    l.v[0].kind == ALIAS_ADDRESS)
+		r = expand_qualify(span_of(l.v[0].text), SPAN(""));
+	alias_list_free(&l);
+	return r;
+}
+
 /* list: ... and owner-list: ...: bounces go to owner-list. */
 static enum table_result
-find_owner(const char *addr, struct span name, char **owner, struct err *e)
+find_owner(struct span name, char **owner, struct err *e)
 {
 	struct buf key = BUF_INIT, v = BUF_INIT;
 	enum table_result r = TABLE_NONE;
@@ -223,9 +239,10 @@ find_owner(const char *addr, struct span name, char **owner, struct err *e)
 		buf_addf(&key, "owner-%.*s", SPAN_ARG(name));
 		r = aliases_lookup(buf_span(&key), &v, e);
 	}
-	if (r == TABLE_FOUND)
-		*owner = mem_printf("%s@%.*s", buf_str(&key),
-				    SPAN_ARG(domain_of(addr)));
+	if (r == TABLE_FOUND && conf.expand_owner_alias)
+		*owner = owner_expansion(buf_span(&v));
+	if (r == TABLE_FOUND && *owner == NULL)
+		*owner = expand_qualify(buf_span(&key), SPAN(""));
 	buf_free(&key);
 	buf_free(&v);
 	return r;
@@ -248,8 +265,7 @@ expand_alias(struct expansion *w, size_t i)
 		t = aliases_lookup(name, &v, w->e);
 	}
 	if (t == TABLE_FOUND)
-		t = find_owner(w->v[i].addr, name, &owner, w->e) ==
-			    TABLE_TRY_AGAIN
+		t = find_owner(name, &owner, w->e) == TABLE_TRY_AGAIN
 			? TABLE_TRY_AGAIN
 			: TABLE_FOUND;
 	if (t == TABLE_NONE) {
@@ -263,8 +279,14 @@ expand_alias(struct expansion *w, size_t i)
 		r = alias_parse(&l, buf_span(&v), false,
 				(size_t)conf.alias_expansion_limit, w->e);
 	}
-	if (r == 0 && t == TABLE_FOUND)
+	if (r == 0 && t == TABLE_FOUND) {
+		w->v[i].expanded = true;
+		/* postconf(5): of the alias above the sender stays, but its
+		 * members are no longer resent on behalf of its owner */
+		if (owner == NULL && conf.reset_owner_alias)
+			w->v[i].keeper = NULL;
 		r = push_list(w, i, &l, owner, FROM_ALIAS);
+	}
 	alias_list_free(&l);
 	buf_free(&v);
 	free(owner);
@@ -297,6 +319,7 @@ expand_forward(struct expansion *w, size_t i)
 		w->v[i].by = mem_strdup(u->name);
 		r = alias_parse(&l, buf_span(&b), true,
 				(size_t)conf.alias_expansion_limit, w->e);
+		w->v[i].expanded = l.n > 0;
 		if (r == 0 && l.n > 0)
 			r = push_list(w, i, &l, NULL, FROM_FORWARD);
 		else if (r == 0)

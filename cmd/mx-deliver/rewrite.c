@@ -21,6 +21,7 @@
 #define ADDRESSES_MAX 10000
 
 static struct tables canonical, sender_canonical, recipient_canonical;
+static struct match_list *exceptions; /* masquerade_exceptions */
 
 void
 rewrite_open(void)
@@ -28,6 +29,7 @@ rewrite_open(void)
 	tables_open(&canonical, &conf.canonical_maps);
 	tables_open(&sender_canonical, &conf.sender_canonical_maps);
 	tables_open(&recipient_canonical, &conf.recipient_canonical_maps);
+	exceptions = route_list(&conf.masquerade_exceptions, false);
 }
 
 static void
@@ -67,8 +69,8 @@ rewrite_extension(char *addr, const char *from, const char *where)
 	    !addr_split_ext(local_of(from), site.recipient_delimiter, &user,
 			    &ext))
 		return addr;
-	char *r = mem_printf("%.*s%c%.*s@%.*s", SPAN_ARG(local), ext.p[-1],
-			     SPAN_ARG(ext), SPAN_ARG(domain_of(addr)));
+	char *r = mem_printf("%.*s%c%.*s%s", SPAN_ARG(local), ext.p[-1],
+			     SPAN_ARG(ext), addr + local.n);
 	free(addr);
 	return r;
 }
@@ -124,7 +126,7 @@ mapped(const char *from, struct span text, bool dropped)
 		buf_addspan(&b, local);
 	}
 	buf_addspan(&b, text);
-	if (span_rchr(text, '@') < 0)
+	if (span_rchr(text, '@') < 0 && conf.append_at_myorigin)
 		buf_addf(&b, "@%s", site.myorigin);
 	if (!span_has_ctl(buf_span(&b)) &&
 	    addr_parse(&a, buf_span(&b), &e) == 0) {
@@ -188,13 +190,14 @@ canonicalize(const struct tables *ts, char **addr, struct err *e)
 
 /* postconf(5) masquerade_domains: in order, "!" leaves a domain and what is
  * below it alone. */
-static void
-masquerade(char **addr)
+static int
+masquerade(char **addr, struct err *e)
 {
 	struct span domain = domain_of(*addr);
+	enum table_result t = match_lookup(exceptions, local_of(*addr), e);
 
-	if (strs_ihas(&conf.masquerade_exceptions, local_of(*addr)))
-		return;
+	if (t != TABLE_NONE)
+		return t == TABLE_FOUND ? 0 : -1;
 	for (size_t i = 0; i < conf.masquerade_domains.n; i++) {
 		struct span m = span_of(conf.masquerade_domains.v[i]);
 		bool not = false;
@@ -207,7 +210,7 @@ masquerade(char **addr)
 		if (domain.n > m.n && domain.p[domain.n - m.n - 1] != '.')
 			continue; /* another domain with the same end */
 		if (domain.n == m.n || not )
-			return;
+			return 0;
 		char *r = mem_printf("%.*s@%.*s", SPAN_ARG(local_of(*addr)),
 				     SPAN_ARG(m));
 		for (char *c = strrchr(r, '@'); *c != 0; c++)
@@ -215,8 +218,9 @@ masquerade(char **addr)
 
 		free(*addr);
 		*addr = r;
-		return;
+		return 0;
 	}
+	return 0;
 }
 
 /* rewrite_address; remote: in the header of a stranger's message. */
@@ -237,9 +241,10 @@ rewrite_in(char **addr, enum rewrite_class class, bool remote, struct err *e)
 	if (in_classes(&conf.canonical_classes, class) &&
 	    canonicalize(&canonical, addr, e) != 0)
 		return -1;
-	if (in_classes(&conf.masquerade_classes, class))
-		masquerade(addr);
-	return 0;
+	if (conf.masquerade_domains.n == 0 ||
+	    !in_classes(&conf.masquerade_classes, class))
+		return 0;
+	return masquerade(addr, e);
 }
 
 int

@@ -57,8 +57,8 @@ dest_copy(const struct dest *d)
 
 /* A list that cannot be read matches nothing for sure: match_lookup says
  * TRY_AGAIN, and mail waits. */
-static struct match_list *
-open_list(const struct strs *words, bool parents)
+struct match_list *
+route_list(const struct strs *words, bool parents)
 {
 	struct err e = ERR_INIT;
 	struct match_list *m = match_domains(words, parents, &e);
@@ -146,10 +146,10 @@ route_open(void)
 	check_limit("mailbox_size_limit", &conf.mailbox_size_limit);
 	check_limit("virtual_mailbox_limit", &conf.virtual_mailbox_limit);
 	open_local_recipients();
-	maps.mydestination = open_list(&conf.mydestination, false);
-	maps.alias_domains = open_list(&conf.virtual_alias_domains, false);
-	maps.mailbox_domains = open_list(&conf.virtual_mailbox_domains, false);
-	maps.relay_domains = open_list(&conf.relay_domains, true);
+	maps.mydestination = route_list(&conf.mydestination, false);
+	maps.alias_domains = route_list(&conf.virtual_alias_domains, false);
+	maps.mailbox_domains = route_list(&conf.virtual_mailbox_domains, false);
+	maps.relay_domains = route_list(&conf.relay_domains, true);
 	tables_open(&maps.virtual_alias, &conf.virtual_alias_maps);
 	tables_open(&maps.mailbox, &conf.virtual_mailbox_maps);
 	tables_open(&maps.uid, &conf.virtual_uid_maps);

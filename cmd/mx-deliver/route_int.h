@@ -35,6 +35,9 @@ void hop_free(struct hop *h);
 
 enum table_result route_class(struct span domain, enum addr_class *c,
 			      struct err *e);
+/* A match list of table.h; one that cannot be read is said once, and each
+ * match_lookup is TRY_AGAIN. */
+struct match_list *route_list(const struct strs *words, bool parents);
 /* Class and transport of an address; sender (NULL: not known yet) may choose
  * another relay.  TRY_AGAIN or FOUND. */
 enum table_result route_hop(const char *addr, const char *sender,

@@ -44,7 +44,7 @@ qualify(const char *text, struct err *e)
 		return NULL;
 	}
 	addr_print(&b, &a);
-	if (!a.null && a.domain.n == 0)
+	if (!a.null && a.domain.n == 0 && conf.append_at_myorigin)
 		buf_addf(&b, "@%s", site.myorigin);
 	addr_free(&a);
 	if (b.n == 0)

@@ -3,8 +3,8 @@
  * Postfix local(8), "In order to stop mail forwarding loops early":
  * Delivered-To is put on mail that an alias or a .forward file sends on, and
  * mail for an address that a Delivered-To names already is bounced.
- * It names the address that the delivery began with (frozen_delivered_to of
- * postconf(5)), not the last alias.
+ * It names the address that the delivery began with, or with
+ * frozen_delivered_to = no the last alias or .forward file (postconf(5)).
  */
 #include "via.h"
 #include "conf.h"
@@ -41,6 +41,10 @@ follow(const struct expand_item *it, const char *self, struct target *t)
 	}
 	if (!is_local(it))
 		return;
+	if (it->expanded && !conf.frozen_delivered_to) {
+		free(t->delivered);
+		t->delivered = NULL;
+	}
 	if (t->delivered == NULL)
 		t->delivered = mem_strdup(it->addr);
 	if (!span_ieq(span_of(it->addr), span_of(self)) &&

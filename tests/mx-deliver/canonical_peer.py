@@ -48,11 +48,15 @@ def parameters():
     p["masquerade_classes"] = some(CLASSES, 1)
     p["masquerade_domains"] = rnd.choice(["", "one.example", "!keep.one.example one.example", "h.one.example, one.example",
         "one.example h.one.example", "!!one.example", "!one.example two.example", "One.Example"])
-    p["masquerade_exceptions"] = rnd.choice(["", "root", "joe, Ann"])
+    with open(work + "/keep", "w") as f: f.write("joe\nAnn\n")
+    with open(work + "/keep.map", "w") as f: f.write("root x\nann+y+z x\n")
+    p["masquerade_exceptions"] = rnd.choice(["", "root", "joe, Ann", "texthash:%s/keep.map" % work, work + "/keep",
+        "!root, static:any", "pcre:{{/^[a-j]/ x}} root", "!%s/keep, regexp:{{/./ x}}" % work])
     p["propagate_unmatched_extensions"] = rnd.choice(["canonical, virtual", "canonical", "virtual", ""])
     p["local_header_rewrite_clients"] = rnd.choice(["permit_inet_interfaces", "", "permit_mynetworks",
         "permit_inet_interfaces, permit_mynetworks"])
     p["remote_header_rewrite_domain"] = rnd.choice(["", "", "domain.invalid"])
+    p["append_at_myorigin"] = rnd.choice(["yes", "yes", "no"])
     p["append_dot_mydomain"] = rnd.choice(["yes", "no"])
     p["recipient_delimiter"] = rnd.choice(["+", "+", "+-", ""])
     p["myorigin"] = rnd.choice(["pf.test", "one.example"])
@@ -105,7 +109,10 @@ def theirs(sender, rcpts, data):
     head = head.split(b"\n", 1)[1].split(b"*** HEADER EXTRACTED")[0]
     env = env.decode() + r.stdout.decode().partition("*** HEADER EXTRACTED")[2]
     subprocess.run(["postsuper", "-c", conf, "-d", qid], capture_output=True)
-    return [low(a) for a in re.findall(r"^sender: ?(.*)$", env, re.M)], sorted(map(low, re.findall(r"^recipient: (.*)$", env, re.M))), addresses(head)
+    # A bare name is resolved to this host only when it is delivered, ours when
+    # it is queued; two that became one address are one recipient of ours.
+    to = {low(a) if "@" in a else low(a) + "@pf.test" for a in re.findall(r"^recipient: (.*)$", env, re.M)}
+    return [low(a) for a in re.findall(r"^sender: ?(.*)$", env, re.M)], sorted(to), addresses(head)
 
 def ours(sender, rcpts, data):
     a, b = socket.socketpair()
