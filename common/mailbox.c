@@ -382,6 +382,7 @@ mailbox_close(struct mailbox *mb)
 	free(mb->v);
 	free(mb->changed);
 	free(mb->vanished);
+	free(mb->vanished_uids);
 	free(mb->own);
 	buf_free(&mb->events);
 	if (mb->index.map != NULL)

@@ -113,6 +113,8 @@ struct mailbox {
 	uint64_t vanished_since;   /* `vanished` is whole from then on */
 	struct vanished *vanished; /* in order of modseq */
 	size_t vanished_n, vanished_cap;
+	/* Their UIDs, ascending; NULL: not sorted since they changed. */
+	uint32_t *vanished_uids;
 	/* Our own renames and removals, whose events are still to come. */
 	uint64_t *own;
 	size_t own_at, own_n, own_cap;
@@ -175,8 +177,9 @@ int mailbox_unlink(struct mailbox *mb, struct message *m, maildir_flags with,
 /* What the files mailbox*.c share. */
 struct scan {
 	struct seen_file {
-		size_t name;
+		size_t name; /* in `text`, with a NUL behind it */
 		uint32_t n;
+		uint32_t uid; /* where it was looked up already, or 0 */
 		bool in_new;
 	} * v;
 	size_t n, cap;

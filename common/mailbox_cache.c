@@ -227,16 +227,19 @@ static void
 note(struct mailbox *mb, uint64_t end)
 {
 	struct buf *b = &mb->cache.pending;
+	size_t i = 0;
 
 	for (size_t at = 0; at < b->n;) {
 		struct record r;
 		bool exact;
-		size_t i;
 
 		memcpy(&r, b->p + at, sizeof(r));
-		i = mailbox_find(mb, r.uid, &exact);
+		/* mostly that of the message behind the last one's */
+		exact = i < mb->n && mb->v[i].uid == r.uid;
+		if (!exact)
+			i = mailbox_find(mb, r.uid, &exact);
 		if (exact)
-			mb->v[i].cached[r.kind] =
+			mb->v[i++].cached[r.kind] =
 			    (uint32_t)((end + at) / ALIGN);
 		at += whole(r.n);
 	}

@@ -31,6 +31,8 @@ mailbox_index_crc(const struct index_head *h)
 void
 mailbox_vanished(struct mailbox *mb, uint32_t uid, uint64_t modseq)
 {
+	free(mb->vanished_uids);
+	mb->vanished_uids = NULL;
 	if (mb->vanished_n >= VANISHED_MAX) {
 		size_t half = VANISHED_MAX / 2;
 
@@ -112,6 +114,8 @@ take_snapshot(struct mailbox *mb, const char *map, size_t size)
 	mb->n = h.n;
 	mb->modseq = h.modseq;
 	mb->vanished_since = h.vanished_since;
+	free(mb->vanished_uids);
+	mb->vanished_uids = NULL;
 	if (h.vanished_n > 0) {
 		mb->vanished = mem_grow(mb->vanished, &mb->vanished_cap,
 					h.vanished_n, sizeof(*mb->vanished));

@@ -129,26 +129,32 @@ next_modseq(struct mailbox *mb)
 	mb->modseq = mb->modseq + 1 > now ? mb->modseq + 1 : now;
 }
 
-/* A mod-sequence for one message that was marked, and its entry. */
-static void
-commit_one(struct mailbox *mb, uint32_t uid, struct buf *b)
+/* A mod-sequence for one message that was marked, and its entry: none where
+ * there is no log (b == NULL).  `next` is where it probably is; returns where
+ * the one behind it is then: most come in the order of their UIDs. */
+static size_t
+commit_one(struct mailbox *mb, uint32_t uid, size_t next, struct buf *b)
 {
-	bool exact;
-	size_t at = mailbox_find(mb, uid, &exact);
+	bool exact = next < mb->n && mb->v[next].uid == uid;
+	size_t at = exact ? next : mailbox_find(mb, uid, &exact);
 	struct message *m = &mb->v[at];
 
 	if (!exact || !m->marked)
-		return;
+		return at;
 	m->marked = false;
 	if (m->gone) {
-		put_entry(b, LOG_GONE, uid, mb->modseq, NULL, 0, NULL, 0);
+		if (b != NULL)
+			put_entry(b, LOG_GONE, uid, mb->modseq, NULL, 0, NULL,
+				  0);
 		mailbox_vanished(mb, uid, mb->modseq);
 		m->noted = false;
 	} else {
 		m->modseq = mb->modseq;
 		m->noted = true;
-		put_message(b, m);
+		if (b != NULL)
+			put_message(b, m);
 	}
+	return at + 1;
 }
 
 /* One write behind the log; the lock is held. */
@@ -175,6 +181,7 @@ void
 mailbox_index_commit(struct mailbox *mb)
 {
 	struct buf b = BUF_INIT;
+	size_t next = 0;
 	bool locked;
 
 	if (mb->changed_n == 0 && mb->modseq != 0)
@@ -184,7 +191,7 @@ mailbox_index_commit(struct mailbox *mb)
 	if (mb->vanished_since == 0)
 		mb->vanished_since = mb->modseq;
 	for (size_t i = 0; i < mb->changed_n; i++)
-		commit_one(mb, mb->changed[i], &b);
+		next = commit_one(mb, mb->changed[i], next, locked ? &b : NULL);
 	mb->changed_n = 0;
 	if (locked) {
 		append_log(mb, &b);

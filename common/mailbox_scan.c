@@ -36,6 +36,7 @@ scan_add(void *ctx, const char *file, size_t n)
 					     .n = (uint32_t)n,
 					     .in_new = sc->in_new };
 	buf_add(&sc->text, file, n);
+	buf_addc(&sc->text, '\0');
 	return 0;
 }
 
@@ -185,6 +186,35 @@ take_known(struct mailbox *mb, uint32_t uid, struct span file,
 	}
 }
 
+static int
+by_uid_of_file(const void *a, const void *b)
+{
+	const struct seen_file *x = a, *y = b;
+
+	return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+/* In the order of UIDs, before the first messages are made of it: these few
+ * bytes are sorted, and not the messages. */
+static void
+sort_scan(const struct mailbox *mb, struct scan *sc)
+{
+	uint32_t last = 0;
+	bool in_order = true;
+
+	for (size_t i = 0; i < sc->n; i++) {
+		struct seen_file *f = &sc->v[i];
+
+		if (f->uid == 0)
+			f->uid = uidlist_find(
+			    &mb->ul, maildir_name_base(scan_name(sc, i)));
+		in_order = in_order && last <= f->uid;
+		last = f->uid;
+	}
+	if (!in_order)
+		qsort(sc->v, sc->n, sizeof(*sc->v), by_uid_of_file);
+}
+
 /*
  * Takes over what a scan saw.  A UID below the last one that the session
  * knows (its file was missed until now) cannot be put in between: it shows at
@@ -192,19 +222,23 @@ take_known(struct mailbox *mb, uint32_t uid, struct span file,
  * files of one UID, one is among them from now on.
  */
 static size_t
-take_scan(struct mailbox *mb, const struct scan *sc)
+take_scan(struct mailbox *mb, struct scan *sc)
 {
 	size_t before = mb->n, unknown = 0;
-	uint32_t last = mailbox_last_uid(mb);
+	uint32_t last = mailbox_last_uid(mb), top = last;
+	bool in_order = true;
 
 	mb->parted = false;
+	if (before == 0)
+		sort_scan(mb, sc);
 	for (size_t i = 0; i < sc->n; i++) {
 		struct span file = scan_name(sc, i);
 		struct maildir_name name;
-		uint32_t uid;
+		uint32_t uid = sc->v[i].uid;
 
 		maildir_name_parse(&name, file);
-		uid = uidlist_find(&mb->ul, name.base);
+		if (uid == 0)
+			uid = uidlist_find(&mb->ul, name.base);
 		if (uid == 0) {
 			unknown++;
 		} else if (uid > last &&
@@ -212,12 +246,17 @@ take_scan(struct mailbox *mb, const struct scan *sc)
 			;
 		} else if (uid > last) {
 			append_message(mb, uid, file, &name, sc->v[i].in_new);
+			in_order = in_order && uid > top;
+			top = uid;
 		} else {
+			size_t was = mb->n;
+
 			take_known(mb, uid, file, &name, sc->v[i].in_new,
 				   before);
+			in_order = in_order && mb->n == was;
 		}
 	}
-	if (mb->n > before) {
+	if (!in_order) {
 		size_t to;
 
 		/* nothing was told: those that were missed go in between */
@@ -255,6 +294,7 @@ any_missing(const struct mailbox *mb)
 struct newcomer {
 	struct span base;
 	int64_t time;
+	size_t at; /* in the scan */
 };
 
 static int
@@ -267,26 +307,40 @@ by_arrival(const void *a, const void *b)
 	return span_cmp(x->base, y->base);
 }
 
-/* DESIGN law 3: shorter than its name says is what a power cut left over. */
+/* DESIGN law 3: shorter than its name says is what a power cut left over.
+ * `sub` is the directory that it lies in. */
 static bool
-is_torn(struct mailbox *mb, const struct scan *sc, size_t i,
+is_torn(const struct mailbox *mb, int sub, const char *file,
 	const struct maildir_name *name)
 {
 	struct stat st;
-	struct buf path = BUF_INIT;
 	bool torn;
 
 	if (name->size == MAILDIR_NO_SIZE)
 		return false;
-	buf_addf(&path, "%s/%.*s", sc->v[i].in_new ? "new" : "cur",
-		 SPAN_ARG(scan_name(sc, i)));
-	torn = fstatat(mb->fd, buf_str(&path), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	torn = fstatat(sub, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       (uint64_t)st.st_size < name->size;
 	if (torn)
 		log_debug("%s: %s: shorter than its name says: not shown",
-			  mb->name, buf_str(&path));
-	buf_free(&path);
+			  mb->name, file);
 	return torn;
+}
+
+/* new/ and cur/, for is_torn. */
+static void
+open_subs(const struct mailbox *mb, int subs[2])
+{
+	for (int i = 0; i < 2; i++)
+		subs[i] = openat(mb->fd, sub_names[i],
+				 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void
+close_subs(const int subs[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (subs[i] >= 0)
+			close(subs[i]);
 }
 
 static bool
@@ -304,40 +358,67 @@ same_file(const struct scan *sc, size_t a, size_t b)
 	       span_eq(scan_name(sc, a), scan_name(sc, b));
 }
 
+/* UIDs in the order of arrival, noted in the scan too; twins get one, and are
+ * told apart later.  False when there are no more UIDs. */
+static bool
+number_sorted(struct mailbox *mb, struct scan *sc, struct newcomer *v, size_t n)
+{
+	uint32_t uid = 0;
+
+	if (n > 0)
+		qsort(v, n, sizeof(*v), by_arrival);
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || !span_eq(v[i].base, v[i - 1].base))
+			uid = uidlist_add(&mb->ul, v[i].base);
+		if (uid == 0)
+			return false;
+		sc->v[v[i].at].uid = uid;
+	}
+	return true;
+}
+
 /* Gives UIDs to the files of a scan that have none, in the order of their
- * arrival.  The list is locked and fresh. */
+ * arrival.  The list is locked and fresh.  `there` learns what the scan saw;
+ * NULL where nothing is on the list yet. */
 static bool
 number_files(struct mailbox *mb, struct scan *sc, struct map *there)
 {
 	struct newcomer *v = mem_alloc(sc->n + 1, sizeof(*v));
 	size_t n = 0, to = 0;
-	bool room = true;
+	int subs[2];
+	bool room;
 
+	open_subs(mb, subs);
 	for (size_t i = 0; i < sc->n; i++) {
+		struct span file = scan_name(sc, i);
 		struct maildir_name name;
-		uintptr_t was;
+		uintptr_t was = 0;
 
-		maildir_name_parse(&name, scan_name(sc, i));
+		maildir_name_parse(&name, file);
 		if (name.base.n == 0)
 			continue;
 		/* from 1: where it was seen first */
-		was = (uintptr_t)map_put(there, name.base, (void *)(to + 1));
+		if (there != NULL)
+			was = (uintptr_t)map_put(there, name.base,
+						 (void *)(to + 1));
 		if (was > 0 && same_file(sc, was - 1, i)) {
 			(void)map_put(there, name.base, (void *)was);
 			continue;
 		}
 		sc->v[to] = sc->v[i];
-		if (was == 0 && uidlist_find(&mb->ul, name.base) == 0 &&
-		    !is_torn(mb, sc, to, &name))
-			v[n++] =
-			    (struct newcomer){ name.base,
-					       maildir_name_time(name.base) };
+		sc->v[to].uid = was == 0 && there != NULL
+				    ? uidlist_find(&mb->ul, name.base)
+				    : 0;
+		if (was == 0 && sc->v[to].uid == 0 &&
+		    !is_torn(mb, subs[sc->v[to].in_new ? 0 : 1], file.p, &name))
+			v[n++] = (struct newcomer){
+				name.base, maildir_name_time(name.base), to
+			};
 		to++;
 	}
 	sc->n = to;
-	qsort(v, n, sizeof(*v), by_arrival);
-	for (size_t i = 0; room && i < n; i++)
-		room = uidlist_add(&mb->ul, v[i].base) != 0;
+	room = number_sorted(mb, sc, v, n);
+	close_subs(subs);
 	free(v);
 	return room;
 }
@@ -349,7 +430,7 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 	struct dotlock lock;
 	struct map *there;
 	size_t before;
-	int looks, r;
+	int r;
 
 	if (uidlist_lock(&lock, mb->fd, clock_deadline(LOCK_MS), e) != 0)
 		return -1;
@@ -361,12 +442,11 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 	/* Looked at again, twice: under the lock nobody else gives UIDs, and
 	 * only what two looks did not see is struck off the list (where there
 	 * is something on it). */
-	looks = mb->ul.n > 0 ? 2 : 1;
-	for (int i = 0; r == 0 && i < looks; i++)
-		r = scan_dirs(mb, sc, e);
 	before = mb->ul.n;
+	there = before > 0 ? map_new() : NULL;
+	for (int i = 0; r == 0 && i < (there != NULL ? 2 : 1); i++)
+		r = scan_dirs(mb, sc, e);
 	mb->given = mb->ul.uidnext;
-	there = map_new();
 	if (r == 0 && !number_files(mb, sc, there)) {
 		r = uidlist_renew(&mb->ul, mb->root, e);
 		mb->given = 1;
@@ -378,7 +458,8 @@ assign(struct mailbox *mb, struct scan *sc, struct err *e)
 	if (r == 0) {
 		size_t with = mb->ul.n;
 
-		uidlist_filter(&mb->ul, in_map, there);
+		if (there != NULL)
+			uidlist_filter(&mb->ul, in_map, there);
 		if (with != before || mb->ul.n != with || before == 0)
 			r = uidlist_write(&mb->ul, mb->fd, &lock, e);
 	}
@@ -538,13 +619,14 @@ mailbox_follow(struct mailbox *mb, struct err *e)
 
 /* One that has no UID yet; -1: it may have one that we have not read. */
 static int
-is_new(struct mailbox *mb, const struct scan *sc, size_t i)
+is_new(struct mailbox *mb, const struct scan *sc, size_t i, const int subs[2])
 {
 	struct maildir_name name;
 
 	maildir_name_parse(&name, scan_name(sc, i));
 	if (name.base.n == 0 || uidlist_find(&mb->ul, name.base) != 0 ||
-	    is_torn(mb, sc, i, &name))
+	    is_torn(mb, subs[sc->v[i].in_new ? 0 : 1], scan_name(sc, i).p,
+		    &name))
 		return 0;
 	if (mb->ul.lazy && (sc->n > SOME_MAX ||
 			    uidlist_lazy_has(&mb->ul, mb->fd, name.base) != 0))
@@ -569,24 +651,25 @@ static int
 number_some(struct mailbox *mb, struct scan *sc, struct err *e)
 {
 	size_t before;
-	int r = uidlist_read(&mb->ul, mb->fd, e);
+	int r = uidlist_read(&mb->ul, mb->fd, e), subs[2];
 
 	if (r != 0 || mb->ul.uidvalidity == 0)
 		return r != 0 ? r : 1;
 	before = mb->ul.n;
 	mb->given = mb->ul.uidnext;
-	for (size_t i = 0; i < sc->n; i++) {
-		struct maildir_name name;
-		int new = is_new(mb, sc, i);
+	open_subs(mb, subs);
+	for (size_t i = 0; r == 0 && i < sc->n; i++) {
+		struct span base = maildir_name_base(scan_name(sc, i));
+		int new = is_new(mb, sc, i, subs);
 
-		if (new < 0)
-			return 1;
-		maildir_name_parse(&name, scan_name(sc, i));
-		if (new > 0 && uidlist_add(&mb->ul, name.base) == 0)
-			return 1;
+		sc->v[i].uid = 0; /* the list may be another one now */
+		if (new < 0 || (new > 0 && uidlist_add(&mb->ul, base) == 0))
+			r = 1;
 	}
-	return mb->ul.n == before ? 0
-				  : uidlist_append(&mb->ul, mb->fd, before, e);
+	close_subs(subs);
+	if (r != 0 || mb->ul.n == before)
+		return r;
+	return uidlist_append(&mb->ul, mb->fd, before, e);
 }
 
 int

@@ -7,9 +7,11 @@
  */
 #include "log.h"
 #include "mailbox.h"
+#include "mem.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 static void
@@ -80,18 +82,39 @@ mailbox_twin(struct mailbox *mb, const struct message *m, struct span file,
 	return both;
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Asked for every file of a scan that is not known: so by halving. */
+static bool
+has_vanished(struct mailbox *mb, uint32_t uid)
+{
+	if (mb->vanished_n == 0)
+		return false;
+	if (mb->vanished_uids == NULL) {
+		mb->vanished_uids = mem_alloc(mb->vanished_n, sizeof(uid));
+		for (size_t i = 0; i < mb->vanished_n; i++)
+			mb->vanished_uids[i] = mb->vanished[i].uid;
+		qsort(mb->vanished_uids, mb->vanished_n, sizeof(uid),
+		      by_number);
+	}
+	return bsearch(&uid, mb->vanished_uids, mb->vanished_n, sizeof(uid),
+		       by_number) != NULL;
+}
+
 bool
 mailbox_came_back(struct mailbox *mb, uint32_t uid, struct span file,
 		  bool in_new)
 {
-	size_t i = 0;
-
 	/* a list that went back (damage) gives again what the index knows */
 	if (mb->given != 0 && uid >= mb->given)
 		return false;
-	while (i < mb->vanished_n && mb->vanished[i].uid != uid)
-		i++;
-	if (i == mb->vanished_n)
+	if (!has_vanished(mb, uid))
 		return false;
 	part(mb, file, in_new);
 	return true;

@@ -44,6 +44,14 @@ flags_of(struct span letters)
 	return f;
 }
 
+struct span
+maildir_name_base(struct span file)
+{
+	ssize_t colon = span_rchr(file, ':');
+
+	return colon >= 0 ? span_sub(file, 0, (size_t)colon) : file;
+}
+
 void
 maildir_name_parse(struct maildir_name *r, struct span file)
 {

@@ -34,6 +34,8 @@ struct maildir_name {
 #define MAILDIR_NO_SIZE UINT64_MAX
 
 void maildir_name_parse(struct maildir_name *r, struct span file);
+/* The same base, and nothing else of it. */
+struct span maildir_name_base(struct span file);
 /* BASE:2,LETTERS in the order of ASCII; appended. */
 void maildir_name_make(struct buf *b, struct span base, maildir_flags flags);
 /* The seconds (microseconds) that a name begins with (its M part): the order

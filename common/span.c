@@ -204,7 +204,21 @@ span_ifind(struct span s, struct span needle)
 bool
 span_has_ctl(struct span s)
 {
-	for (size_t i = 0; i < s.n; i++) {
+	const uint64_t each = 0x0101010101010101, high = each << 7;
+	size_t i = 0;
+
+	/* eight at a time: a byte below 0x20 borrows from its top bit, one
+	 * that is 0x7f is made 0 and borrows too; where a borrow went on into
+	 * the next byte, the bytes are looked at one by one */
+	for (; i + sizeof(each) <= s.n; i += sizeof(each)) {
+		uint64_t w, x;
+
+		memcpy(&w, s.p + i, sizeof(w));
+		x = w ^ (each * 0x7f);
+		if ((((w - each * 0x20) & ~w) | ((x - each) & ~x)) & high)
+			break;
+	}
+	for (; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
 		if (c < 0x20 || c == 0x7f)

@@ -34,13 +34,13 @@ void
 uidlist_init(struct uidlist *u)
 {
 	*u = (struct uidlist){ .uidnext = 1 };
-	u->index = map_new();
+	siphash_key_new(&u->key);
 }
 
 void
 uidlist_done(struct uidlist *u)
 {
-	map_free(u->index, NULL);
+	free(u->slots);
 	free(u->v);
 	buf_free(&u->text);
 	buf_free(&u->guid);
@@ -51,8 +51,9 @@ uidlist_done(struct uidlist *u)
 static void
 forget_entries(struct uidlist *u)
 {
-	map_free(u->index, NULL);
-	u->index = map_new();
+	free(u->slots);
+	u->slots = NULL;
+	u->nslots = 0;
 	u->n = 0;
 	u->skipped = 0;
 	buf_clear(&u->text);
@@ -64,42 +65,94 @@ uidlist_base(const struct uidlist *u, size_t i)
 	return span_make(u->text.p + u->v[i].name, u->v[i].name_n);
 }
 
+static uint32_t
+hash_of(const struct uidlist *u, struct span base)
+{
+	return (uint32_t)siphash(&u->key, base);
+}
+
+static void
+place(struct uidlist *u, size_t i)
+{
+	size_t mask = u->nslots - 1, at = u->v[i].hash & mask;
+
+	while (u->slots[at].at != 0)
+		at = (at + 1) & mask;
+	u->slots[at] = (struct uidlist_slot){ (uint32_t)(i + 1), u->v[i].hash };
+}
+
+/* Slots for `n` entries, over those that there are. */
+static void
+make_slots(struct uidlist *u, size_t n)
+{
+	u->nslots = 16;
+	while (u->nslots < n * 2)
+		u->nslots *= 2;
+	free(u->slots);
+	u->slots = mem_alloc(u->nslots, sizeof(*u->slots));
+	for (size_t i = 0; i < u->n; i++)
+		place(u, i);
+}
+
+/* The entry of a base name, or NULL. */
+static const struct uidlist_entry *
+seek(const struct uidlist *u, struct span base, uint32_t hash)
+{
+	size_t mask = u->nslots - 1;
+
+	if (u->n == 0)
+		return NULL;
+	for (size_t at = hash & mask; u->slots[at].at != 0;
+	     at = (at + 1) & mask) {
+		size_t i = u->slots[at].at - 1;
+
+		if (u->slots[at].hash == hash &&
+		    span_eq(uidlist_base(u, i), base))
+			return &u->v[i];
+	}
+	return NULL;
+}
+
 uint32_t
 uidlist_find(const struct uidlist *u, struct span base)
 {
-	void *at = u->n > 0 ? map_get(u->index, base) : NULL;
+	const struct uidlist_entry *x =
+	    u->n > 0 ? seek(u, base, hash_of(u, base)) : NULL;
 
-	return at != NULL ? u->v[(uintptr_t)at - 1].uid : 0;
+	return x != NULL ? x->uid : 0;
 }
 
 struct span
 uidlist_ext(const struct uidlist *u, struct span base)
 {
-	void *at = map_get(u->index, base);
-	const struct uidlist_entry *x;
+	const struct uidlist_entry *x =
+	    u->n > 0 ? seek(u, base, hash_of(u, base)) : NULL;
 
-	if (at == NULL)
-		return span_make(NULL, 0);
-	x = &u->v[(uintptr_t)at - 1];
-	return span_make(u->text.p + x->ext, x->ext_n);
+	return x != NULL ? span_make(u->text.p + x->ext, x->ext_n)
+			 : span_make(NULL, 0);
 }
 
-/* Appends an entry; the caller keeps the UIDs ascending. */
+/* Appends an entry; the caller keeps the UIDs ascending, and each name once. */
 static void
-put(struct uidlist *u, uint32_t uid, struct span ext, struct span base)
+put(struct uidlist *u, uint32_t uid, struct span ext, struct span base,
+    uint32_t hash)
 {
 	struct uidlist_entry *x;
 
 	u->v = mem_grow(u->v, &u->cap, u->n + 1, sizeof(*u->v));
-	x = &u->v[u->n++];
+	x = &u->v[u->n];
 	*x = (struct uidlist_entry){ .uid = uid,
+				     .hash = hash,
 				     .name_n = (uint32_t)base.n,
 				     .ext_n = (uint32_t)ext.n };
 	x->ext = u->text.n;
 	buf_addspan(&u->text, ext);
 	x->name = u->text.n;
 	buf_addspan(&u->text, base);
-	(void)map_put(u->index, base, (void *)(uintptr_t)u->n);
+	if ((u->n + 1) * 2 > u->nslots)
+		make_slots(u, (u->n + 1) * 2);
+	u->n++;
+	place(u, u->n - 1);
 }
 
 bool
@@ -140,7 +193,7 @@ static bool
 parse_line(struct uidlist *u, struct span line)
 {
 	struct span rest, ext, base;
-	struct maildir_name m;
+	uint32_t hash;
 	uint64_t uid;
 	size_t used;
 	ssize_t colon;
@@ -161,15 +214,16 @@ parse_line(struct uidlist *u, struct span line)
 		ext = span_sub(rest, 0, 0);
 		base = rest;
 	}
-	maildir_name_parse(&m, base);
-	base = m.base;
+	base = maildir_name_base(base);
 	/* Ascending, and each name once: a line that is not would give a
 	 * message two UIDs, or a UID twice. */
 	if (base.n == 0 || base.n > 255 || span_chr(base, '/') >= 0 ||
-	    (u->n > 0 && uid <= u->v[u->n - 1].uid) ||
-	    map_get(u->index, base) != NULL)
+	    (u->n > 0 && uid <= u->v[u->n - 1].uid))
 		return false;
-	put(u, (uint32_t)uid, ext, base);
+	hash = hash_of(u, base);
+	if (seek(u, base, hash) != NULL)
+		return false;
+	put(u, (uint32_t)uid, ext, base, hash);
 	return true;
 }
 
@@ -425,7 +479,7 @@ uidlist_add(struct uidlist *u, struct span base)
 		log_panic("a message name with control bytes");
 	if (u->uidnext == UINT32_MAX)
 		return 0;
-	put(u, u->uidnext, span_make(NULL, 0), base);
+	put(u, u->uidnext, span_make(NULL, 0), base, hash_of(u, base));
 	return u->uidnext++;
 }
 
@@ -439,18 +493,16 @@ uidlist_filter(struct uidlist *u,
 	for (size_t i = 0; i < u->n; i++) {
 		struct span base = uidlist_base(u, i);
 
-		if (!keep(ctx, u->v[i].uid, base)) {
-			(void)map_del(u->index, base);
+		if (!keep(ctx, u->v[i].uid, base))
 			continue;
-		}
-		if (to != i) {
+		if (to != i)
 			u->v[to] = u->v[i];
-			(void)map_put(u->index, base,
-				      (void *)(uintptr_t)(to + 1));
-		}
 		to++;
 	}
+	if (to == u->n)
+		return;
 	u->n = to;
+	make_slots(u, to);
 }
 
 void
@@ -514,7 +566,13 @@ write_durably(int dirfd, struct span content, struct stat *st)
 void
 uidlist_put_line(struct buf *b, uint32_t uid, struct span ext, struct span base)
 {
-	buf_addf(b, "%lu ", (unsigned long)uid);
+	char digits[11];
+	size_t at = sizeof(digits);
+
+	digits[--at] = ' ';
+	for (; uid > 0; uid /= 10)
+		digits[--at] = (char)('0' + uid % 10);
+	buf_add(b, digits + at, sizeof(digits) - at);
 	buf_addspan(b, ext);
 	buf_addc(b, ':');
 	buf_addspan(b, base);

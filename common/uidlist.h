@@ -11,12 +11,14 @@
 #include "dotlock.h"
 #include "err.h"
 #include "maildir.h"
+#include "siphash.h"
 #include "strs.h"
 
 #define UIDLIST_TAIL 64
 
 struct uidlist_entry {
 	uint32_t uid;
+	uint32_t hash; /* of its base name */
 	uint32_t name_n, ext_n;
 	size_t name, ext; /* offsets into text: BASE, and "W12 P9 " */
 };
@@ -27,8 +29,15 @@ struct uidlist {
 	struct uidlist_entry *v; /* ascending uid */
 	size_t n, cap;
 	struct buf text;
-	struct map *index; /* base name -> entry number + 1 */
-	size_t skipped;    /* damaged lines that were passed over */
+	/* Base name -> entry: open addressing; the names are those in `text`,
+	 * so that a list of a million costs no memory beside itself. */
+	struct uidlist_slot {
+		uint32_t at; /* entry number + 1, 0: free */
+		uint32_t hash;
+	} * slots;
+	size_t nslots; /* a power of two, or 0 */
+	struct siphash_key key;
+	size_t skipped; /* damaged lines that were passed over */
 	/* Only what was appended since `lazy_size` is in memory: the facts of
 	 * the rest came from elsewhere (uidlist_assume). */
 	bool lazy;

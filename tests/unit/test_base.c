@@ -7,6 +7,7 @@
 #include "json.h"
 #include "log.h"
 #include "num.h"
+#include "siphash.h"
 #include "status.h"
 #include "strs.h"
 
@@ -334,10 +335,59 @@ test_syslog(void)
 		      WEXITSTATUS(w));
 }
 
+/* Beside SipHash-1-3 written in another language; the key is 00 01 ... 0f, the
+ * input 00 01 ... */
+static void
+test_siphash(void)
+{
+	static const struct {
+		size_t n;
+		uint64_t hash;
+	} cases[] = {
+		{ 0, 0xabac0158050fc4dc },  { 1, 0xc9f49bf37d57ca93 },
+		{ 7, 0xd3927d989bb11140 },  { 8, 0x369095118d299a8e },
+		{ 15, 0xd320d86d2a519956 }, { 16, 0xcc4fdd1a7d908b66 },
+		{ 63, 0x9d199062b7bbb3a8 },
+	};
+	struct siphash_key key, other;
+	char in[64];
+
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (char)i;
+	memcpy(&key, in, sizeof(key));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		CHECK(siphash(&key, span_make(in, cases[i].n)) == cases[i].hash,
+		      "siphash of %zu bytes", cases[i].n);
+	siphash_key_new(&key);
+	siphash_key_new(&other);
+	CHECK(siphash(&key, SPAN("x")) != siphash(&other, SPAN("x")),
+	      "another key, another hash");
+}
+
+/* Every byte at every place of words and of what is left over. */
+static void
+test_ctl(void)
+{
+	size_t wrong = 0;
+	char s[19];
+
+	for (int c = 0; c < 256; c++)
+		for (size_t at = 0; at < sizeof(s); at++) {
+			memset(s, at % 2 ? 0x20 : 0x80, sizeof(s));
+			s[at] = (char)c;
+			if (span_has_ctl(span_make(s, sizeof(s))) !=
+			    (c < 0x20 || c == 0x7f))
+				wrong++;
+		}
+	CHECK(wrong == 0, "control bytes wherever they stand");
+}
+
 int
 main(void)
 {
 	test_span();
+	test_siphash();
+	test_ctl();
 	test_num();
 	test_escape();
 	test_base64();
