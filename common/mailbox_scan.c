@@ -307,18 +307,42 @@ by_arrival(const void *a, const void *b)
 	return span_cmp(x->base, y->base);
 }
 
-/* DESIGN law 3: shorter than its name says is what a power cut left over.
- * `sub` is the directory that it lies in. */
-static bool
-is_torn(const struct mailbox *mb, int sub, const char *file,
-	const struct maildir_name *name)
+/* new/ and cur/, each opened when it is first asked for; -1: not yet. */
+struct subs {
+	int fd[2];
+};
+#define SUBS_INIT                                                              \
+	{                                                                      \
+		{                                                              \
+			-1, -1                                                 \
+		}                                                              \
+	}
+
+static int
+sub_of(const struct mailbox *mb, struct subs *subs, bool in_new)
 {
+	int i = in_new ? 0 : 1;
+
+	if (subs->fd[i] < 0)
+		subs->fd[i] =
+		    openat(mb->fd, sub_names[i],
+			   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return subs->fd[i];
+}
+
+/* DESIGN law 3: shorter than its name says is what a power cut left over. */
+static bool
+is_torn(const struct mailbox *mb, const struct scan *sc, size_t i,
+	struct subs *subs, const struct maildir_name *name)
+{
+	const char *file = scan_name(sc, i).p;
 	struct stat st;
 	bool torn;
 
 	if (name->size == MAILDIR_NO_SIZE)
 		return false;
-	torn = fstatat(sub, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	torn = fstatat(sub_of(mb, subs, sc->v[i].in_new), file, &st,
+		       AT_SYMLINK_NOFOLLOW) == 0 &&
 	       (uint64_t)st.st_size < name->size;
 	if (torn)
 		log_debug("%s: %s: shorter than its name says: not shown",
@@ -326,21 +350,12 @@ is_torn(const struct mailbox *mb, int sub, const char *file,
 	return torn;
 }
 
-/* new/ and cur/, for is_torn. */
 static void
-open_subs(const struct mailbox *mb, int subs[2])
+close_subs(const struct subs *subs)
 {
 	for (int i = 0; i < 2; i++)
-		subs[i] = openat(mb->fd, sub_names[i],
-				 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static void
-close_subs(const int subs[2])
-{
-	for (int i = 0; i < 2; i++)
-		if (subs[i] >= 0)
-			close(subs[i]);
+		if (subs->fd[i] >= 0)
+			close(subs->fd[i]);
 }
 
 static bool
@@ -384,17 +399,15 @@ static bool
 number_files(struct mailbox *mb, struct scan *sc, struct map *there)
 {
 	struct newcomer *v = mem_alloc(sc->n + 1, sizeof(*v));
+	struct subs subs = SUBS_INIT;
 	size_t n = 0, to = 0;
-	int subs[2];
 	bool room;
 
-	open_subs(mb, subs);
 	for (size_t i = 0; i < sc->n; i++) {
-		struct span file = scan_name(sc, i);
 		struct maildir_name name;
 		uintptr_t was = 0;
 
-		maildir_name_parse(&name, file);
+		maildir_name_parse(&name, scan_name(sc, i));
 		if (name.base.n == 0)
 			continue;
 		/* from 1: where it was seen first */
@@ -410,7 +423,7 @@ number_files(struct mailbox *mb, struct scan *sc, struct map *there)
 				    ? uidlist_find(&mb->ul, name.base)
 				    : 0;
 		if (was == 0 && sc->v[to].uid == 0 &&
-		    !is_torn(mb, subs[sc->v[to].in_new ? 0 : 1], file.p, &name))
+		    !is_torn(mb, sc, to, &subs, &name))
 			v[n++] = (struct newcomer){
 				name.base, maildir_name_time(name.base), to
 			};
@@ -418,7 +431,7 @@ number_files(struct mailbox *mb, struct scan *sc, struct map *there)
 	}
 	sc->n = to;
 	room = number_sorted(mb, sc, v, n);
-	close_subs(subs);
+	close_subs(&subs);
 	free(v);
 	return room;
 }
@@ -619,14 +632,13 @@ mailbox_follow(struct mailbox *mb, struct err *e)
 
 /* One that has no UID yet; -1: it may have one that we have not read. */
 static int
-is_new(struct mailbox *mb, const struct scan *sc, size_t i, const int subs[2])
+is_new(struct mailbox *mb, const struct scan *sc, size_t i, struct subs *subs)
 {
 	struct maildir_name name;
 
 	maildir_name_parse(&name, scan_name(sc, i));
 	if (name.base.n == 0 || uidlist_find(&mb->ul, name.base) != 0 ||
-	    is_torn(mb, subs[sc->v[i].in_new ? 0 : 1], scan_name(sc, i).p,
-		    &name))
+	    is_torn(mb, sc, i, subs, &name))
 		return 0;
 	if (mb->ul.lazy && (sc->n > SOME_MAX ||
 			    uidlist_lazy_has(&mb->ul, mb->fd, name.base) != 0))
@@ -651,22 +663,22 @@ static int
 number_some(struct mailbox *mb, struct scan *sc, struct err *e)
 {
 	size_t before;
-	int r = uidlist_read(&mb->ul, mb->fd, e), subs[2];
+	struct subs subs = SUBS_INIT;
+	int r = uidlist_read(&mb->ul, mb->fd, e);
 
 	if (r != 0 || mb->ul.uidvalidity == 0)
 		return r != 0 ? r : 1;
 	before = mb->ul.n;
 	mb->given = mb->ul.uidnext;
-	open_subs(mb, subs);
 	for (size_t i = 0; r == 0 && i < sc->n; i++) {
 		struct span base = maildir_name_base(scan_name(sc, i));
-		int new = is_new(mb, sc, i, subs);
+		int new = is_new(mb, sc, i, &subs);
 
 		sc->v[i].uid = 0; /* the list may be another one now */
 		if (new < 0 || (new > 0 && uidlist_add(&mb->ul, base) == 0))
 			r = 1;
 	}
-	close_subs(subs);
+	close_subs(&subs);
 	if (r != 0 || mb->ul.n == before)
 		return r;
 	return uidlist_append(&mb->ul, mb->fd, before, e);
