@@ -272,9 +272,8 @@ monitor_refuse(struct server *s)
 
 struct growth {
 	int64_t full_since;  /* all at the limit and busy since, 0: not */
-	int64_t not_before;  /* back-off after bad deaths */
+	int64_t not_before;  /* back-off after bad deaths, or no room */
 	int64_t backoff;     /* ms */
-	bool starved;        /* not_before is for want of room */
 	int64_t last_client; /* for inetd wait */
 };
 
@@ -301,11 +300,9 @@ monitor_more(struct server *s, struct growth *g)
 	errno = 0;
 	if (monitor_fork(s) >= 0) {
 		g->full_since = 0;
-		g->starved = false;
 		return 0;
 	}
 	server_note_lack(s, "fork", errno);
-	g->starved = true;
 	g->not_before = clock_mono() + 1000;
 	return monitor_full(s, g);
 }
@@ -327,7 +324,7 @@ monitor_grow(struct server *s, struct growth *g)
 			return 60000;
 	}
 	if (now < g->not_before) {
-		if (g->starved && busy >= live)
+		if (busy >= live)
 			return monitor_full(s, g);
 		return (int)(g->not_before - now);
 	}

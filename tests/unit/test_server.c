@@ -18,6 +18,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -114,6 +116,18 @@ out:
 	stream_close(&io);
 }
 
+/* Shared with the processes of a server, where there is one: workers fail. */
+static _Atomic int *broken;
+
+static int
+echo_after(struct server *s, struct err *e)
+{
+	(void)s;
+	return broken != NULL && *broken
+		   ? err_set(e, ST_TEMPFAIL, "nothing works")
+		   : 0;
+}
+
 static const struct server_mode echo_modes[] = { { .name = "one" },
 						 { .name = "two" } };
 static const struct program echo_program = { .name = "echo" };
@@ -123,6 +137,7 @@ static const struct server_spec echo_spec = {
 	.nmodes = ARRAY_LEN(echo_modes),
 	.busy_text = "full\n",
 	.before_drop = echo_before,
+	.after_drop = echo_after,
 	.session = echo_session,
 };
 
@@ -311,6 +326,43 @@ start_inet(struct server_options *o, int *port_r)
 	return pid;
 }
 
+/* Workers that end before they serve anybody: longer and longer waits between
+ * them, and clients are sent away meanwhile (THREATS 120). */
+static void
+test_failing(void)
+{
+	struct server_options o = { .max_workers = 3 };
+	struct buf got = BUF_INIT;
+	bool full = false, served = false;
+	int port, c;
+	pid_t pid;
+
+	broken = mmap(NULL, sizeof(*broken), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(broken != MAP_FAILED, "mmap");
+	*broken = 1;
+	pid = start_inet(&o, &port);
+	c = dial_inet(port);
+	(void)!io_read_all(c, &got, 100, clock_deadline(20000));
+	close(c);
+	full = span_is(buf_span(&got), "full\n");
+	CHECK(full, "no worker starts: %s", buf_str(&got));
+	*broken = 0;
+	for (int i = 0; i < 100 && !served; i++) {
+		c = dial_inet(port);
+		talk(c, c, script, &got);
+		served = span_is(buf_span(&got), SAYS("one"));
+		if (!served)
+			usleep(100000);
+	}
+	CHECK(served, "one starts later: %s", buf_str(&got));
+	kill(pid, SIGTERM);
+	CHECK(ended(pid) == 0, "SIGTERM ends it with 0");
+	(void)munmap(broken, sizeof(*broken));
+	broken = NULL;
+	buf_free(&got);
+}
+
 static void
 test_limits(void)
 {
@@ -420,6 +472,7 @@ main(void)
 	setvbuf(stdout, NULL, _IONBF, 0);
 	log_to_fd(null);
 	test_ways();
+	test_failing();
 	test_limits();
 	test_flood();
 	test_full();
