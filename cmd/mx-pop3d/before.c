@@ -7,8 +7,10 @@
 #include "command.h"
 #include "conf.h"
 #include "escape.h"
+#include "lang.h"
 #include "maildir_root.h"
 #include "pop3.h"
+#include "saslprep.h"
 
 #include <stdio.h>
 
@@ -117,20 +119,29 @@ before_user(struct before *s, struct command *c)
 		refuse(s, "A user name is expected");
 	} else {
 		buf_wipe(&s->user);
-		buf_addspan(&s->user, name);
-		ok(s, NULL); /* whoever it is: THREATS 50 */
+		if (saslprep(&s->user, name) != 0 || s->user.n == 0)
+			refuse(s, "No name has such characters");
+		else
+			ok(s, NULL); /* whoever it is: THREATS 50 */
 	}
 }
 
 static void
 before_pass(struct before *s, struct command *c)
 {
+	struct buf pass = BUF_INIT;
+
 	if (s->user.n == 0) {
 		refuse(s, "USER comes first");
 		return;
 	}
-	/* RFC 1939 7: the whole rest, spaces are part of it */
-	login_result(s, front_login_plain(s->f, buf_span(&s->user), c->args));
+	/* RFC 1939 7: the whole rest, spaces are part of it.  RFC 6856 2.2:
+	 * what SASLprep refuses MUST be refused, whatever is stored */
+	login_result(s, saslprep(&pass, c->args) == 0
+			    ? front_login_plain(s->f, buf_span(&s->user),
+						buf_span(&pass))
+			    : FRONT_LOGIN_FAILED);
+	buf_wipe(&pass);
 	buf_wipe(&s->user);
 }
 
@@ -171,9 +182,20 @@ before_auth(struct before *s, struct command *c)
 static void
 before_utf8(struct before *s, struct command *c)
 {
-	(void)c;
+	struct span arg;
+
+	if (command_arg(c, &arg)) {
+		refuse(s, "UTF8 has no parameters");
+		return;
+	}
 	snprintf(s->f->option, sizeof(s->f->option), "utf8");
 	ok(s, "UTF-8 mode");
+}
+
+static void
+before_lang(struct before *s, struct command *c)
+{
+	lang_answer(s->f->st, c);
 }
 
 static void
@@ -202,7 +224,7 @@ static const struct {
 	{ "LIST", before_later }, { "UIDL", before_later },
 	{ "RETR", before_later }, { "TOP", before_later },
 	{ "DELE", before_later }, { "RSET", before_later },
-	{ "NOOP", before_later },
+	{ "NOOP", before_later }, { "LANG", before_lang },
 };
 
 static void

@@ -3,6 +3,7 @@
  * A message is streamed: memory does not grow with it.
  */
 #include "conf.h"
+#include "escape.h"
 #include "log.h"
 #include "pop3.h"
 #include "surrogate.h"
@@ -70,29 +71,70 @@ not_there(struct pop3 *s, const struct message *m)
 	pop3_err(s, "[SYS/TEMP] The message cannot be read");
 }
 
-/* A header in UTF-8 for a client that does not know it; what follows is left
- * in the file. */
-static int
-put_surrogate(struct text *t, int fd)
-{
-	struct buf whole = BUF_INIT, out = BUF_INIT;
-	ssize_t n = pread(fd, buf_room(&whole, HEADER_MAX), HEADER_MAX, 0);
-	size_t end = 0;
-	int r = n < 0 ? -1 : 0;
+/* RFC 6856 2.1, 5: what goes before the file's bytes from `at` on, for a client
+ * that did not say UTF8. */
+struct opening {
+	struct buf head;
+	size_t at;
+	bool refused; /* it is UTF-8, and too much to be made anew */
+	bool failed;
+};
 
+static void
+make_opening(struct opening *o, int fd)
+{
+	struct buf whole = BUF_INIT;
+	ssize_t n = pread(fd, buf_room(&whole, HEADER_MAX), HEADER_MAX, 0);
+	size_t end = 0, lines = 0;
+
+	o->failed = n < 0;
 	if (n > 0) {
 		buf_grew(&whole, (size_t)n);
 		end = surrogate_header_end(buf_span(&whole));
+		lines = whole.n;
+		while (lines > 0 && whole.p[lines - 1] != '\n')
+			lines--;
 	}
-	if (end > 0 &&
-	    surrogate_header(&out, span_sub(buf_span(&whole), 0, end))) {
-		text_put(t, buf_span(&out));
-		if (lseek(fd, (off_t)end, SEEK_SET) < 0)
-			r = -1;
+	if (end > 0) {
+		if (surrogate_header(&o->head,
+				     span_sub(buf_span(&whole), 0, end)))
+			o->at = end;
+	} else if (n == HEADER_MAX) {
+		struct span s = span_sub(buf_span(&whole), 0, lines);
+
+		o->refused = !span_is_ascii(s) && utf8_valid(s);
 	}
 	buf_free(&whole);
-	buf_free(&out);
-	return r;
+}
+
+/* Bytes on the wire of what is sent in place of the header that is stored. */
+static uint64_t
+opening_size(const struct opening *o, int fd, uint64_t size)
+{
+	struct text was, is;
+	struct buf head = BUF_INIT;
+
+	if (o->at == 0)
+		return size;
+	text_init(&was, NULL);
+	text_init(&is, NULL);
+	if (pread(fd, buf_room(&head, o->at), o->at, 0) == (ssize_t)o->at)
+		buf_grew(&head, o->at);
+	text_put(&was, buf_span(&head));
+	text_put(&is, buf_span(&o->head));
+	buf_free(&head);
+	return size + is.sent - was.sent;
+}
+
+/* The message, or its header and some lines; false: the line goes down. */
+static bool
+send_text(struct text *t, const struct opening *o, int fd)
+{
+	text_put(t, buf_span(&o->head));
+	if (lseek(fd, (off_t)o->at, SEEK_SET) < 0 || pump(t, fd) != 0)
+		return false;
+	text_end(t);
+	return true;
 }
 
 /* Writes the message, or its header and `lines` of the body. */
@@ -101,34 +143,41 @@ send_message(struct pop3 *s, struct message *m, bool limited, uint32_t lines,
 	     uint64_t *sent)
 {
 	struct text t;
+	struct opening o = { .head = BUF_INIT };
 	uint64_t size;
+	bool done = false;
 	int fd = mailbox_open_message(s->mb, m);
 
-	if (fd < 0 || !pop3_size(s, m, &size)) {
-		if (fd >= 0)
-			close(fd);
+	if (fd >= 0 && !s->utf8)
+		make_opening(&o, fd);
+	if (fd < 0 || o.failed || !pop3_size(s, m, &size)) {
 		not_there(s, m);
-		return false;
-	}
-	if (limited)
-		stream_puts(s->st, "+OK\r\n");
-	else
-		stream_printf(s->st, "+OK %llu octets\r\n",
-			      (unsigned long long)size);
-	text_init(&t, s->st);
-	t.limited = limited;
-	t.lines = lines;
-	if ((!s->utf8 && put_surrogate(&t, fd) != 0) || pump(&t, fd) != 0) {
-		/* what was sent is no message: no end, the line goes down */
-		log_error("%s: message %lu: %s", s->user, (unsigned long)m->uid,
-			  strerror(errno));
-		s->over = true;
+	} else if (o.refused) {
+		pop3_err(s, "[UTF8] The message needs the UTF8 command, before "
+			    "the login");
 	} else {
-		text_end(&t);
+		if (limited)
+			stream_puts(s->st, "+OK\r\n");
+		else
+			stream_printf(
+			    s->st, "+OK %llu octets\r\n",
+			    (unsigned long long)opening_size(&o, fd, size));
+		text_init(&t, s->st);
+		t.limited = limited;
+		t.lines = lines;
+		done = send_text(&t, &o, fd);
+		if (!done) {
+			/* what was sent is no message: no end */
+			log_error("%s: message %lu: %s", s->user,
+				  (unsigned long)m->uid, strerror(errno));
+			s->over = true;
+		}
+		*sent += t.sent;
 	}
-	close(fd);
-	*sent += t.sent;
-	return !s->over;
+	buf_free(&o.head);
+	if (fd >= 0)
+		close(fd);
+	return done;
 }
 
 void

@@ -3,6 +3,7 @@
  * RFC 1939 5; RFC 2449.
  */
 #include "conf.h"
+#include "lang.h"
 #include "log.h"
 #include "maildir_root.h"
 #include "mem.h"
@@ -59,8 +60,8 @@ void
 pop3_capabilities(struct buf *b)
 {
 	buf_adds(b, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-		    "PIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\n"
-		    "IMPLEMENTATION mx\r\n");
+		    "PIPELINING\r\nEXPIRE NEVER\r\nUTF8 USER\r\n"
+		    "LANG\r\nIMPLEMENTATION mx\r\n");
 }
 
 static void
@@ -82,6 +83,12 @@ cmd_noop(struct pop3 *s, struct command *c)
 }
 
 static void
+cmd_lang(struct pop3 *s, struct command *c)
+{
+	lang_answer(s->st, c);
+}
+
+static void
 cmd_earlier(struct pop3 *s, struct command *c)
 {
 	(void)c;
@@ -100,6 +107,7 @@ static const struct {
 	{ "USER", cmd_earlier }, { "PASS", cmd_earlier },
 	{ "AUTH", cmd_earlier }, { "STLS", cmd_earlier },
 	{ "UTF8", cmd_earlier }, { "LAST", cmd_last },
+	{ "LANG", cmd_lang },
 };
 
 static void

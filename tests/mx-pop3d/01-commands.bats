@@ -24,7 +24,7 @@ assert c.message("RETR 3") == b"Subject: three\r\nX: y\r\n\r\n1\r\n2\r\n3\r\n"
 for n, body in ((0, b""), (1, b"1\r\n"), (2, b"1\r\n2\r\n"), (3, b"1\r\n2\r\n3\r\n"), (1000000000, b"1\r\n2\r\n3\r\n")):
     assert c.message(f"TOP 3 {n}") == b"Subject: three\r\nX: y\r\n\r\n" + body, n
 c.cmd("NOOP").ok()
-assert c.multi("CAPA") == [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER", b"UTF8", b"IMPLEMENTATION mx"]
+assert c.multi("CAPA") == [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER", b"UTF8 USER", b"LANG", b"IMPLEMENTATION mx"]
 for bad in ("LIST 0", "LIST 4", "LIST x", "RETR", "RETR 4", "RETR -1", "RETR 99999999999999999999", "TOP 1", "TOP 1 x", "TOP 1 -1", "DELE 0", "UIDL 9",
             "XYZZY", "USER joe", "PASS x", "AUTH PLAIN", "STLS", "UTF8", ""): c.cmd(bad).err()
 c.quit().ok()

@@ -12,7 +12,7 @@ import base64
 b64 = lambda s: base64.b64encode(s.encode()).decode()
 port, tls = os.environ["POP3"], os.environ["POP3S"]
 c = connect(port); c.greeting.ok()
-base = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER", b"UTF8", b"IMPLEMENTATION mx"]
+base = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER", b"UTF8 USER", b"LANG", b"IMPLEMENTATION mx"]
 assert c.multi("CAPA") == base + [b"STLS"]
 c.cmd("USER joe@x.test").err(); c.cmd("PASS secret").err()
 c.cmd("AUTH PLAIN " + b64("\0joe@x.test\0secret")).err()
