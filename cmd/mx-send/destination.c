@@ -366,7 +366,7 @@ group_run(struct group *g, const struct message *m)
 	    report_any_unfit(g)) {
 		group_close(g);
 		send_requiretls = false;
-		a = run_all(g, m);
+		(void)run_all(g, m);
 	}
 	report_rest(g);
 	/* What a report may do, the next message may not. */

@@ -119,29 +119,39 @@ must_send() {
 
 # must_row WHAT DOMAIN FIELD WANT [OPTION...]: WANT is "sent", "bounced CODE" or
 # "deferred CODE", then behind semicolons: +REGEX (is in the trace), -REGEX (is
-# not).  Words of OPTION: sts=MODE[,MX...] is the policy of every domain
-# (sts=text puts $T/sts there as it stands); null is the null sender; @T is $T.
+# not), @KIND:REGEX and !KIND:REGEX (of that server's own record), %REGEX (in
+# the history for TLS reports).  Words of OPTION: sts=MODE[,MX...] is the policy of every domain
+# (sts=text puts $T/sts there as it stands); null is the null sender; keep
+# leaves the policies that were fetched before; redirect and html spoil the
+# server of policies; @T is $T.
 must_row() {
-  local what=$1 domain=$2 field=$3 want=$4 options=() o first part bad=''; shift 4
-  rm -rf "$T/data/mta-sts" "$T/www/.well-known/mta-sts.txt"
+  local what=$1 domain=$2 field=$3 want=$4 options=() o first bad='' parts; shift 4
+  case " $* " in *" keep "*) ;; *) rm -rf "$T/data/mta-sts" ;; esac
+  rm -rf "$T/www/.well-known/mta-sts.txt" "$T/www/redirect" "$T/www/html" "$T/history"
+  for o in "$T"/peer.*; do : > "$o"; done
   for o; do
     case $o in
     sts=text) cp "$T/sts" "$T/www/.well-known/mta-sts.txt" ;;
     sts=*) o=${o#sts=}
       { printf 'version: STSv1\r\nmode: %s\r\nmax_age: 86400\r\n' "${o%%,*}"
         [ "$o" = "${o#*,}" ] || printf 'mx: %s\r\n' ${o#*,}; } | sed 's/^mx: \(.*\),/mx: \1/' > "$T/www/.well-known/mta-sts.txt" ;;
+    keep) ;;
+    redirect | html) : > "$T/www/$o" ;;
     null) options+=(-f "") ;;
     *) options+=("${o//@T/$T}") ;;
     esac
   done
   case $domain in *@*) ;; *) domain=b@$domain ;; esac
   must_send "$domain" "$field" "${options[@]}"
-  IFS=';' read -ra part <<< "$want"
-  first=${part[0]}
+  IFS=';' read -ra parts <<< "$want"
+  first=${parts[0]}
   grep -q "^[^ >*<]* $first " <<< "$output" || bad=$first
-  for o in "${part[@]:1}"; do
+  for o in "${parts[@]:1}"; do
     case $o in
     +*) grep -q -- "${o#+}" <<< "$output" || bad="$bad no ${o#+}" ;;
+    @*) o=${o#@}; grep -q -- "${o#*:}" "$T/peer.${o%%:*}" || bad="$bad, to ${o%%:*} no ${o#*:}" ;;
+    !*) o=${o#!}; ! grep -q -- "${o#*:}" "$T/peer.${o%%:*}" || bad="$bad, to ${o%%:*} ${o#*:}" ;;
+    %*) grep -q -- "${o#%}" "$T/history" || bad="$bad, no line ${o#%}: $(cat "$T/history")" ;;
     -*) ! grep -q -- "${o#-}" <<< "$output" || bad="$bad but ${o#-}" ;;
     esac
   done

@@ -165,6 +165,7 @@ class Session:
         if not ctx:
             ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             ctx.load_cert_chain(o.cert, o.key)
+            ctx.sni_callback = lambda sock, name, c: log(event="sni", name=name)
             if o.tls12:
                 ctx.maximum_version = ssl.TLSVersion.TLSv1_2
         self.s, self.tls = ctx.wrap_socket(self.s, server_side=True), True
