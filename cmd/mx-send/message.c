@@ -132,5 +132,10 @@ message_load(struct message *m, int fd, int64_t size, struct err *e)
 		m->size = size;
 	if (m->size == 0)
 		return err_set(e, ST_DATA, "the message is empty");
-	return message_look(m, e);
+	if (message_look(m, e) != 0)
+		return -1;
+	/* Where SMTPUTF8 was asked for it may be for them. */
+	return options.utf8 && m->eight_bit && !m->header_eight_bit
+		   ? message_look_inside(m, e)
+		   : 0;
 }

@@ -85,7 +85,10 @@ struct message {
 ssize_t message_read(const struct message *m, int64_t at, void *p, size_t n);
 /* Counts, and looks for 8-bit bytes. */
 int message_look(struct message *m, struct err *e);
-/* sevenbit.c: the same message in 7 bits; out->converted is the caller's. */
+/* sevenbit.c: the fields of its parts, too, which RFC 6531 3.2 counts as its
+ * header. */
+int message_look_inside(struct message *m, struct err *e);
+/* The same message in 7 bits; out->converted is the caller's. */
 int sevenbit(const struct message *m, struct message *out, struct err *e);
 /* Takes fd: as it is when it is a file, else through an unnamed file, and
  * looks at every byte once. */

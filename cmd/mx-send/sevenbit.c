@@ -141,6 +141,25 @@ read_whole(const struct message *m, struct buf *b, struct err *e)
 }
 
 int
+message_look_inside(struct message *m, struct err *e)
+{
+	struct buf all = BUF_INIT;
+	struct mime mime;
+
+	if (read_whole(m, &all, e) != 0) {
+		buf_free(&all);
+		return -1;
+	}
+	mime_index(&mime, buf_span(&all));
+	for (size_t i = 0; i < mime.n; i++)
+		if (!span_is_ascii(mime.v[i].header))
+			m->header_eight_bit = true;
+	mime_done(&mime);
+	buf_free(&all);
+	return 0;
+}
+
+int
 sevenbit(const struct message *m, struct message *out, struct err *e)
 {
 	struct buf all = BUF_INIT;

@@ -123,7 +123,7 @@ must_send() {
 # the history for TLS reports).  Words of OPTION: sts=MODE[,MX...] is the policy of every domain
 # (sts=text puts $T/sts there as it stands); null is the null sender; keep
 # leaves the policies that were fetched before; redirect and html spoil the
-# server of policies; @T is $T.
+# server of policies; ~ is a blank and ^ a semicolon; @T is $T.
 must_row() {
   local what=$1 domain=$2 field=$3 want=$4 options=() o first bad='' parts; shift 4
   case " $* " in *" keep "*) ;; *) rm -rf "$T/data/mta-sts" ;; esac
@@ -137,6 +137,7 @@ must_row() {
         [ "$o" = "${o#*,}" ] || printf 'mx: %s\r\n' ${o#*,}; } | sed 's/^mx: \(.*\),/mx: \1/' > "$T/www/.well-known/mta-sts.txt" ;;
     keep) ;;
     redirect | html) : > "$T/www/$o" ;;
+    *~* | *^*) options+=("$(tr "~^" " ;" <<< "$o")") ;;
     null) options+=(-f "") ;;
     *) options+=("${o//@T/$T}") ;;
     esac
