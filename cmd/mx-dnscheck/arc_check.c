@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Step 5: how far down the message signatures still verify. */
+/* RFC 8617 5.2, step 5: how far down the message signatures still verify. */
 static void
 oldest_pass(struct arc_result *r, const struct arc *a, const struct msg *m,
 	    struct dns *dns, int64_t now, deadline_t dl)
@@ -48,16 +48,19 @@ arc_check(struct arc_result *r, const struct msg *m, struct dns *dns,
 	r->n = a.n;
 	if (a.n == 0)
 		return;
+	/* RFC 8617 5.2, steps 2 and 3: the shape of the sets, and cv= */
 	if (a.broken) {
 		r->code = VERIFY_FAIL;
 		snprintf(r->reason, sizeof(r->reason), "%s", a.why);
 		return;
 	}
+	/* step 4: the last forwarder's signature must fit the message */
 	code = verify_ams(m, a.v[a.n - 1].ams, dns, now, dl, why);
 	if (code != VERIFY_PASS) {
 		arc_set_reason(r, code, "message signature", a.n, why);
 		return;
 	}
+	/* step 6: every seal, and each covers the ones below it */
 	for (int i = a.n; i >= 1; i--) {
 		struct buf data = BUF_INIT;
 

@@ -203,7 +203,8 @@ tag_of(struct span txt, const char *want)
 	return span_make(NULL, 0);
 }
 
-/* Reports that go to another organisation need its consent (RFC 9990 4). */
+/* Reports that go to another organisation need its consent, under the name of
+ * the domain where the record stands (RFC 9990 4). */
 static void
 dmarc_destinations(struct audit *a, const struct dmarc *d)
 {
@@ -224,7 +225,8 @@ dmarc_destinations(struct audit *a, const struct dmarc *d)
 		h = mem_spandup(host);
 		dmarc_check(&other, a->dns, h, &(struct dmarc_identity){ 0 },
 			    NULL, 0, a->dl);
-		name = mem_printf("%s._report._dmarc.%s", a->domain, h);
+		name =
+		    mem_printf("%s._report._dmarc.%s", buf_str(&d->domain), h);
 		if (strcasecmp(buf_str(&other.org), buf_str(&d->org)) != 0 &&
 		    other.code != VERIFY_TEMPERROR &&
 		    mtasts_txt(a->dns, name, "v=DMARC1", &record, reason,

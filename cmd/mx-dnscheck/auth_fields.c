@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* RFC 8601 2.7.2: with no sender it is the HELO name that was checked. */
 void
 auth_spf_result(struct auth *a, struct buf *v)
 {
@@ -22,6 +23,7 @@ auth_spf_result(struct auth *a, struct buf *v)
 		authres_property(v, "smtp.helo", span_of(a->helo));
 }
 
+/* RFC 8601 2.7.1; header.b tells signatures of one domain apart. */
 static void
 add_dkim(struct auth *a, struct buf *v)
 {
@@ -72,7 +74,7 @@ prepend(struct msg_edit *ed, const char *name, struct buf *v)
 	buf_clear(v);
 }
 
-/* What the comment of Received-SPF says of the client. */
+/* RFC 7208 9.1: what the comment of Received-SPF says of the client. */
 static const char *
 spf_sentence(enum spf_code c)
 {

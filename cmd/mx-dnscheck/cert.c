@@ -68,6 +68,7 @@ cert_trusted(STACK_OF(X509) * chain, const char *ca_file, const char **why_r)
 	return ok;
 }
 
+/* RFC 6698 2.1.3: the matching type. */
 static bool
 digest(int matching, const unsigned char *der, size_t n, struct buf *out)
 {
@@ -85,6 +86,7 @@ digest(int matching, const unsigned char *der, size_t n, struct buf *out)
 	return true;
 }
 
+/* RFC 6698 2.1.2: the selector. */
 bool
 cert_tlsa(X509 *x, int selector, int matching, struct buf *out)
 {
@@ -114,18 +116,43 @@ one_match(X509 *x, const struct dns_rr *rr)
 	return ok;
 }
 
+/* Is the chain good with this certificate, and nothing else, as its anchor? */
+static bool
+leads_to(STACK_OF(X509) * chain, X509 *anchor)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool ok = false;
+
+	if (store != NULL && ctx != NULL &&
+	    X509_STORE_add_cert(store, anchor) &&
+	    X509_STORE_CTX_init(ctx, store, sk_X509_value(chain, 0), chain)) {
+		X509_STORE_CTX_set_default(ctx, "ssl_server");
+		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
+		ok = X509_verify_cert(ctx) == 1;
+	}
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	ERR_clear_error();
+	return ok;
+}
+
 bool
 cert_tlsa_match(STACK_OF(X509) * chain, const struct dns_rr *rr,
 		const char *host)
 {
 	if (sk_X509_num(chain) < 1)
 		return false;
+	/* RFC 7672 3.1.1: DANE-EE(3) asks for no name and no date. */
 	if (rr->usage == 3)
 		return one_match(sk_X509_value(chain, 0), rr);
 	if (rr->usage != 2 || !cert_has_name(sk_X509_value(chain, 0), host))
 		return false;
-	for (int i = 0; i < sk_X509_num(chain); i++)
-		if (one_match(sk_X509_value(chain, i), rr))
+	/* RFC 7672 3.1.2: the anchor is in the chain, and the chain must hold
+	 * and be in date.  It is no leaf, for libssl does not take one. */
+	for (int i = 1; i < sk_X509_num(chain); i++)
+		if (one_match(sk_X509_value(chain, i), rr) &&
+		    leads_to(chain, sk_X509_value(chain, i)))
 			return true;
 	return false;
 }

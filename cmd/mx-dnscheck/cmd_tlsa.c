@@ -48,6 +48,7 @@ probe_host(struct tlsa_check *t, struct dns *dns, deadline_t dl)
 static const char *
 judge(struct tlsa_check *t, const struct dns_rr *rr)
 {
+	/* RFC 7672 3.1.3: usages 0 and 1 say nothing about mail */
 	if (rr->usage < 2 || rr->usage > 3 || rr->selector > 1 ||
 	    rr->matching > 2)
 		return "unusable";

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WALK_LABELS 8 /* 4.10: at most so many questions */
+#define WALK_LABELS 8 /* RFC 9989 4.10: at most so many questions */
 
 static size_t
 labels(const char *name)
@@ -28,7 +28,7 @@ parent(const char *name)
 	return dot != NULL ? dot + 1 : NULL;
 }
 
-/* 4.10 steps 3 and 4: where the walk goes on from the start. */
+/* RFC 9989 4.10, steps 3 and 4: where the walk goes on from the start. */
 static const char *
 walk_second(const char *start)
 {
@@ -42,7 +42,7 @@ walk_second(const char *start)
 
 /*
  * The tree walk from `start`: every record found, longest name first.
- * 4.10.2 picks the Organizational Domain out of them.
+ * RFC 9989 4.10.2 picks the Organizational Domain out of them.
  */
 struct walk {
 	struct dmarc_record v[WALK_LABELS + 1];
@@ -68,6 +68,8 @@ walk(struct dns *dns, const char *start, struct walk *w, deadline_t dl,
 		}
 		if (r.found) {
 			w->v[w->n++] = r;
+			/* RFC 9989 4.10, steps 2 and 6: psd= says whose it
+			 * is */
 			if (r.psd != 'u')
 				break;
 		}
@@ -84,7 +86,8 @@ walk_done(struct walk *w)
 	w->n = 0;
 }
 
-/* 4.10.2 */
+/* RFC 9989 4.10.2: psd=n says it; else the longest name below a public suffix
+ * that says so; else the shortest name with a record. */
 static void
 organizational(const struct walk *w, const char *start, struct buf *org)
 {
@@ -119,7 +122,7 @@ same_or_below(const char *name, const char *domain)
 	       (n == d || name[n - d - 1] == '.');
 }
 
-/* 4.4: the same domain, or (relaxed) the same Organizational Domain.
+/* RFC 9989 4.4: the same domain, or (relaxed) the same Organizational Domain.
  * -1: DNS trouble. */
 static int
 aligned(struct dmarc *d, struct dns *dns, const char *from,
@@ -152,7 +155,8 @@ aligned(struct dmarc *d, struct dns *dns, const char *from,
 	return r;
 }
 
-/* 3.2.13: NXDOMAIN, and nothing else, means that there is no such domain. */
+/* RFC 9989 3.2.13: NXDOMAIN, and nothing else, means that there is no such
+ * domain. */
 static enum dns_status
 existence(struct dns *dns, const char *name, deadline_t dl,
 	  char reason[DMARC_REASON])
@@ -169,8 +173,8 @@ existence(struct dns *dns, const char *name, deadline_t dl,
 	return st;
 }
 
-/* 4.10.1: the author's own record, else the organisation's, else the public
- * suffix's; NULL. */
+/* RFC 9989 4.10.1: the author's own record, else the organisation's, else the
+ * public suffix's; NULL. */
 static const struct dmarc_record *
 choose_record(const struct walk *w, const char *from, const char *org)
 {
@@ -185,7 +189,8 @@ choose_record(const struct walk *w, const char *from, const char *org)
 	return NULL;
 }
 
-/* Which of the record's policies; false: DNS trouble, and it is not known. */
+/* Which of the record's policies (RFC 9989 4.10.1); false: DNS trouble, and it
+ * is not known. */
 static bool
 choose_policy(struct dmarc *d, struct dns *dns, const char *from,
 	      const struct dmarc_record *use, deadline_t dl)
@@ -207,14 +212,15 @@ choose_policy(struct dmarc *d, struct dns *dns, const char *from,
 			d->policy = use->np;
 	}
 	d->applied = d->policy;
-	/* t=y: one step milder (4.7). */
+	/* t=y: one step milder (RFC 9989 4.7). */
 	if (use->test && d->applied != DMARC_NONE)
 		d->applied =
 		    d->applied == DMARC_REJECT ? DMARC_QUARANTINE : DMARC_NONE;
 	return st != DNS_TEMP;
 }
 
-/* 5.3.4, 5.3.5.  True in *temp: what could have passed was in trouble. */
+/* RFC 9989 5.3.4, 5.3.5.  True in *temp: what could have passed was in trouble.
+ */
 static bool
 one_identity(struct dmarc *d, struct dns *dns, const char *from,
 	     const struct dmarc_identity *id, char mode, bool *temp,

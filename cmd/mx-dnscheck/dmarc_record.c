@@ -29,8 +29,8 @@ policy_word(struct span v, enum dmarc_policy *r)
 	return false;
 }
 
-/* The next "name = value" of the list; malformed ones are passed over (4.8:
- * syntax errors are discarded in favour of default values). */
+/* The next "name = value" of the list; malformed ones are passed over (RFC
+ * 9989 4.8: syntax errors are discarded in favour of default values). */
 static bool
 next_tag(struct span *rest, struct span *name, struct span *value)
 {
@@ -92,7 +92,7 @@ dmarc_is_record(struct span txt)
 	struct span first;
 	ssize_t eq;
 
-	/* v must be first, "DMARC1" exactly (4.7). */
+	/* RFC 9989 4.7: v must be first, "DMARC1" exactly. */
 	if (!span_split(&txt, ';', &first))
 		return false;
 	eq = span_chr(first, '=');
@@ -112,8 +112,8 @@ dmarc_record_parse(struct dmarc_record *r, struct span txt)
 	r->p = DMARC_NONE;
 	r->has_sp = sp.p != NULL;
 	r->has_np = np.p != NULL;
-	/* 4.7: without p it is p=none; 4.10.1: a value that is none of the
-	 * three makes the whole p=none where reports are wanted, else the
+	/* RFC 9989 4.7: without p it is p=none; 4.10.1: a value that is none of
+	 * the three makes the whole p=none where reports are wanted, else the
 	 * record says nothing about messages. */
 	if (p.p != NULL)
 		ok &= policy_word(p, &r->p);
@@ -130,6 +130,7 @@ dmarc_record_parse(struct dmarc_record *r, struct span txt)
 	r->adkim = one_letter(dmarc_tag(txt, "adkim"), "rs", 'r');
 	r->aspf = one_letter(dmarc_tag(txt, "aspf"), "rs", 'r');
 	r->test = one_letter(dmarc_tag(txt, "t"), "yn", 'n') == 'y';
+	/* RFC 7489's pct=0 was the test mode that is t=y now */
 	if (pct.p != NULL && num_u64(pct, 100, &percent) && percent == 0)
 		r->test = true;
 }
@@ -165,7 +166,7 @@ dmarc_fetch(struct dns *dns, const char *domain, struct dmarc_record *r,
 			at = i;
 		}
 	}
-	/* 4.10: several are as good as none. */
+	/* RFC 9989 4.10: several are as good as none. */
 	if (n == 1) {
 		struct span txt = span_make(ans.v[at].text, ans.v[at].len);
 

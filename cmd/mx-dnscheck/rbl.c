@@ -41,6 +41,7 @@ rbl_query(struct rbl *r, struct dns *dns, const char *ip, const char *zone,
 	enum dns_status st;
 
 	*r = (struct rbl){ .code = RBL_TEMPERROR };
+	/* RFC 5782 2.1, 2.4: the address backwards, as nibbles of IPv6 */
 	if (!dns_reverse_name(ip, zone, zone, &name)) {
 		buf_free(&name);
 		return;
@@ -59,6 +60,7 @@ rbl_query(struct rbl *r, struct dns *dns, const char *ip, const char *zone,
 			r->code = RBL_LISTED;
 		rbl_text(r, dns, buf_str(&name), dl);
 		dns_answer_free(&ans);
+		/* RFC 5782 2.1: no such name is "not listed" */
 	} else if (st != DNS_TEMP) {
 		r->code = RBL_CLEAN;
 		dns_answer_free(&ans);

@@ -8,7 +8,9 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-#define LOOKUPS_MAX 10 /* 4.6.4 */
+/* RFC 7208 4.6.4 has the limits: terms that ask, questions without an answer,
+ * and at least 20 seconds for all. */
+#define LOOKUPS_MAX 10
 #define VOIDS_MAX 2
 #define TOTAL_MS 20000
 #define MX_NAMES_MAX 10
@@ -24,7 +26,7 @@ spf_word(enum spf_code c)
 	return words[c];
 }
 
-/* 5: an IPv4-mapped IPv6 client is an IPv4 client. */
+/* RFC 7208 5: an IPv4-mapped IPv6 client is an IPv4 client. */
 static bool
 canonical_ip(const char *ip, char out[INET6_ADDRSTRLEN])
 {
@@ -52,13 +54,14 @@ spf_init(struct spf *s, struct dns *dns, const char *ip, const char *sender,
 			   .helo = helo,
 			   .receiver = receiver,
 			   .deadline = clock_deadline(TOTAL_MS) };
-	/* 4.3: no local part is "postmaster"; 2.4: no sender is the HELO. */
+	/* RFC 7208 4.3: no local part is "postmaster"; 2.4: no sender is
+	 * the HELO. */
 	if (at > 0)
 		buf_addspan(&s->local, span_sub(mail, 0, (size_t)at));
 	else
 		buf_adds(&s->local, "postmaster");
 	domain = at >= 0 ? span_from(mail, (size_t)at + 1) : span_of(helo);
-	/* 4.3: U-labels become A-labels. */
+	/* RFC 7208 4.3: U-labels become A-labels. */
 	if (span_is_ascii(domain) || !dns_to_ascii(domain, &s->sender_domain))
 		buf_addspan(&s->sender_domain, domain);
 	return canonical_ip(ip, s->ip);
@@ -104,7 +107,7 @@ error(struct spf *s, enum spf_code c, const char *fmt, ...)
 	return c;
 }
 
-/* The one record of a domain (4.4, 4.5).  SPF_PASS: *txt holds it. */
+/* The one record of a domain (RFC 7208 4.4, 4.5).  SPF_PASS: *txt holds it. */
 static enum spf_code
 fetch(struct spf *s, const char *domain, struct buf *txt)
 {
@@ -116,6 +119,7 @@ fetch(struct spf *s, const char *domain, struct buf *txt)
 
 	if (st == DNS_TEMP)
 		return error(s, SPF_TEMPERROR, "%s", e.text);
+	/* RFC 7208 4.3: no such name, or no text there, is "none" */
 	if (st != DNS_OK) {
 		dns_answer_free(&ans);
 		return SPF_NONE;
@@ -125,6 +129,7 @@ fetch(struct spf *s, const char *domain, struct buf *txt)
 
 		if (!spf_is_record(t))
 			continue;
+		/* RFC 7208 4.5: two records are none that can be chosen */
 		if (c == SPF_PASS) {
 			c = error(s, SPF_PERMERROR,
 				  "%s has more than one SPF record", domain);
@@ -137,7 +142,8 @@ fetch(struct spf *s, const char *domain, struct buf *txt)
 	return c;
 }
 
-/* Counts a term that asks DNS; true when it is one too many. */
+/* Counts a term that asks DNS (RFC 7208 4.6.4); true when it is one too many.
+ */
 static bool
 over_limit(struct spf *s)
 {
@@ -156,7 +162,8 @@ enum verdict { V_NO, V_YES, V_ERROR };
 static enum verdict
 count_void(struct spf *s, enum dns_status st, enum spf_code *c)
 {
-	/* 4.6.4: of questions; a name that is none was never asked */
+	/* RFC 7208 4.6.4: of questions; a name that is none was never
+	 * asked */
 	if (st != DNS_NXDOMAIN && st != DNS_NODATA)
 		return V_NO;
 	if (++s->voids <= VOIDS_MAX)
@@ -166,7 +173,8 @@ count_void(struct spf *s, enum dns_status st, enum spf_code *c)
 	return V_ERROR;
 }
 
-/* Is ip within `bits` of one of the addresses of name? */
+/* Is ip within `bits` of one of the addresses of name?  RFC 7208 5.3; `counts`:
+ * not for the hosts of an MX record, which have a limit of their own. */
 static enum verdict
 match_addresses(struct spf *s, const char *name, const struct spf_term *t,
 		bool counts, enum spf_code *c)
@@ -200,6 +208,8 @@ match_addresses(struct spf *s, const char *name, const struct spf_term *t,
 	return v;
 }
 
+/* RFC 7208 5.4, without the implicit MX; more than ten hosts are an error
+ * (4.6.4), for who publishes them can mend it. */
 static enum verdict
 match_mx(struct spf *s, const char *name, const struct spf_term *t,
 	 enum spf_code *c)
@@ -227,6 +237,7 @@ match_mx(struct spf *s, const char *name, const struct spf_term *t,
 	return v;
 }
 
+/* RFC 7208 5.5 */
 static enum verdict
 match_ptr(struct spf *s, const char *name, enum spf_code *c)
 {
@@ -234,7 +245,8 @@ match_ptr(struct spf *s, const char *name, enum spf_code *c)
 	char *found = spf_validated_name(s, name, true, &temp, &empty);
 	enum verdict v = found != NULL ? V_YES : V_NO;
 
-	/* 5.5: DNS trouble means no match; an empty answer is a void. */
+	/* RFC 7208 5.5: DNS trouble means no match; an empty answer is a void.
+	 */
 	if (v == V_NO && empty)
 		v = count_void(s, DNS_NODATA, c);
 	free(found);
@@ -246,7 +258,7 @@ match_exists(struct spf *s, const char *name, enum spf_code *c)
 {
 	struct dns_answer ans;
 	struct err e = ERR_INIT;
-	/* 5.7: always A, whatever the client's family. */
+	/* RFC 7208 5.7: always A, whatever the client's family. */
 	enum dns_status st =
 	    dns_query(s->dns, name, DNS_A, &ans, s->deadline, &e);
 	enum verdict v;
@@ -262,6 +274,8 @@ match_exists(struct spf *s, const char *name, enum spf_code *c)
 
 static enum spf_code check_host(struct spf *s, const char *domain, bool top);
 
+/* The table of RFC 7208 5.2. What matched inside is not what the result names:
+ * that is the include. */
 static enum verdict
 match_include(struct spf *s, const char *name, enum spf_code *c)
 {
@@ -305,10 +319,12 @@ match_term(struct spf *s, const struct spf_term *t, const char *domain,
 			       match_cidr(t->spec, span_of(s->ip))
 			   ? V_YES
 			   : V_NO;
+	/* RFC 7208 4.6.4: all that are left ask, matching or not */
 	if (over_limit(s)) {
 		*c = limit_error(s);
 		return V_ERROR;
 	}
+	/* RFC 7208 4.8: without a name it is the record's own */
 	if (t->spec.n == 0) {
 		buf_adds(&name, domain);
 	} else if (spf_expand(s, &name, t->spec, domain, false) != 0) {
@@ -349,7 +365,7 @@ redirect(struct spf *s, const struct spf_record *r, const char *domain,
 		c = error(s, SPF_PERMERROR, "redirect: bad macro");
 	} else {
 		c = check_host(s, buf_str(&name), top);
-		/* 6.1: the target must have a record. */
+		/* RFC 7208 6.1: the target must have a record. */
 		if (c == SPF_NONE)
 			c = error(s, SPF_PERMERROR,
 				  "redirect=%s has no SPF record",
@@ -359,6 +375,8 @@ redirect(struct spf *s, const struct spf_record *r, const char *domain,
 	return c;
 }
 
+/* RFC 7208 4.6.2, 4.7. An "all" always matches, and so a redirect beside one is
+ * never reached (6.1). */
 static enum spf_code
 evaluate(struct spf *s, const struct spf_record *r, const char *domain,
 	 bool top)
@@ -376,6 +394,8 @@ evaluate(struct spf *s, const struct spf_record *r, const char *domain,
 		}
 		buf_clear(&s->mechanism);
 		buf_addspan(&s->mechanism, r->v[i].text);
+		/* RFC 7208 6.2: never of an included record, and of the one
+		 * that a redirect leads to */
 		if (top && r->exp.p != NULL) {
 			buf_clear(&s->exp);
 			buf_addspan(&s->exp, r->exp);
@@ -389,7 +409,7 @@ evaluate(struct spf *s, const struct spf_record *r, const char *domain,
 	return SPF_NEUTRAL;
 }
 
-/* 4.3: a domain that is no multi-label name has no record. */
+/* RFC 7208 4.3: a domain that is no multi-label name has no record. */
 static bool
 domain_ok(const char *domain)
 {
@@ -430,7 +450,7 @@ check_host(struct spf *s, const char *domain, bool top)
 	return c;
 }
 
-/* 6.2: any trouble on the way means no explanation. */
+/* RFC 7208 6.2: any trouble on the way means no explanation. */
 static void
 explain(struct spf *s)
 {
@@ -447,6 +467,7 @@ explain(struct spf *s)
 	    ans.n == 1) {
 		struct span t = span_make(ans.v[0].text, ans.v[0].len);
 
+		/* RFC 7208 6.2: it is for an SMTP reply */
 		if (span_is_ascii(t) &&
 		    spf_expand(s, &s->explanation, t, buf_str(&s->exp_domain),
 			       true) != 0)

@@ -37,7 +37,7 @@ macro_parse(struct span s, struct macro *m)
 		return 0;
 	if (num_prefix(span_sub(s, i, (size_t)end), 1000, &v, &used)) {
 		if (v == 0)
-			return 0; /* 7.1: transformers begin at 1 */
+			return 0; /* RFC 7208 7.3: MUST be nonzero */
 		m->digits = (int)v;
 		i += used;
 	}
@@ -53,6 +53,7 @@ macro_parse(struct span s, struct macro *m)
 	return (size_t)end + 1;
 }
 
+/* RFC 7208 7.1; "c", "r" and "t" are for explanations alone (7.2). */
 bool
 spf_macro_ok(struct span text, bool exp, bool *macro_last)
 {
@@ -84,7 +85,8 @@ spf_macro_ok(struct span text, bool exp, bool *macro_last)
 	return true;
 }
 
-/* %{i}: dotted decimal, or nibbles with dots (upper case, as others). */
+/* RFC 7208 7.3, %{i}: dotted decimal, or nibbles with dots (upper case, as
+ * others). */
 static void
 add_ip(struct buf *out, const char *ip)
 {
@@ -98,7 +100,7 @@ add_ip(struct buf *out, const char *ip)
 		buf_addf(out, "%s%X.%X", i ? "." : "", a[i] >> 4, a[i] & 15);
 }
 
-/* %{p}: asked once a domain; "unknown" when there is none. */
+/* RFC 7208 7.3, %{p}: asked once a domain; "unknown" when there is none. */
 static const char *
 validated(struct spf *s, const char *domain)
 {
@@ -156,7 +158,8 @@ macro_value(struct spf *s, struct buf *out, char letter, const char *domain)
 	}
 }
 
-/* Splits, reverses, keeps the last `digits` parts, joins with dots. */
+/* RFC 7208 7.3: splits, reverses, keeps the last `digits` parts, joins with
+ * dots. */
 static void
 macro_transform(struct buf *out, struct span value, const struct macro *m)
 {
@@ -190,6 +193,7 @@ macro_transform(struct buf *out, struct span value, const struct macro *m)
 	buf_free(&one);
 }
 
+/* RFC 7208 7.3: of upper-case macros, all but "unreserved" of RFC 3986 2.3. */
 static void
 url_escape(struct buf *out, struct span s)
 {
@@ -246,7 +250,7 @@ spf_expand(struct spf *s, struct buf *out, struct span text, const char *domain,
 		if (out->n - start > EXPANDED_MAX)
 			return -1;
 	}
-	/* 7.3: a name that is too long loses labels on the left. */
+	/* RFC 7208 7.3: a name that is too long loses labels on the left. */
 	while (!exp && out->n - start > 253) {
 		struct span name = span_from(buf_span(out), start);
 		ssize_t dot = span_chr(name, '.');
@@ -271,6 +275,7 @@ below(const char *name, const char *domain)
 	       (n.n > d.n && span_iends(n, d) && n.p[n.n - d.n - 1] == '.');
 }
 
+/* RFC 7208 5.5: an address of the name is the client's. */
 static bool
 leads_back(struct spf *s, const char *name, bool *temp_r)
 {
@@ -311,14 +316,15 @@ spf_validated_name(struct spf *s, const char *domain, bool match_only,
 	buf_free(&q);
 	*temp_r = st == DNS_TEMP;
 	*void_r = st == DNS_NXDOMAIN || st == DNS_NODATA;
-	/* 4.6.4: only the first ten names are looked at. */
+	/* RFC 7208 4.6.4: only the first ten names are looked at. */
 	for (size_t i = 0; st == DNS_OK && i < ans.n && i < 10; i++) {
 		const char *name = ans.v[i].text;
 		bool mine = below(name, domain);
 
 		if ((match_only && !mine) || !leads_back(s, name, temp_r))
 			continue;
-		/* 7.2: the domain itself, then one below it, then any. */
+		/* RFC 7208 7.3: the domain itself, then one below it, then any.
+		 */
 		if (best == NULL || (mine && !below(best, domain)) ||
 		    strcasecmp(name, domain) == 0) {
 			free(best);

@@ -35,7 +35,8 @@ take_length(struct span *spec, size_t slashes, int max, int *bits)
 	return 1;
 }
 
-/* 5.6: dual-cidr-length = [ "/" ip4-length ] [ "//" ip6-length ] */
+/* RFC 7208 5.6: dual-cidr-length = [ "/" ip4-length ] [ "//" ip6-length ].  Cut
+ * from the end: a macro's delimiters may have slashes, too. */
 static bool
 take_dual_cidr(struct span *spec, struct spf_term *t)
 {
@@ -44,7 +45,8 @@ take_dual_cidr(struct span *spec, struct spf_term *t)
 	       take_length(spec, 1, 32, &t->bits4) >= 0;
 }
 
-/* 7.1: domain-end is a macro, or "." and a top label that is no number. */
+/* RFC 7208 7.1: domain-end is a macro, or "." and a top label that is no
+ * number. */
 static bool
 domain_spec_ok(struct span spec)
 {
@@ -72,6 +74,7 @@ domain_spec_ok(struct span spec)
 	return alpha;
 }
 
+/* RFC 7208 5.6: a length has no leading zero, an address is whole. */
 static bool
 ip_spec_ok(struct span spec, bool v6)
 {
@@ -117,6 +120,7 @@ arguments_ok(struct spf_term *t, bool colon)
 	}
 }
 
+/* RFC 7208 4.6.1: directive = [ qualifier ] mechanism, in any case. */
 static bool
 parse_mechanism(struct spf_record *r, struct span text)
 {
@@ -153,7 +157,8 @@ parse_mechanism(struct spf_record *r, struct span text)
 	return true;
 }
 
-/* 6: redirect and exp once each; unknown ones are ignored when well formed. */
+/* RFC 7208 6: redirect and exp once each; unknown ones are ignored when well
+ * formed. */
 static bool
 parse_modifier(struct spf_record *r, struct span name, struct span value)
 {
@@ -185,6 +190,7 @@ modifier_name(struct span s)
 	return n < s.n && s.p[n] == '=' ? n : 0;
 }
 
+/* RFC 7208 4.5: "v=spf10" is something else. */
 bool
 spf_is_record(struct span txt)
 {

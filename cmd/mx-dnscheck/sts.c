@@ -42,6 +42,7 @@ tlsrpt_fetch(struct tlsrpt *t, struct dns *dns, const char *domain,
 	int n;
 
 	*t = (struct tlsrpt){ .code = VERIFY_NONE };
+	/* RFC 8460 3: one record, with a place for the reports */
 	n = mtasts_txt(dns, name, "v=TLSRPTv1", &t->record, t->reason, dl);
 	rest = mtasts_field(buf_span(&t->record), "rua");
 	while (rest.p != NULL && span_split(&rest, ',', &uri)) {

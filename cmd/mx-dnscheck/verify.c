@@ -42,7 +42,8 @@ bad(struct signature *s, enum verify_code code, const char *why)
 	return false;
 }
 
-/* 3.5: two labels at least; U-labels (RFC 8616) stand for their A-labels. */
+/* RFC 6376 3.5: two labels at least; U-labels (RFC 8616) stand for their
+ * A-labels. */
 static bool
 domain_syntax(struct span d)
 {
@@ -55,7 +56,7 @@ domain_syntax(struct span d)
 	return ok;
 }
 
-/* 3.1: selector = sub-domain *( "." sub-domain ); "_" is seen, too. */
+/* RFC 6376 3.1: selector = sub-domain *( "." sub-domain ); "_" is seen, too. */
 static bool
 selector_syntax(struct span s)
 {
@@ -96,7 +97,7 @@ names_from(struct span names)
 	return false;
 }
 
-/* q= holds a list; dns/txt must be in it. */
+/* RFC 6376 3.5: q= holds a list; dns/txt must be in it. */
 static bool
 query_ok(struct span q)
 {
@@ -122,6 +123,7 @@ parse_numbers(struct parsed *p, struct signature *s, int64_t now)
 	    (t.p && !num_i64(t, 0, INT64_MAX, &p->made)) ||
 	    (x.p && !num_i64(x, 0, INT64_MAX, &p->expires)))
 		return bad(s, VERIFY_PERMERROR, "malformed number");
+	/* RFC 6376 3.5: x= MUST be greater than t= */
 	if (p->expires >= 0 && p->made >= 0 && p->expires <= p->made)
 		return bad(s, VERIFY_PERMERROR, "x= is not behind t=");
 	if (p->expires >= 0 && p->expires < now)
@@ -151,13 +153,13 @@ auid_inside(const struct parsed *p, bool same)
 	return yes;
 }
 
-/* i= of DKIM, the AUID. */
+/* i= of DKIM, the AUID (RFC 6376 3.5): the domain of d= or one below it. */
 static bool
 parse_auid(struct parsed *p, struct signature *s)
 {
 	if (dkim_tag(&p->tags, "i").p == NULL)
 		return true;
-	/* 2.11: blanks and folds in quoted-printable do not count */
+	/* RFC 6376 2.11: blanks and folds in quoted-printable do not count */
 	dkim_strip(&s->auid, dkim_tag(&p->tags, "i"));
 	buf_addspan(&p->auid, buf_span(&s->auid));
 	if (!auid_inside(p, false))
@@ -201,7 +203,7 @@ parse_message_tags(struct parsed *p, struct signature *s)
 	return p->kind != KIND_DKIM || parse_auid(p, s);
 }
 
-/* 6.1.1: syntax and meaning of the tags. */
+/* RFC 6376 6.1.1: syntax and meaning of the tags. */
 static bool
 parse_signature(struct parsed *p, struct signature *s,
 		const struct msg_field *f, int64_t now)
@@ -241,7 +243,7 @@ parse_signature(struct parsed *p, struct signature *s,
 	return p->kind == KIND_SEAL || parse_numbers(p, s, now);
 }
 
-/* 6.1.2: the first record that is a key; TRY AGAIN is temperror. */
+/* RFC 6376 6.1.2: the first record that is a key; TRY AGAIN is temperror. */
 static bool
 fetch_key(struct parsed *p, struct signature *s, struct dns *dns, deadline_t dl,
 	  struct dkim_record *rec)
@@ -269,6 +271,7 @@ fetch_key(struct parsed *p, struct signature *s, struct dns *dns, deadline_t dl,
 	return true;
 }
 
+/* RFC 6376 6.1.2: what the key's record allows; 3.6.1 has its tags. */
 static bool
 key_usable(struct parsed *p, struct signature *s, const struct dkim_record *rec)
 {
@@ -288,7 +291,8 @@ key_usable(struct parsed *p, struct signature *s, const struct dkim_record *rec)
 	return true;
 }
 
-/* Is there a From that the signature does not cover? */
+/* Is there a From that the signature does not cover?  RFC 6376 8.15: a reader
+ * may be shown the one that was added. */
 static bool
 extra_from(const struct msg *m, struct span names)
 {
@@ -349,8 +353,10 @@ check_body(struct parsed *p, struct signature *s, const struct msg *m,
 	unsigned char hash[32];
 
 	hash_body(p, m, hash, total);
+	/* RFC 6376 3.5, l= */
 	if (p->limit >= 0 && (uint64_t)p->limit > *total)
 		return bad(s, VERIFY_PERMERROR, "l= is larger than the body");
+	/* RFC 6376 6.1.3 */
 	if (p->bh.n != sizeof(hash) || memcmp(p->bh.p, hash, sizeof(hash)) != 0)
 		return bad(s, VERIFY_FAIL, "body hash does not match");
 	return true;
@@ -489,6 +495,7 @@ verify_dkim(struct signatures *s, const struct msg *m, struct dns *dns,
 	for (size_t i = 0; i < m->n; i++) {
 		struct signature *one;
 
+		/* RFC 6376 6.1: from the top down, each for itself */
 		if (!span_iis(m->v[i].name, "DKIM-Signature"))
 			continue;
 		s->v = mem_grow(s->v, &s->cap, s->n + 1, sizeof(*s->v));

@@ -87,6 +87,10 @@ level() { jq -r --arg id "$1" '[.findings[] | select(.id == $id) | .level] | uni
   [ "$(jq -r .result <<< "$output")" = fail ]
   # what to publish, in both forms
   jq -e '.findings[] | select(.id == "dmarc-external") | .records[0] | .zone == "bad.test._report._dmarc.far.away.example. 3600 IN TXT \"v=DMARC1;\"" and .value == "v=DMARC1;"' <<< "$output"
+  # under the name of the record, for a name below it, too (RFC 9990 4)
+  run audit mail.bad.test --json
+  jq -e '.findings[] | select(.id == "dmarc-external") | .records[0].name == "bad.test._report._dmarc.far.away.example"' <<< "$output"
+  run -1 audit bad.test --selector mail --json
   jq -e '.findings[] | select(.id == "dane-mismatch") | .records[0].value | startswith("3 1 1 ")' <<< "$output"
 }
 

@@ -9,7 +9,16 @@ setup_file() {
   common_setup
   make_cert mail.signed.test "DNS:mail.signed.test,DNS:wrong.signed.test,DNS:none.signed.test,DNS:mail.plain.test,DNS:mx.bogus.test,DNS:old.signed.test"
   { read -r NSD; read -r DNS; } < <(free_port 2)
-  local key zero soa
+  local key zero soa ca
+  # leaves that a CA signed; liar's says so by sending the CA's certificate along
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/ca.key" -out "$T/ca.crt" \
+    -days 30 -subj "/CN=ca" -addext basicConstraints=critical,CA:true 2>/dev/null
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/ta.key" -out "$T/ta.csr" -subj "/CN=ta" 2>/dev/null
+  openssl x509 -req -in "$T/ta.csr" -CA "$T/ca.crt" -CAkey "$T/ca.key" -CAcreateserial -days 30 -out "$T/ta.crt" \
+    -extfile <(echo "subjectAltName=DNS:ta.signed.test") 2>/dev/null
+  make_cert liar.signed.test "DNS:liar.signed.test"
+  cat "$T/ca.crt" >> "$T/ta.crt"; cat "$T/ca.crt" >> "$T/liar.signed.test.crt"
+  ca=$(openssl x509 -in "$T/ca.crt" -outform DER | sha256sum | cut -d' ' -f1)
   key=$(openssl x509 -in "$T/mail.signed.test.crt" -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
   zero=$(printf '%064d' 0)
   soa='@ 60 IN SOA ns h 1 3600 600 86400 60
@@ -19,7 +28,8 @@ ns 60 IN A 127.0.0.1'
     printf '$ORIGIN signed.test.\n$TTL 60\n%s\n' "$soa"
     printf '@ 60 IN MX 10 mail\n@ 60 IN TXT "v=spf1 mx -all"\n_dmarc 60 IN TXT "v=DMARC1; p=reject; rua=mailto:d@signed.test"\n'
     printf 'wrongs 60 IN MX 10 wrong\nnones 60 IN MX 10 none\nolds 60 IN MX 10 old\nbogus 60 IN MX 10 mx.bogus.test.\n'
-    printf '%s 60 IN A 127.0.0.1\n' mail wrong none old
+    printf '%s 60 IN A 127.0.0.1\n' mail wrong none old ta liar
+    printf '_25._tcp.ta 60 IN TLSA 2 0 1 %s\n_25._tcp.liar 60 IN TLSA 2 0 1 %s\n' "$ca" "$ca"
     # a key to come beside the one in use
     printf '_25._tcp.mail 60 IN TLSA 3 1 1 %s\n_25._tcp.mail 60 IN TLSA 3 1 1 %s\n' "$key" "$zero"
     printf '_25._tcp.wrong 60 IN TLSA 3 1 1 %s\n_25._tcp.old 60 IN TLSA 1 1 1 %s\n' "$zero" "$key"
@@ -34,8 +44,11 @@ ns 60 IN A 127.0.0.1'
   dns_serve "$NSD" signed.test "$T/zone.signed" plain.test "$T/zplain" bogus.test "$T/zbogus.signed"
   resolver_serve "$DNS" "$NSD" signed.test plain.test bogus.test
   peer ok --cert "$T/mail.signed.test.crt" --key "$T/mail.signed.test.key"
-  FILE_T=$T FILE_PIDS="${PIDS[*]}" KEY=$key
-  export FILE_T FILE_PIDS DNS NSD PEER KEY
+  MAIL=$PEER
+  peer ok --cert "$T/ta.crt" --key "$T/ta.key"; TA=$PEER
+  peer ok --cert "$T/liar.signed.test.crt" --key "$T/liar.signed.test.key"; LIAR=$PEER
+  PEER=$MAIL FILE_T=$T FILE_PIDS="${PIDS[*]}" KEY=$key
+  export FILE_T FILE_PIDS DNS NSD PEER TA LIAR KEY
 }
 teardown_file() { T=$FILE_T; read -ra PIDS <<< "$FILE_PIDS"; BATS_TEST_COMPLETED=1 common_teardown; }
 setup() { T=$FILE_T; }
@@ -80,6 +93,13 @@ level() { jq -r --arg id "$1" '[.findings[] | select(.id == $id) | .level] | uni
   echo "$output"
   [ "$(level dnssec-unverified)" = note ]
   [ "$(level dane-unsigned)" = warn ]
+}
+
+@test "a trust anchor (RFC 7672 3.1.2): it fits where the chain leads to it, not where it is only sent along" {
+  run -0 check tlsa ta.signed.test --smtp-port "$TA"
+  [[ $output == *"pass usage=2 "* ]] || { echo "$output"; false; }
+  run -1 check tlsa liar.signed.test --smtp-port "$LIAR"
+  [[ $output == *"fail usage=2 "* ]] || { echo "$output"; false; }
 }
 
 @test "bogus answers are trouble, never an answer: SPF temperror, DANE not ok, 75 of tlsa" {
