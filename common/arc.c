@@ -32,7 +32,8 @@ arc_instance(const struct msg_field *f)
 	int i = 0;
 
 	if (span_iis(f->name, "ARC-Authentication-Results")) {
-		/* i= stands first (4.1.1); what follows is no tag list */
+		/* RFC 8617 4.1.1: i= stands first; what follows is no tag
+		 * list */
 		if (!span_split(&rest, ';', &first) || rest.p == NULL)
 			return 0;
 		first = span_trim(first);
@@ -75,7 +76,8 @@ arc_put(struct arc *a, const struct msg_field **at, const struct msg_field *f)
 	*at = f;
 }
 
-/* 5.2 step 3 */
+/* RFC 8617 5.2, step 3: A, each set is whole (a gap is an empty one, B); C, cv=
+ * is none in the first and pass in the others. */
 static void
 arc_structure(struct arc *a)
 {
@@ -105,6 +107,7 @@ arc_find(struct arc *a, const struct msg *m)
 		if (!aar && !ams && !as)
 			continue;
 		i = arc_instance(f);
+		/* RFC 8617 4.2.1: 1 to 50 */
 		if (i == 0) {
 			arc_bad(a, "an instance is not 1 to 50");
 			/* there is something: not none */
@@ -122,12 +125,14 @@ arc_find(struct arc *a, const struct msg *m)
 		return;
 	if (a->v[a->n - 1].as != NULL)
 		a->newest = arc_seal_cv(a->v[a->n - 1].as);
-	/* step 2 comes before the structure */
+	/* RFC 8617 5.2: step 2 comes before the structure */
 	if (a->newest == ARC_CV_FAIL)
 		arc_bad(a, "the newest seal says cv=fail");
 	arc_structure(a);
 }
 
+/* RFC 8617 5.1.1: AAR, AMS and seal, by rising instance; a seal that says
+ * "fail" covers its own set alone (5.1.2). */
 void
 arc_seal_data(struct buf *out, const struct arc *a, int i, bool alone)
 {

@@ -14,7 +14,8 @@ is_fws(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* 3.2: tag-name is ALPHA *(ALPHA / DIGIT / "_"); tag-value VALCHAR and FWS. */
+/* RFC 6376 3.2: tag-name is ALPHA *(ALPHA / DIGIT / "_"); tag-value VALCHAR and
+ * FWS. */
 static bool
 tag_ok(struct span name, struct span value)
 {
@@ -51,6 +52,8 @@ dkim_tags_parse(struct dkim_tags *t, struct span s, const char **why_r)
 		name = span_trim(span_sub(piece, 0, eq < 0 ? 0 : (size_t)eq));
 		value = eq < 0 ? SPAN("")
 			       : span_trim(span_from(piece, (size_t)eq + 1));
+		/* RFC 6376 3.2: a syntax error or a repeated tag spoils the
+		 * whole */
 		if (eq < 0 || !tag_ok(name, value)) {
 			*why_r = "malformed tag list";
 			return false;
@@ -81,6 +84,8 @@ dkim_tag(const struct dkim_tags *t, const char *name)
 	return span_make(NULL, 0);
 }
 
+/* RFC 6376 3.5: white space in base64 does not count, and folding puts it
+ * there. */
 void
 dkim_strip(struct buf *out, struct span s)
 {
@@ -100,6 +105,7 @@ dkim_base64(struct buf *out, struct span s)
 	bool ok;
 
 	dkim_strip(&text, s);
+	/* some signers leave the padding out */
 	while (text.n % 4 != 0 && text.p[text.n - 1] != '=')
 		buf_adds(&text, text.n % 4 == 2 ? "==" : "=");
 	ok = text.n > 0 && base64_decode(out, buf_span(&text));
@@ -161,7 +167,7 @@ dkim_alg_name(enum dkim_alg a)
 	return alg_names[a];
 }
 
-/* Line ends become CRLF; nothing else changes (3.4.1). */
+/* RFC 6376 3.4.1: line ends become CRLF; nothing else changes. */
 static void
 header_simple(struct buf *out, struct span all)
 {
@@ -177,7 +183,8 @@ header_simple(struct buf *out, struct span all)
 	}
 }
 
-/* 3.4.2: name in lower case, unfolded, runs of WSP one SP, none at the ends.*/
+/* RFC 6376 3.4.2: name in lower case, unfolded, runs of WSP one SP, none at the
+ * ends. */
 static void
 header_relaxed(struct buf *out, struct span name, struct span value)
 {
@@ -218,7 +225,8 @@ dkim_header(struct buf *out, enum dkim_canon canon, const struct msg_field *f)
 		header_simple(out, f->all);
 }
 
-/* Where the value of b= stands inside a signature field's text: 3.7. */
+/* Where the value of b= stands inside a signature field's text (RFC 6376 3.7).
+ */
 static bool
 find_b(struct span text, size_t *from, size_t *to)
 {
@@ -243,7 +251,8 @@ find_b(struct span text, size_t *from, size_t *to)
 	return false;
 }
 
-/* The signature field itself: without the value of b= and the last CRLF. */
+/* The signature field itself: without the value of b= and the last CRLF (RFC
+ * 6376 3.7). */
 static void
 add_signature(struct buf *out, enum dkim_canon canon,
 	      const struct msg_field *sig)
@@ -316,7 +325,7 @@ by_name_bound(const struct by_name *x, struct span name, bool above)
 	return lo;
 }
 
-/* 5.4.2: instances are taken from the bottom up. */
+/* RFC 6376 5.4.2: instances are taken from the bottom up. */
 static const struct msg_field *
 by_name_take(struct by_name *x, struct span name, const struct msg_field *sig)
 {
@@ -343,6 +352,8 @@ dkim_data(struct buf *out, const struct msg *m, struct span names,
 	while (span_split(&names, ':', &name)) {
 		const struct msg_field *f;
 
+		/* RFC 6376 5.4: a name that is not there counts as nothing, so
+		 * that it can be signed against being added */
 		name = span_trim(name);
 		f = name.n > 0 ? by_name_take(&index, name, sig) : NULL;
 		if (f != NULL)

@@ -17,7 +17,7 @@ dkim_body_init(struct dkim_body *b, enum dkim_canon canon, int64_t limit)
 		log_panic("SHA-256 does not start");
 }
 
-/* Into the hash, as far as l= lets it. */
+/* Into the hash, as far as l= lets it (RFC 6376 3.4.5); all is counted. */
 static void
 body_flush(struct dkim_body *b)
 {
@@ -185,7 +185,7 @@ dkim_body_done(struct dkim_body *b, unsigned char hash[32])
 
 	if (b->cr)
 		body_byte(b, '\r');
-	/* 3.4.3: an empty body is CRLF; 3.4.4: it is nothing. */
+	/* RFC 6376 3.4.3: an empty body is CRLF; 3.4.4: it is nothing. */
 	if (b->content || b->canon == DKIM_SIMPLE)
 		buf_add(&b->out, "\r\n", 2);
 	body_flush(b);

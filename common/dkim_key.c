@@ -39,13 +39,14 @@ key_from_bytes(struct span raw, bool ed25519)
 	EVP_PKEY *key;
 
 	if (ed25519)
+		/* RFC 8463 4.2 */
 		return raw.n == 32 ? EVP_PKEY_new_raw_public_key(
 					 EVP_PKEY_ED25519, NULL, p, raw.n)
 				   : NULL;
 	key = d2i_PUBKEY(NULL, &p, (long)raw.n);
 	if (key != NULL)
 		return key;
-	/* Some publish the bare RSAPublicKey; 3.6.1 says so, too. */
+	/* Some publish the bare RSAPublicKey; RFC 6376 3.6.1 says so, too. */
 	p = (const unsigned char *)raw.p;
 	return d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, (long)raw.n);
 }
@@ -72,6 +73,7 @@ record_key(struct dkim_record *r, struct span p, const char **why_r)
 	struct buf raw = BUF_INIT;
 	bool ok = false;
 
+	/* RFC 6376 3.6.1: an empty p= revokes the key */
 	if (span_trim(p).n == 0) {
 		r->revoked = true;
 		ok = true;
@@ -102,6 +104,7 @@ dkim_record_parse(struct dkim_record *r, struct span txt, const char **why_r)
 	*r = (struct dkim_record){ .sha256 = true, .email = true };
 	if (!dkim_tags_parse(&t, txt, why_r))
 		return false;
+	/* RFC 6376 3.6.1: v= may be missing; where it is, it stands first */
 	v = dkim_tag(&t, "v");
 	if (v.p != NULL &&
 	    (!span_is(v, "DKIM1") || !span_is(t.v[0].name, "v"))) {
@@ -115,6 +118,8 @@ dkim_record_parse(struct dkim_record *r, struct span txt, const char **why_r)
 		*why_r = "unknown key type";
 		return false;
 	}
+	/* RFC 6376 3.6.1: hashes and services that are not known are passed
+	 * over in their lists */
 	v = dkim_tag(&t, "h");
 	if (v.p != NULL)
 		r->sha256 = list_has(v, "sha256");
@@ -202,7 +207,7 @@ dkim_public(EVP_PKEY *key, struct buf *out, struct err *e)
 	size_t n = sizeof(raw);
 	int len;
 
-	/* RFC 8463 4: the 32 bytes alone, not a SubjectPublicKeyInfo. */
+	/* RFC 8463 4.2: the 32 bytes alone, not a SubjectPublicKeyInfo. */
 	if (EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519) {
 		if (EVP_PKEY_get_raw_public_key(key, raw, &n) != 1)
 			return err_set(e, ST_SOFTWARE, "no public key");

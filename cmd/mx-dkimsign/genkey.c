@@ -35,7 +35,9 @@ write_new(const char *path, mode_t mode, struct span text, struct err *e)
 	return r;
 }
 
-/* A TXT record of a zone file, strings of at most 250 bytes. */
+/* A TXT record of a zone file, strings of at most 250 bytes: one cannot have
+ * more than 255 (RFC 1035 3.3), and they are put together again (RFC
+ * 6376 3.6.2.2). */
 static void
 zone_record(struct buf *out, const char *selector, const char *domain,
 	    const char *kind, struct span p)

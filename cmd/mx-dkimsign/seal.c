@@ -87,7 +87,7 @@ validate(const struct msg *m, enum arc_cv *cv, struct err *e)
 		*cv = ARC_CV_PASS;
 	else if (r == 0 && span_is(word, "fail"))
 		*cv = ARC_CV_FAIL;
-	else if (r == 0)
+	else if (r == 0) /* RFC 8617 5.2.1: a failure would be for good */
 		r = err_set(e, ST_TEMPFAIL,
 			    "the ARC chain cannot be validated now");
 	buf_free(&out);
@@ -104,7 +104,7 @@ fold_text(struct buf *field, size_t *line, struct span text)
 		field_tag(field, line, "%.*s", SPAN_ARG(word));
 }
 
-/* 4.1.1: all results of ours, in order, no others. */
+/* RFC 8617 4.1.1: all results of ours, in order, no others. */
 static void
 make_aar(struct buf *field, const struct msg *m, const char *id, int i)
 {
@@ -165,8 +165,8 @@ add_b(struct buf *field, size_t *line, const struct signer *s, struct buf *data,
 	return r;
 }
 
-/* The default list, and the DKIM-Signatures that are there (4.1.2: so that
- * they can be verified behind us). */
+/* The default list, and the DKIM-Signatures that are there (RFC 8617 4.1.2: so
+ * that they can be verified behind us). */
 static void
 ams_names(struct buf *names, const struct sign_plan *plan, const struct msg *m)
 {
@@ -238,6 +238,8 @@ make_seal(struct buf *field, const struct sign_plan *plan, struct arc *arc,
 	field_tag(field, &line, "b=");
 	f = as_field(field, "ARC-Seal");
 	arc->v[i - 1].as = &f;
+	/* RFC 8617 5.1.2: a broken chain is not covered, for nobody could tell
+	 * which of its fields were */
 	arc_seal_data(&data, arc, i, cv == ARC_CV_FAIL);
 	arc->v[i - 1].as = NULL;
 	r = add_b(field, &line, s, &data, e);
@@ -245,7 +247,8 @@ make_seal(struct buf *field, const struct sign_plan *plan, struct arc *arc,
 	return r;
 }
 
-/* The three fields with the message's line ends, the seal on top. */
+/* The three fields with the message's line ends, the seal on top (RFC 8617 5.1,
+ * step 4). */
 static int
 make_set(struct buf *out, struct sign_plan *plan, const struct msg *m,
 	 const char *id, struct arc *arc, enum arc_cv cv, struct err *e)
@@ -286,8 +289,8 @@ seal_message(struct sign_plan *plan, const struct msg *m, const char *id,
 	int r = 0;
 
 	arc_find(&arc, m);
-	/* Step 2: a chain that somebody has declared broken stays as it is;
-	 * and a 51st set cannot be. */
+	/* RFC 8617 5.1, step 2: a chain that somebody has declared broken stays
+	 * as it is; and a 51st set cannot be. */
 	bool seal = plan->n > 0 && arc.newest != ARC_CV_FAIL && arc.n < ARC_MAX;
 
 	if (seal)

@@ -16,8 +16,8 @@
 
 #define OTHER_MAX 64 /* kinds of Content- and List- fields beside those */
 
-/* 5.4.1, RFC 8058: listed once more than they occur, so that none can be
- * added behind the signature. */
+/* RFC 6376 5.4.1, and RFC 8058 4 for the fields of one click.  Listed once more
+ * than they occur, so that none can be added behind the signature (8.15). */
 static const char *const default_names[] = {
 	"From",
 	"To",
@@ -56,6 +56,7 @@ sign_from(const struct msg *m, struct buf *local, struct buf *domain,
 	for (size_t i = 0; i < conf.sender_headers.n && f == NULL; i++)
 		f = msg_find(m, conf.sender_headers.v[i], 0);
 	if (f == NULL)
+		/* RFC 6376 5.1: who signs is taken from the message */
 		f = msg_find(m, "From", 0);
 
 	if (f == NULL)
@@ -147,6 +148,7 @@ sign_domain_ok(const char *s)
 	return strlen(s) < 254 && labels_ok(span_of(s));
 }
 
+/* RFC 6376 3.5: the domain of i= is that of d=, or one below it. */
 bool
 sign_auid_inside(const char *auid, const char *domain)
 {
@@ -216,8 +218,8 @@ omitted(const struct sign_conf *c, const char *name)
 	return strs_ihas(&c->omit_headers, span_of(name));
 }
 
-/* Plain names are signed as often as they occur, oversigned ones once more;
- * From always (RFC 6376 5.4). */
+/* Plain names are signed as often as they occur (RFC 6376 5.4.2), oversigned
+ * ones once more; From always (RFC 6376 5.4). */
 static void
 opendkim_list(struct buf *out, const struct msg *m, const struct sign_conf *c)
 {
@@ -262,7 +264,7 @@ sign_default_list(struct buf *out, const struct msg *m,
 	strs_free(&names);
 }
 
-/* 2.11: dkim-quoted-printable. */
+/* RFC 6376 2.11: dkim-quoted-printable. */
 static void
 add_quoted(struct buf *b, const char *s)
 {
@@ -276,7 +278,8 @@ add_quoted(struct buf *b, const char *s)
 	}
 }
 
-/* One field, LF folds, without its last line end. */
+/* One field, LF folds, without its last line end.  b= comes last and empty, as
+ * it is signed (RFC 6376 3.7). */
 static int
 make_signature(const struct sign_plan *plan, const struct signer *s,
 	       const struct msg *m, struct span names, struct span bh,

@@ -137,8 +137,8 @@ policy_of(const struct seen *s)
 	return word_of(aggregate_tag(s->record, "p"), policies, "none");
 }
 
-/* 3.1.1.8: a reason MUST stand where a failure was not treated as the policy
- * says. */
+/* RFC 9990 3.1.1.8: a reason MUST stand where a failure was not treated as the
+ * policy says. */
 static void
 evaluated(const struct seen *s, struct buf *out)
 {
@@ -178,14 +178,14 @@ aggregate_row(const struct seen *s, struct buf *out)
 	evaluated(s, out);
 	buf_adds(out, "</row><identifiers>");
 	element(out, "header_from", span_of(s->from));
-	/* 3.1.1.9: empty for a null reverse-path */
+	/* RFC 9990 3.1.1.9: empty for a null reverse-path */
 	if (s->spf_domain != NULL)
 		element(out, "envelope_from",
 			mfrom ? span_of(s->spf_domain) : SPAN(""));
 	buf_adds(out, "</identifiers><auth_results>");
 	results_dkim(s, out);
-	/* 3.1.1.12: no scope but mfrom; a null reverse-path has one, too, which
-	 * is postmaster at the HELO name (RFC 7208 2.4) */
+	/* RFC 9990 3.1.1.12: no scope but mfrom; a null reverse-path has one,
+	 * too, which is postmaster at the HELO name (RFC 7208 2.4) */
 	if (s->spf_domain != NULL && s->spf_domain[0] != '\0') {
 		buf_adds(out, "<spf>");
 		element(out, "domain", span_of(s->spf_domain));
@@ -214,7 +214,8 @@ published(const struct outgoing *o, const char *tag, const char *const *words,
 			span_of(w));
 }
 
-/* 3.1.1.6: the elements from p on hold what is published, or the default. */
+/* RFC 9990 3.1.1.6: the elements from p on hold what is published, or the
+ * default. */
 static void
 policy(const struct outgoing *o, struct buf *out, struct buf *error)
 {

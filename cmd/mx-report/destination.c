@@ -24,6 +24,8 @@ below(const char *name, const char *domain)
 	       (n.n > d.n && span_iends(n, d) && n.p[n.n - d.n - 1] == '.');
 }
 
+/* RFC 9990 3.5.2: reports go by mail; "!10m" behind the address was RFC 7489's
+ * and is passed over. */
 bool
 destination_mail(struct span uri, struct buf *addr)
 {
@@ -58,6 +60,17 @@ host_of(const struct buf *addr)
 	return strrchr(buf_str(addr), '@') + 1;
 }
 
+/* RFC 9990 4, step 6: as in a policy's record, with blanks about the "=". */
+static bool
+is_version(struct span tag)
+{
+	ssize_t eq = span_chr(tag, '=');
+
+	return eq > 0 &&
+	       span_iis(span_trim(span_sub(tag, 0, (size_t)eq)), "v") &&
+	       span_is(span_trim(span_from(tag, (size_t)eq + 1)), "DMARC1");
+}
+
 /* A record of the other organisation that takes reports: its own tag, where it
  * has one, says where they go; to another host it says that nobody gets one.
  * False: it is no such record. */
@@ -68,8 +81,7 @@ consent(struct span txt, const char *tag, const char *host,
 	char *record = mem_spandup(txt);
 	struct span rest = txt, first, uri;
 	struct buf addr = BUF_INIT;
-	bool yes = span_split(&rest, ';', &first) &&
-		   span_is(span_trim(first), "v=DMARC1");
+	bool yes = span_split(&rest, ';', &first) && is_version(first);
 
 	rest = yes ? aggregate_tag(record, tag) : SPAN("");
 	while (span_split(&rest, ',', &uri)) {
@@ -85,8 +97,8 @@ consent(struct span txt, const char *tag, const char *host,
 	return yes;
 }
 
-/* Does the other organisation take reports about this domain?  1 yes, 0 no, -1
- * DNS trouble. */
+/* Does the other organisation take reports about this domain (RFC 9990 4)?  1
+ * yes, 0 no, -1 DNS trouble. */
 static int
 consents(struct dns *dns, const char *tag, const char *domain, const char *host,
 	 struct strs *instead)

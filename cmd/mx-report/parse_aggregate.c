@@ -32,7 +32,8 @@ set(char **at, struct span v)
 	*at = mem_spandup(v);
 }
 
-/* The first pass counts, else the first. */
+/* The first pass counts, else the first: a line has room for one signature, and
+ * which of them passed is what is asked. */
 static void
 keep_dkim(struct parse *p)
 {

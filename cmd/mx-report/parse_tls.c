@@ -10,14 +10,20 @@
 
 #include <stdlib.h>
 
+/* The members of an object come in any order (RFC 8259 4): rows are known by
+ * their places, for they are moved when there are more. */
+#define NO_ROW SIZE_MAX
+
 struct tls {
 	struct report *r;
-	struct report_row *row; /* the policy or failure that is being read */
-	char *type, *domain;    /* of its policy */
+	size_t policy;       /* the row of the policy that is being read */
+	size_t failure;      /* and of the failure below it */
+	char *type, *domain; /* of its policy */
 	bool policies;
 };
 
-/* "2026-11-20T00:00:00Z" */
+/* "2026-11-20T00:00:00Z" (RFC 8460 4.4): others write fractions of seconds and
+ * other zones; a report is of a day, whatever they are. */
 static int64_t
 iso_time(struct span s)
 {
@@ -44,6 +50,7 @@ static void
 begin(struct tls *t, const char *path)
 {
 	bool policy = strcmp(path, "policies") == 0;
+	struct report_row *row;
 
 	if (!policy && strcmp(path, "policies.failure-details") != 0)
 		return;
@@ -53,44 +60,64 @@ begin(struct tls *t, const char *path)
 		t->type = t->domain = NULL;
 		t->policies = true;
 	}
-	t->row = report_row(t->r);
-	if (t->row != NULL && !policy) {
-		t->row->policy_type = t->type ? mem_strdup(t->type) : NULL;
-		t->row->policy_domain =
-		    t->domain ? mem_strdup(t->domain) : NULL;
+	row = report_row(t->r);
+	t->failure = row != NULL ? t->r->n - 1 : NO_ROW;
+	if (policy)
+		t->policy = t->failure;
+	if (row != NULL && !policy) {
+		row->policy_type = t->type ? mem_strdup(t->type) : NULL;
+		row->policy_domain = t->domain ? mem_strdup(t->domain) : NULL;
 	}
 }
 
+/* A word of the policy: its failures may have come before it. */
 static void
-row_value(struct tls *t, const char *key, struct span v)
+policy_value(struct tls *t, const char *key, struct span v)
 {
-	struct report_row *row = t->row;
+	bool type = strcmp(key, "policy.policy-type") == 0;
+
+	if (!type && strcmp(key, "policy.policy-domain") != 0)
+		return;
+	set(type ? &t->type : &t->domain, v);
+	if (!type && t->r->domain == NULL)
+		set(&t->r->domain, v);
+	for (size_t i = t->policy; i < t->r->n; i++)
+		set(type ? &t->r->v[i].policy_type : &t->r->v[i].policy_domain,
+		    v);
+}
+
+static void
+failure_value(struct report_row *row, const char *key, struct span v)
+{
 	struct {
 		const char *key;
 		char **at;
 	} texts[] = {
-		{ "policy.policy-type", &row->policy_type },
-		{ "policy.policy-domain", &row->policy_domain },
-		{ "failure-details.result-type", &row->result_type },
-		{ "failure-details.sending-mta-ip", &row->source_ip },
-		{ "failure-details.receiving-mx-hostname", &row->mx },
-		{ "failure-details.failure-reason-code", &row->text },
+		{ "result-type", &row->result_type },
+		{ "sending-mta-ip", &row->source_ip },
+		{ "receiving-mx-hostname", &row->mx },
+		{ "failure-reason-code", &row->text },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (strcmp(texts[i].key, key) == 0)
 			set(texts[i].at, v);
-	if (strcmp(key, "policy.policy-type") == 0)
-		set(&t->type, v);
-	if (strcmp(key, "policy.policy-domain") == 0) {
-		set(&t->domain, v);
-		if (t->r->domain == NULL)
-			set(&t->r->domain, v);
-	}
-	if (strcmp(key, "summary.total-successful-session-count") == 0)
-		(void)!num_i64(v, 0, INT64_MAX, &row->good);
-	if (strcmp(key, "failure-details.failed-session-count") == 0)
+	if (strcmp(key, "failed-session-count") == 0)
 		(void)!num_i64(v, 0, INT64_MAX, &row->count);
+}
+
+static void
+row_value(struct tls *t, const char *key, struct span v)
+{
+	if (strncmp(key, "failure-details.", 16) == 0) {
+		if (t->failure != NO_ROW)
+			failure_value(&t->r->v[t->failure], key + 16, v);
+	} else if (t->policy != NO_ROW) {
+		policy_value(t, key, v);
+		if (strcmp(key, "summary.total-successful-session-count") == 0)
+			(void)!num_i64(v, 0, INT64_MAX,
+				       &t->r->v[t->policy].good);
+	}
 }
 
 static void
@@ -115,7 +142,7 @@ event(void *ctx, const struct json_event *ev)
 		t->r->begin = iso_time(ev->value);
 	else if (strcmp(ev->path, "date-range.end-datetime") == 0)
 		t->r->end = iso_time(ev->value);
-	else if (t->row != NULL && strncmp(ev->path, "policies.", 9) == 0)
+	else if (strncmp(ev->path, "policies.", 9) == 0)
 		row_value(t, ev->path + 9, ev->value);
 }
 
@@ -123,7 +150,9 @@ int
 parse_tls(struct reports *all, struct span json, const char *file,
 	  struct err *e)
 {
-	struct tls t = { .r = report_new(all, REPORT_TLS, file) };
+	struct tls t = { .r = report_new(all, REPORT_TLS, file),
+			 .policy = NO_ROW,
+			 .failure = NO_ROW };
 	int st = json_read(json, event, &t, e);
 
 	free(t.type);

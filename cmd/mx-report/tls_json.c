@@ -1,5 +1,6 @@
 /*
- * tls_json.c - the JSON of a TLS report, and its mail.  RFC 8460 4.4, 5.3.
+ * tls_json.c - the JSON of a TLS report, and its mail.  RFC 8460 4.4, 5.3,
+ * whose 5.1 names the file.
  */
 #include "tls_report.h"
 #include "date.h"
@@ -14,6 +15,8 @@ tls_report_submitter(void)
 	return at != NULL ? at + 1 : site.myhostname;
 }
 
+/* The same id for the same day, so that a report that is sent twice is known as
+ * one. */
 void
 tls_report_id(const struct tls_outgoing *o, struct buf *out)
 {
@@ -21,6 +24,7 @@ tls_report_id(const struct tls_outgoing *o, struct buf *out)
 		 site.myhostname);
 }
 
+/* RFC 3339 5.6, in UTC. */
 static void
 time_of(struct json *j, const char *key, int64_t at)
 {
@@ -49,6 +53,7 @@ policy(struct json *j, const struct tls_outgoing *o,
 		json_end(j, ']');
 	}
 	json_str(j, "policy-domain", span_of(o->domain));
+	/* RFC 8460 4.4: an array, of a policy of MTA-STS alone */
 	for (size_t i = 0; strcmp(p->type, "sts") == 0 && i < p->lines.n; i++) {
 		struct span line = span_of(p->lines.v[i]);
 
@@ -64,6 +69,8 @@ policy(struct json *j, const struct tls_outgoing *o,
 	json_end(j, '}');
 }
 
+/* RFC 8460 4.4: what is not known is left out; the count is of sessions
+ * (4.5). */
 static void
 failure(struct json *j, const struct tls_failure *f)
 {
@@ -124,6 +131,7 @@ tls_report_json(const struct tls_outgoing *o, struct buf *out)
 	json_object(&j, NULL);
 	json_str(&j, "organization-name", span_of(params.report_org_name));
 	json_object(&j, "date-range");
+	/* RFC 8460 4.1: a day of UTC */
 	time_of(&j, "start-datetime", o->day * 86400);
 	time_of(&j, "end-datetime", o->day * 86400 + 86399);
 	json_end(&j, '}');
@@ -153,6 +161,8 @@ tls_report_mail(const struct tls_outgoing *o, const struct strs *to,
 	for (size_t i = 0; i < to->n; i++)
 		buf_addf(out, "%s%s", i ? ",\n\t" : "", to->v[i]);
 	buf_addf(out,
+		 /* RFC 8460 5.3: receivers sort reports by this form and these
+		  * fields */
 		 "\nSubject: Report Domain: %s\n\tSubmitter: %s\n"
 		 "\tReport-ID: <%s>\nDate: %s\nMessage-ID: <%s>\n"
 		 "TLS-Report-Domain: %s\nTLS-Report-Submitter: %s\n"

@@ -71,6 +71,8 @@ put("good/utf16.xml", old.replace(b"UTF-8", b"UTF-16").decode().encode("utf-16")
 put("good/bom.xml", b"\xef\xbb\xbf" + old)
 put("good/tls.json", tls)
 put("good/tls.json.gz", gzip.compress(tls))
+# JSON's members come in any order
+put("turned.json", json.dumps(json.loads(tls), sort_keys=True).encode())
 put("good/gzip.eml", mail(gzip.compress(old), "application", "gzip", "google.com!example.org!1!2.xml.gz"))
 put("good/zip.eml", mail(zipped(old), "application", "zip", "x.zip"))
 put("good/bare.eml", mail(gzip.compress(old), "application", "gzip", "x.gz", text=False))

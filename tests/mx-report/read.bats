@@ -42,6 +42,12 @@ report() { mx-dnscheck report "$@"; }
   done
 }
 
+@test "a TLS report whose members come in another order says the same (RFC 8259 4)" {
+  report --json "$T/good/tls.json" | jq -c '.[] | del(.file)' > "$BATS_TEST_TMPDIR/want"
+  run -0 report --json "$T/turned.json"
+  [ "$(jq -c '.[] | del(.file)' <<< "$output")" = "$(cat "$BATS_TEST_TMPDIR/want")" ] || { echo "$output"; false; }
+}
+
 @test "failure reports: header or whole message" {
   for f in failure failure-whole; do
     run -0 report --json "$T/good/$f.eml"

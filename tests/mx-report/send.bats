@@ -11,7 +11,7 @@ setup_file() {
     printf 'in TXT "v=spf1 ip4:192.0.2.1 -all"\n_dmarc.in TXT "v=DMARC1; p=reject; sp=none; adkim=s; rua=mailto:d@in.test,mailto:x@reports.in.test!10m"\n'
     printf '_dmarc.out TXT "v=DMARC1; p=none; rua=mailto:a@ok.test,mailto:a@no.test,https://x.test/"\n'
     printf '_dmarc.quiet TXT "v=DMARC1; p=none"\n'
-    printf 'out.test._report._dmarc.ok TXT "v=DMARC1;"\n'
+    printf 'out.test._report._dmarc.ok TXT "v = DMARC1;"\n'
   } > "$T/zone"
   DNS=$(free_port)
   dns_serve "$DNS" test "$T/zone"

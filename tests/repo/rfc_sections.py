@@ -10,7 +10,7 @@ taken in which each follows upon the one before."""
 import glob, os, re, sys
 
 HEAD = re.compile(r"( {0,8})(?:(?:Appendix|APPENDIX) +([A-Z](?:\.[0-9]{1,2})*)(?=[.:]? |[.:]?$)|"
-                  r"((?:[0-9]{1,2}|[A-Z](?=\.))(?:\.[0-9]{1,2})*)\.?(?: +[^ a-z]|$))")
+                  r"((?:[0-9]{1,2}|[A-Z](?=\.))(?:\.[0-9]{1,2})*)(?:\.?(?: +[^ a-z]|$)|(?<=\.[0-9])\.  ?[a-z]))")
 
 def key(word):
     return tuple(ord(x) + 1000 if x.isalpha() else int(x) for x in word.split("."))

@@ -71,7 +71,7 @@ Table of Contents
    12.  Twelve
 2.  Model
 2.1.  Parts
-2.2.  Wholes
+2.2.  wholes: of parts
    20 minutes Later
 3.  Rest
 Appendix A.  More
