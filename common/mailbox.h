@@ -97,6 +97,7 @@ struct mailbox {
 	bool unread;       /* news was not taken over: read the folder again */
 	bool unnumbered;   /* files wait for UIDs that cannot be written */
 	uint32_t given;    /* UIDs from here on were given just now; 0: none */
+	bool renamed;      /* names in cur/ that no fsync stands behind */
 	bool parted;       /* files got new names, and wait for UIDs */
 	unsigned searches; /* for messages that were renamed, one by one */
 	/* Since the last mailbox_index_commit: UIDs. */
@@ -174,6 +175,10 @@ int mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
  * one that turns out to have lost a flag of `with` to another session. */
 int mailbox_unlink(struct mailbox *mb, struct message *m, maildir_flags with,
 		   struct err *e) MX_MUST_CHECK;
+/* The names given and taken away since the last call are on the disk: one fsync
+ * of cur/, none where nothing changed.  A rename is in one directory's journal
+ * for both names, also from new/. */
+int mailbox_sync_names(struct mailbox *mb, struct err *e) MX_MUST_CHECK;
 /* What the files mailbox*.c share. */
 struct scan {
 	struct seen_file {

@@ -295,6 +295,7 @@ mailbox_set_flags(struct mailbox *mb, struct message *m, maildir_flags set,
 			m->file = mem_strdup(buf_str(&to) + 4);
 			m->in_new = false;
 			m->flags = want;
+			mb->renamed = true;
 			mailbox_mark(mb, m);
 			break;
 		}
@@ -326,6 +327,7 @@ mailbox_unlink(struct mailbox *mb, struct message *m, maildir_flags with,
 		if (unlinkat(mb->fd, buf_str(&path), 0) == 0) {
 			mailbox_own(mb, buf_str(&path), false);
 			m->gone = true;
+			mb->renamed = true;
 			mailbox_mark(mb, m);
 		} else if (errno != ENOENT || relocate(mb, m) < 0) {
 			break;
@@ -391,4 +393,22 @@ void
 mailbox_id(struct buf *b, const struct mailbox *mb)
 {
 	uidlist_id(b, &mb->ul);
+}
+
+int
+mailbox_sync_names(struct mailbox *mb, struct err *e)
+{
+	int fd, r;
+
+	if (!mb->renamed)
+		return 0;
+	/* once: the kernel has dropped what it could not write */
+	mb->renamed = false;
+	fd = openat(mb->fd, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 ? -1 : fsync(fd);
+	if (r != 0)
+		(void)err_sys(e, "%s: syncing cur/", mb->name);
+	if (fd >= 0)
+		close(fd);
+	return r;
 }

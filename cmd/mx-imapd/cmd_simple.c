@@ -3,6 +3,7 @@
  */
 #include "capability.h"
 #include "cmd.h"
+#include "conf.h"
 #include "context.h"
 #include "log.h"
 #include "maildirsize.h"
@@ -132,6 +133,9 @@ expunge(struct session *s, const struct set *set)
 	if (r != 0)
 		return result_err(s, &x.e);
 	mailbox_commit(s->mb);
+	/* here, as CLOSE leaves nothing behind to be synced later */
+	if (conf.fsync == FSYNC_ALWAYS && mailbox_sync_names(s->mb, &x.e) != 0)
+		return result_err(s, &x.e);
 	return RESULT(RESULT_OK, condstore_code(s), "Expunge completed");
 }
 

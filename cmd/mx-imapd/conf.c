@@ -11,6 +11,10 @@ struct imapd_params conf;
 	PARAM_ROW(struct imapd_params, TYPE, MEMBER, NAME, DEF, MIN, MAX,      \
 		  WORDS, MEANING)
 static const struct param rows[] = {
+	P(CHOICE, fsync, "mail_fsync", "optimized", 0, 0,
+	  "optimized|always|never",
+	  "when flags are synced to the disk: before the answer to STORE, to "
+	  "all commands, or by the system alone"),
 	P(RAWSTR, mail_location, "mail_location", "maildir:~/Maildir", 0, 0,
 	  NULL,
 	  "where mail lies when the auth server does not say; %u %n %d %h and "

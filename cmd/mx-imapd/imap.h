@@ -94,6 +94,7 @@ enum {
 	CMD_NO_SYNC = 16,   /* nothing is looked for behind it */
 	CMD_SET_FIRST = 32, /* of those that stream: a set stands first */
 	CMD_NAMES = 128,    /* changes names, subscriptions, annotations */
+	CMD_FLAGS = 512,    /* its OK says that flags are set */
 	CMD_OWN = 256,      /* makes messages: they are no news */
 	CMD_NUMBERS = 64    /* without UID it takes or tells numbers */
 };

@@ -4,6 +4,7 @@
  */
 #include "imap.h"
 #include "capability.h"
+#include "conf.h"
 #include "context.h"
 #include "front.h"
 #include "log.h"
@@ -180,6 +181,20 @@ news(struct session *s)
 	context_update(s);
 }
 
+/* DESIGN law 1: what is acknowledged is on the disk; see mail_fsync. */
+static struct result
+durable(struct session *s, struct result r)
+{
+	struct err e = ERR_INIT;
+	bool due =
+	    conf.fsync == FSYNC_ALWAYS ||
+	    (conf.fsync == FSYNC_OPTIMIZED && (s->cmd->flags & CMD_FLAGS) != 0);
+
+	if (s->mb == NULL || !due || mailbox_sync_names(s->mb, &e) == 0)
+		return r;
+	return r.kind == RESULT_OK ? result_err(s, &e) : r;
+}
+
 bool
 session_one(struct session *s)
 {
@@ -223,7 +238,7 @@ session_one(struct session *s)
 		s->lowest = 0;
 		if (s->cmd->flags & CMD_NAMES)
 			notify_own_names(s, true);
-		r = s->cmd->run(s);
+		r = durable(s, s->cmd->run(s));
 		if (s->cmd->flags & CMD_NAMES)
 			notify_own_names(s, false);
 		if (s->has_literal && !s->say_bye)
