@@ -261,9 +261,10 @@ mx_addresses(struct mx_hosts *h, const struct mx_conf *c,
 
 	for (size_t i = 0; i < ans->n && i < MX_RECORDS_MAX; i++) {
 		const char *name = ans->v[i].text;
-		/* "." beside others is a mistake, not a null MX; an address
-		 * where a name belongs is nobody's name (RFC 5321 5.1). */
-		if (strcmp(name, ".") == 0 || is_address(name))
+		/* "." beside others is a mistake, not a null MX.  An address
+		 * where a name belongs (RFC 5321 5.1) is taken for what was
+		 * meant, as Postfix does. */
+		if (strcmp(name, ".") == 0)
 			continue;
 		enum answer a =
 		    host_addresses(h, c, name, port, ans->v[i].preference, d);

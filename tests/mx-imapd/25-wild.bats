@@ -83,3 +83,38 @@ c.cmd("SEARCH SENTSINCE 1-Jan-1960").ok().has(b"* SEARCH 1 3 4")
 c.cmd("SEARCH SENTBEFORE 1-Jan-2100").ok().has(b"* SEARCH 1 3 4")
 PY
 }
+
+@test "odd names of files in a Maildir: flags, sizes, none is lost" {
+  py <<'PY'
+M = b"Subject: x\n\nb\n"
+NAMES = [  # name, flags it has; what it is called after \\Answered was set
+    ("1000000001.M1P1.h", b"", "1000000001.M1P1.h:2,R"),
+    ("1000000002.M2P1.h:2,ZSxF", rb"\Flagged \Seen", "1000000002.M2P1.h:2,FRSZx"),  # letters of others stay
+    ("1000000003.M3P1.h:1,S", b"", "1000000003.M3P1.h:2,R"),
+    ("1000000004.M4P1.h;2,S", b"", "1000000004.M4P1.h;2,S:2,R"),
+    ("1000000005.M5P1.h:2,SSF", rb"\Flagged \Seen", "1000000005.M5P1.h:2,FRS"),
+    ("1000000006.M6P1.h:2", b"", "1000000006.M6P1.h:2,R"),
+    ("1000000007.M7P1.h:2,S,foo", rb"\Seen", "1000000007.M7P1.h:2,RS"),
+    ("1000000008.M8P1.h,S=5:2,", b"", "1000000008.M8P1.h,S=5:2,R"),
+    ("1000000009.M9P1.h,S=14,W=500:2,T", rb"\Deleted", "1000000009.M9P1.h,S=14,W=500:2,RT"),
+    ("1000000010.M9P1.h,S=x:2,", b"", "1000000010.M9P1.h,S=x:2,R"),
+    ("1000000011.M9P1.h,S=99999999999999999999:2,", b"", "1000000011.M9P1.h,S=99999999999999999999:2,R"),
+    ("no number", b"", "no number:2,R"),
+    ("x:y:2,S", rb"\Seen", "x:y:2,RS"),
+]
+for name, *_ in NAMES:
+    os.makedirs("m/cur", exist_ok=True); open("m/cur/" + name, "wb").write(M)
+put("m", M, "new", name="1000000012.M12P1.h:2,S")          # flags in new/ count
+put("m", M, "cur", name="1000000013.M13P1.h,S=500", flags="")  # shorter than told: what a power cut left
+put("m", M, "new", name=".hidden")
+c = preauth("m"); c.select().has(b"* %d EXISTS" % (len(NAMES) + 1))
+a = c.cmd("FETCH 1:* (FLAGS BODY.PEEK[])").ok()
+got = sorted(re.findall(rb"FLAGS \((.*?)(?: ?\\Recent)?\) BODY\[\] \{17\}", b"".join(a.lines)))
+assert got == sorted([f for _, f, _ in NAMES] + [rb"\Seen"]), got
+for l in c.cmd("FETCH 1:* RFC822.SIZE").ok().lines: assert l.endswith(b"RFC822.SIZE 17)"), l
+c.cmd("STORE 1:* +FLAGS (\\Answered)").ok()
+want = sorted([n for _, _, n in NAMES] + ["1000000012.M12P1.h:2,RS", "1000000013.M13P1.h,S=500:2,"])
+assert sorted(os.listdir("m/cur")) == want, (sorted(os.listdir("m/cur")), want)
+assert os.path.exists("m/new/.hidden")
+PY
+}

@@ -1,7 +1,8 @@
 """wild.py PAGE: does each entry (.It Sy) of the page name tests, and are they
 there?  A test is told by ".Pa tests/FILE :" and, on the next line, its title
 (bats) or function (C); behind " / " the row of its table: a text that stands
-in that test.  Prints what is not so."""
+in that test.  A line of C that is no function, and that of any other file (a
+table of cases), is a text in it.  Prints what is not so."""
 import os, re, sys
 
 root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -37,6 +38,9 @@ for i, line in enumerate(lines):
         bad.append(f"{where}: the line ends with ' :'")
     elif not os.path.exists(os.path.join(root, path)):
         bad.append(f"{where}: no such file")
+    elif not path.endswith(".bats") and want.split(" / ")[0] not in (source(path) if path.endswith(".c") else ()):
+        if want not in open(os.path.join(root, path), encoding="utf-8").read():
+            bad.append(f"{where}: no row {want!r}")
     else:
         names = source(path)
         title, row = (want, None) if want in names else (want.rsplit(" / ", 1) + [None])[:2]
