@@ -173,10 +173,23 @@ login(struct session *s, struct smtp_reply *r, struct err *e)
 	return 0;
 }
 
-/* RFC 7628 3.1, and the older form.  A refusal comes as a challenge, which an
- * empty line answers. */
+/* What a server says of a token (RFC 7628 3.2.2): JSON, for people here. */
+static void
+refusal(struct buf *why, const struct smtp_reply *r)
+{
+	struct buf text = BUF_INIT;
+
+	if (base64_decode(&text, span_trim(buf_span(&r->text))) && text.n > 0)
+		escape_line(why, buf_span(&text), 300);
+	buf_free(&text);
+}
+
+/* RFC 7628 3.1, and the older form.  A refusal comes as a challenge, which a
+ * byte of 1 answers (3.2.3), in the older form nothing; then comes the reply
+ * that counts.  why: what the challenge said. */
 static int
-bearer(struct session *s, bool old, struct smtp_reply *r, struct err *e)
+bearer(struct session *s, bool old, struct buf *why, struct smtp_reply *r,
+       struct err *e)
 {
 	const struct secret *k = s->secret;
 	struct buf b = BUF_INIT;
@@ -185,14 +198,18 @@ bearer(struct session *s, bool old, struct smtp_reply *r, struct err *e)
 		buf_addf(&b, "user=%.*s\1auth=Bearer %.*s\1\1",
 			 SPAN_ARG(buf_span(&k->user)),
 			 SPAN_ARG(buf_span(&k->token)));
-	else
-		buf_addf(&b, "n,a=%.*s,\1auth=Bearer %.*s\1\1",
-			 SPAN_ARG(buf_span(&k->user)),
+	else {
+		buf_adds(&b, "n,a=");
+		sasl_name(&b, buf_span(&k->user));
+		buf_addf(&b, ",\1auth=Bearer %.*s\1\1",
 			 SPAN_ARG(buf_span(&k->token)));
+	}
 	int st = sasl_secret(s, old ? "AUTH XOAUTH2 " : "AUTH OAUTHBEARER ",
 			     buf_span(&b), r, e);
-	if (st == 0 && r->code == 334)
-		st = sasl_secret(s, "", SPAN(""), r, e);
+	if (st == 0 && r->code == 334) {
+		refusal(why, r);
+		st = sasl_secret(s, "", old ? SPAN("") : SPAN("\1"), r, e);
+	}
 	buf_wipe(&b);
 	return st;
 }
@@ -230,8 +247,8 @@ choose(const struct session *s)
 }
 
 static int
-run_mechanism(struct session *s, enum mechanism m, struct smtp_reply *r,
-	      struct err *e)
+run_mechanism(struct session *s, enum mechanism m, struct buf *why,
+	      struct smtp_reply *r, struct err *e)
 {
 	switch (m) {
 	case SCRAM256:
@@ -242,7 +259,7 @@ run_mechanism(struct session *s, enum mechanism m, struct smtp_reply *r,
 	case LOGIN:
 		return login(s, r, e);
 	default:
-		return bearer(s, m == XOAUTH2, r, e);
+		return bearer(s, m == XOAUTH2, why, r, e);
 	}
 }
 
@@ -252,6 +269,7 @@ sasl_login(struct session *s, struct err *e)
 	const struct strs *forbidden =
 	    s->tls ? &params.sasl_tls_options : &params.sasl_options;
 	struct smtp_reply r = { .code = 0 };
+	struct buf why = BUF_INIT;
 	enum mechanism m;
 	int st;
 
@@ -281,7 +299,7 @@ sasl_login(struct session *s, struct err *e)
 			       "SASL authentication failed; the password would "
 			       "travel in clear: see "
 			       "smtp_sasl_security_options");
-	st = run_mechanism(s, m, &r, e);
+	st = run_mechanism(s, m, &why, &r, e);
 	if (st != 0 && strncmp(e->text, "SASL", 4) != 0)
 		session_lost(s, "sending the AUTH command", e);
 	else if (st != 0)
@@ -294,10 +312,13 @@ sasl_login(struct session *s, struct err *e)
 
 		st = err_esc(e, final ? ST_UNAVAILABLE : ST_TEMPFAIL,
 			     final ? "5.7.8" : "4.7.8",
-			     "SASL authentication failed; server %s said: %s",
-			     s->name, buf_str(&said));
+			     "SASL authentication failed; server %s said: "
+			     "%s%s%s",
+			     s->name, buf_str(&said), why.n > 0 ? ": " : "",
+			     buf_str(&why));
 		buf_free(&said);
 	}
+	buf_free(&why);
 	smtp_reply_free(&r);
 	return st;
 }

@@ -35,8 +35,8 @@ hmac(const struct scram *s, const void *key, struct span text,
 }
 
 /* RFC 5802 5.1: "=" and "," in a name. */
-static void
-add_name(struct buf *b, struct span name)
+void
+sasl_name(struct buf *b, struct span name)
 {
 	for (size_t i = 0; i < name.n; i++) {
 		if (name.p[i] == '=')
@@ -178,7 +178,7 @@ sasl_scram(struct session *s, bool sha256, struct smtp_reply *r, struct err *e)
 
 	random_word(&c.nonce, 24);
 	buf_adds(&c.first, "n=");
-	add_name(&c.first, buf_span(&s->secret->user));
+	sasl_name(&c.first, buf_span(&s->secret->user));
 	buf_addf(&c.first, ",r=%s", buf_str(&c.nonce));
 	st = dialogue(s, &c, r, e);
 	if (st != 0)

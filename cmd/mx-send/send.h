@@ -343,6 +343,7 @@ int sasl_login(struct session *s, struct err *e);
 int sasl_secret(struct session *s, const char *prefix, struct span bytes,
 		struct smtp_reply *r, struct err *e);
 /* sasl_scram.c */
+void sasl_name(struct buf *b, struct span name);
 int sasl_scram(struct session *s, bool sha256, struct smtp_reply *r,
 	       struct err *e);
 

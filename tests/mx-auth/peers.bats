@@ -1,5 +1,6 @@
 # Real peers: Postfix asks mx-auth; our client asks Dovecot's auth service.
 load ../lib/common
+load ../lib/dovecot
 load ../lib/postfix
 load auth
 
@@ -49,35 +50,7 @@ recv() {
 
 @test "Dovecot's auth service and our client: yes, no, who" {
   need_root
-  cat > "$T/dovecot.conf" <<D
-base_dir = $T/dove
-state_dir = $T/dove
-log_path = $T/dovecot.log
-protocols =
-ssl = no
-auth_failure_delay = 0
-passdb {
-  driver = passwd-file
-  args = $T/users
-}
-userdb {
-  driver = passwd-file
-  args = $T/users
-}
-service auth {
-  unix_listener auth-test {
-    mode = 0666
-  }
-  unix_listener auth-userdb {
-    mode = 0666
-  }
-}
-service anvil {
-  chroot =
-}
-D
-  spawn dovecot -F -c "$T/dovecot.conf"
-  wait_for 10 test -S "$T/dove/auth-test"
+  dovecot_auth "$(dovecot_file "$T/users")" "$(dovecot_file "$T/users")"
   auth_try joe@ex.org 'p w;"x' --socket "unix:$T/dove/auth-test"
   run auth_try joe@ex.org wrong --socket "unix:$T/dove/auth-test"
   [ "$status" -eq 1 ]

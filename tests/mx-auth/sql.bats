@@ -2,6 +2,7 @@
 # SQLite, beside Dovecot's own auth service.
 load ../lib/common
 load ../lib/databases
+load ../lib/dovecot
 load auth
 
 setup_file() {
@@ -56,40 +57,16 @@ dove() {
   need_root
   [ -z "${DOVE:-}" ] || { kill "$DOVE"; wait "$DOVE" 2>/dev/null || true; }
   rm -rf "$T/dove"
-  cat > "$T/dovecot.conf" <<CF
-base_dir = $T/dove
-state_dir = $T/dove
-log_path = $T/dovecot.log
-protocols =
-ssl = no
-auth_failure_delay = 0
-passdb {
-  driver = sql
-  args = $T/sql.ext
-}
-${1:-}
-userdb {
-  driver = sql
-  args = $T/sql.ext
-}
-service auth {
+  local sql; sql=$(printf '  driver = sql
+  args = %s
+' "$T/sql.ext")
+  dovecot_auth "$sql" "$sql" "${1:-}" 'service auth {
   user = root
-  unix_listener auth-test {
-    mode = 0666
-  }
-  unix_listener auth-userdb {
-    mode = 0666
-  }
 }
 service auth-worker {
   user = root
-}
-service anvil {
-  chroot =
-}
-CF
-  spawn dovecot -F -c "$T/dovecot.conf"; DOVE=$SPAWNED
-  wait_for 10 test -S "$T/dove/auth-userdb"
+}'
+  DOVE=$SPAWNED
 }
 is() { [ "$1" = "$2" ] || { printf 'got:    %s\nwanted: %s\n' "$1" "$2"; cat "$T"/err "$T/dovecot.log" 2>/dev/null; return 1; }; }
 ours() { local s=0; auth_try "$1" "$2" > "$T/err" 2>&1 || s=$?; echo $s; }

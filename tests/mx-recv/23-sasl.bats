@@ -1,6 +1,7 @@
 # AUTH: which mechanisms are offered, SCRAM with mx-auth and with Dovecot, the
 # log that fail2ban reads.
 load ../lib/common
+load ../lib/dovecot
 load recv
 
 setup() {
@@ -133,33 +134,7 @@ X
   need_root
   command -v dovecot >/dev/null || skip "no dovecot here"
   sed -i '/^nets\|^locked/d' "$T/users"
-  cat > "$T/dovecot.conf" <<D
-base_dir = $T/dove
-state_dir = $T/dove
-log_path = $T/dovecot.log
-protocols =
-ssl = no
-auth_failure_delay = 0
-auth_mechanisms = plain login scram-sha-1 scram-sha-256
-passdb {
-  driver = passwd-file
-  args = $T/users
-}
-userdb {
-  driver = static
-  args = uid=65534 gid=65534 home=/
-}
-service auth {
-  unix_listener auth-test {
-    mode = 0666
-  }
-}
-service anvil {
-  chroot =
-}
-D
-  spawn dovecot -F -c "$T/dovecot.conf"
-  wait_for 10 test -S "$T/dove/auth-test"
+  dovecot_auth "$(dovecot_file "$T/users")" "$(dovecot_nobody)" 'auth_mechanisms = plain login scram-sha-1 scram-sha-256'
   recv_start -o "auth_socket=unix:$T/dove/auth-test"
   scram SHA1 joe secret
   # what mx-auth hashed, Dovecot reads

@@ -1,5 +1,6 @@
 # EXTERNAL: a client certificate logs in, through mx-auth and through Dovecot.
 load ../lib/common
+load ../lib/dovecot
 load recv
 
 setup_file() {
@@ -163,34 +164,8 @@ joe@ex.org:::::::nopassword
 ann@ex.org:::::::nopassword
 locked@ex.org:!:1:1
 U
-  cat > "$T/dovecot.conf" <<CF
-base_dir = $T/dove
-state_dir = $T/dove
-log_path = $T/dovecot.log
-protocols =
-ssl = no
-auth_failure_delay = 0
-auth_mechanisms = plain external
-auth_ssl_username_from_cert = yes
-passdb {
-  driver = passwd-file
-  args = $T/dusers
-}
-userdb {
-  driver = passwd-file
-  args = $T/dusers
-}
-service auth {
-  unix_listener auth-test {
-    mode = 0666
-  }
-}
-service anvil {
-  chroot =
-}
-CF
-  spawn dovecot -F -c "$T/dovecot.conf"
-  wait_for 10 test -S "$T/dove/auth-test"
+  dovecot_auth "$(dovecot_file "$T/dusers")" "$(dovecot_file "$T/dusers")" 'auth_mechanisms = plain external' \
+    'auth_ssl_username_from_cert = yes'
   recv_start "${sub[@]}" -o "auth_socket=unix:$T/dove/auth-test"
   matrix
 }
