@@ -8,7 +8,7 @@
 
 #include "dkim.h"
 
-#define ARC_MAX 50 /* 4.2.1 */
+#define ARC_MAX 50 /* RFC 8617 4.2.1 */
 
 enum arc_cv { ARC_CV_NONE, ARC_CV_PASS, ARC_CV_FAIL, ARC_CV_BAD };
 const char *arc_cv_word(enum arc_cv cv);
@@ -28,8 +28,8 @@ void arc_find(struct arc *a, const struct msg *m);
 /* The instance of an ARC field, 1..50; 0 when malformed. */
 int arc_instance(const struct msg_field *f);
 enum arc_cv arc_seal_cv(const struct msg_field *as);
-/* What the seal of set i (from 1) covers (5.1.1); `alone`: of a chain that
- * failed, the newest set alone (5.1.2). */
+/* What the seal of set i (from 1) covers (RFC 8617 5.1.1); `alone`: of a chain
+ * that failed, the newest set alone (5.1.2). */
 void arc_seal_data(struct buf *out, const struct arc *a, int i, bool alone);
 
 #endif

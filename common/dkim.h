@@ -27,8 +27,9 @@ struct span dkim_tag(const struct dkim_tags *t, const char *name);
 /* Appends s without any blanks and folds (b=, bh=, p=, h=). */
 void dkim_strip(struct buf *out, struct span s);
 
-/* Base64 with blanks and folds, with or without the "=" at its end (2.10's
- * base64string has them as an option); false when it is none, or empty. */
+/* Base64 with blanks and folds, with or without the "=" at its end (RFC
+ * 6376 2.10's base64string has them as an option); false when it is none, or
+ * empty. */
 bool dkim_base64(struct buf *out, struct span s) MX_MUST_CHECK;
 
 enum dkim_canon { DKIM_SIMPLE, DKIM_RELAXED };
@@ -41,7 +42,8 @@ const char *dkim_canon_name(enum dkim_canon c);
 bool dkim_alg_parse(struct span s, enum dkim_alg *r) MX_MUST_CHECK;
 const char *dkim_alg_name(enum dkim_alg a);
 
-/* Body hash (3.4.3, 3.4.4), streaming; LF and CRLF both hash as CRLF. */
+/* Body hash (RFC 6376 3.4.3, 3.4.4), streaming; LF and CRLF both hash as CRLF.
+ */
 struct dkim_body {
 	enum dkim_canon canon;
 	EVP_MD_CTX *md;
@@ -57,7 +59,7 @@ void dkim_body_add(struct dkim_body *b, struct span bytes);
 /* 32 bytes; frees the state. */
 void dkim_body_done(struct dkim_body *b, unsigned char hash[32]);
 
-/* Appends one canonical field with CRLF (3.4.1, 3.4.2). */
+/* Appends one canonical field with CRLF (RFC 6376 3.4.1, 3.4.2). */
 void dkim_header(struct buf *out, enum dkim_canon canon,
 		 const struct msg_field *f);
 /*
@@ -68,7 +70,7 @@ void dkim_header(struct buf *out, enum dkim_canon canon,
 void dkim_data(struct buf *out, const struct msg *m, struct span names,
 	       enum dkim_canon canon, const struct msg_field *sig);
 
-/* A key record (3.6.1). */
+/* A key record (RFC 6376 3.6.1). */
 struct dkim_record {
 	EVP_PKEY *key; /* NULL when revoked */
 	bool revoked;  /* p= is empty */

@@ -72,7 +72,7 @@ one_letter(struct span v, const char *allowed, char def)
 	return strchr(allowed, c) != NULL ? c : def;
 }
 
-/* A URI that reports could go to: what 4.10.1 needs to know. */
+/* A URI that reports could go to: what RFC 9989 4.10.1 needs to know. */
 static bool
 has_uri(struct span rua)
 {

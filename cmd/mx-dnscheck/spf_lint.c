@@ -66,7 +66,7 @@ fetch(struct lint *l, const char *domain, struct buf *txt)
 	return -1;
 }
 
-/* a, mx: does the name give addresses?  4.6.4: two voids at most. */
+/* a, mx: does the name give addresses?  RFC 7208 4.6.4: two voids at most. */
 static void
 lint_void(struct lint *l, const struct spf_term *t, const char *domain)
 {

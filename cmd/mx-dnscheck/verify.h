@@ -44,7 +44,7 @@ void verify_forget(void);
 enum verify_code verify_ams(const struct msg *m, const struct msg_field *f,
 			    struct dns *dns, int64_t now, deadline_t dl,
 			    char *reason);
-/* An ARC-Seal over `data` (4.1.3); domain_r (may be NULL): its d=. */
+/* An ARC-Seal over `data` (RFC 8617 4.1.3); domain_r (may be NULL): its d=. */
 enum verify_code verify_seal(const struct msg_field *f, struct span data,
 			     struct dns *dns, deadline_t dl, char *reason,
 			     struct buf *domain_r);

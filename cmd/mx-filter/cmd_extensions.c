@@ -33,7 +33,7 @@ cmd_extensions(int argc, char **argv)
 		for (size_t k = 0; k < x->ncomparators; k++) {
 			const char *c = x->comparators[k].name;
 
-			/* these two need no require (2.7.3) */
+			/* RFC 5228 2.7.3: these two need no require */
 			if (strcmp(c, "i;octet") != 0 &&
 			    strcmp(c, "i;ascii-casemap") != 0)
 				strs_addf(&names, "comparator-%s", c);

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Tags of every word that matches (2.7) or looks at addresses (2.7.4). */
+/* Tags of every word that matches (RFC 5228 2.7) or looks at addresses (2.7.4).
+ */
 static const struct sieve_tag match_tags[] = {
 	{ ":is", 0, "match type", NULL },
 	{ ":contains", 0, "match type", NULL },
@@ -42,7 +43,7 @@ sieve_known(const struct sieve_script *s, const char *ext)
 		if (x->name != NULL && strcmp(x->name, ext) == 0)
 			return (!x->testing || s->testing) &&
 			       (x->available == NULL || x->available());
-		/* 2.7.3: comparators are required by this name. */
+		/* RFC 5228 2.7.3: comparators are required by this name. */
 		for (size_t k = 0; k < x->ncomparators; k++) {
 			if (strncmp(ext, "comparator-", 11) == 0 &&
 			    strcmp(ext + 11, x->comparators[k].name) == 0)
@@ -191,7 +192,8 @@ told_before(struct sieve_script *s, const struct sieve_node *n, const char *tag)
 	return told;
 }
 
-/* Tags come first (2.6.2); returns the index of the first positional one. */
+/* Tags come first (RFC 5228 2.6.2); returns the index of the first positional
+ * one. */
 static size_t
 check_tags(struct sieve_script *s, struct sieve_node *n)
 {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- control (3) --- */
+/* --- control (RFC 5228 3) --- */
 
 static int
 run_if(struct sieve_run *r, const struct sieve_node *n)
@@ -58,7 +58,7 @@ run_stop(struct sieve_run *r, const struct sieve_node *n)
 	return 0;
 }
 
-/* --- actions (4) --- */
+/* --- actions (RFC 5228 4) --- */
 
 static int
 run_keep(struct sieve_run *r, const struct sieve_node *n)
@@ -66,6 +66,7 @@ run_keep(struct sieve_run *r, const struct sieve_node *n)
 	return sieve_act(r, n, "keep", NULL);
 }
 
+/* RFC 5228 4.4: it does nothing but cancel the implicit keep. */
 static int
 run_discard(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -127,7 +128,7 @@ redirect_to(struct sieve_run *r, const struct sieve_node *n, const char *text)
 	a = sieve_act_more(r, n, "redirect", to, NULL);
 	if (a == NULL)
 		return -1;
-	/* the null sender stays null */
+	/* RFC 5228 4.2: the null sender stays null */
 	if (strcmp(sieve_conf.redirect_from, "sender") != 0 &&
 	    r->sender != NULL && r->sender[0] != '\0' && a->from == NULL)
 		a->from = mem_strdup(
@@ -177,7 +178,7 @@ check_redirect(struct sieve_script *s, struct sieve_node *n)
 		sieve_check_address(s, sieve_pos(n, 0));
 }
 
-/* --- tests (5) --- */
+/* --- tests (RFC 5228 5) --- */
 
 static int
 run_true(struct sieve_run *r, const struct sieve_node *n)
@@ -203,6 +204,8 @@ run_not(struct sieve_run *r, const struct sieve_node *n)
 	return yes < 0 ? -1 : !yes;
 }
 
+/* RFC 5228 5.2: from the left, until it is decided; with variables the order
+ * shows. */
 static int
 run_allof(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -235,6 +238,7 @@ any_value(void *ctx, struct span value)
 	return 1;
 }
 
+/* RFC 5228 5.5: all of them, whatever their value. */
 static int
 run_exists(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -253,6 +257,7 @@ run_exists(struct sieve_run *r, const struct sieve_node *n)
 	return 1;
 }
 
+/* RFC 5228 5.9: exactly the limit is neither over nor under it. */
 static int
 run_size(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -271,7 +276,7 @@ check_size(struct sieve_script *s, struct sieve_node *n)
 		sieve_error(s, n->line, n->col, "size needs :over or :under");
 }
 
-/* 2.4.2.2: names are ftext, so a colon or blank is an error. */
+/* RFC 5228 2.4.2.2: names are ftext, so a colon or blank is an error. */
 static void
 check_names(struct sieve_script *s, struct sieve_node *n)
 {
@@ -342,7 +347,8 @@ address_value(void *ctx, struct span value)
 	return yes;
 }
 
-/* Addresses are parsed before their words are decoded. */
+/* RFC 5228 5.1; parsed before words are decoded, for a decoded comma or angle
+ * bracket is a part of a name. */
 static int
 run_address(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -351,7 +357,7 @@ run_address(struct sieve_run *r, const struct sieve_node *n)
 	return sieve_each_value(r, n, sieve_pos(n, 0), true, address_value, &c);
 }
 
-/* 5.1: only fields that hold addresses. */
+/* RFC 5228 5.1: only fields that hold addresses. */
 static void
 check_address(struct sieve_script *s, struct sieve_node *n)
 {
@@ -399,7 +405,7 @@ check_address(struct sieve_script *s, struct sieve_node *n)
 	}
 }
 
-/* --- envelope (5.4) --- */
+/* --- envelope (RFC 5228 5.4) --- */
 
 static int
 match_envelope(struct match_ctx *c, const char *value)
@@ -409,7 +415,8 @@ match_envelope(struct match_ctx *c, const char *value)
 
 	if (value == NULL)
 		return 0;
-	/* 5.4: the null reverse-path is the empty string, whatever part. */
+	/* RFC 5228 5.4: the null reverse-path is the empty string, whatever
+	 * part. */
 	if (value[0] == '\0')
 		return sieve_match(c->r, c->n, SPAN(""), c->keys);
 	if (addr_parse(&a, span_of(value), NULL) != 0)

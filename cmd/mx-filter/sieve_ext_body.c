@@ -25,7 +25,7 @@ match(struct body *b, struct span text)
 	return yes;
 }
 
-/* 4.2: "" is any type, "text" any text, "text/plain" that one. */
+/* RFC 5173 5.2: "" is any type, "text" any text, "text/plain" that one. */
 static bool
 wanted(const struct sieve_arg *types, const struct mime_part *p)
 {
@@ -56,8 +56,8 @@ decoded(struct body *b, const struct mime_part *p, bool text)
 	b->left -= b->text.n < b->left ? b->text.n : b->left;
 }
 
-/* A multipart is its prologue and epilogue (4.2); an attached message its
- * header. */
+/* A multipart is its prologue and epilogue (RFC 5173 5.2); an attached message
+ * its header. */
 static void
 own_text(const struct mime *m, const struct mime_part *p, struct buf *out)
 {
@@ -108,7 +108,7 @@ run_content(struct body *b, const struct sieve_arg *types)
 	return yes;
 }
 
-/* 4.3: the text parts, a blank for each tag of HTML. */
+/* RFC 5173 5.3: the text parts, a blank for each tag of HTML. */
 void
 sieve_strip_tags(struct buf *b)
 {

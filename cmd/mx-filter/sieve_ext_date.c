@@ -19,7 +19,7 @@ add_zone(struct buf *b, int min, bool colon)
 		 colon ? ":" : "", a % 60);
 }
 
-/* 4.2 */
+/* RFC 5260 4.2 */
 static bool
 add_part(struct buf *b, const struct date *d, struct span part)
 {
@@ -101,7 +101,8 @@ match_date(struct when *w, const struct date *was)
 	return yes;
 }
 
-/* 4: the date stands at the end of a Received field, behind the last ";". */
+/* RFC 5260 4: the date stands at the end of a Received field, behind the last
+ * ";". */
 static int
 field_date(void *ctx, struct span value)
 {
@@ -194,7 +195,7 @@ static const struct sieve_extension date = {
 };
 SIEVE_EXTENSION(date);
 
-/* 6: what reads them is sieve_match.c. */
+/* RFC 5260 6: what reads them is sieve_match.c. */
 static const struct sieve_added added[] = {
 	{ "header", { ":index", 'n', NULL, "index" } },
 	{ "header", { ":last", 0, NULL, "index" } },

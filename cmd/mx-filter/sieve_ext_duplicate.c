@@ -36,7 +36,7 @@ run_duplicate(struct sieve_run *r, const struct sieve_node *n)
 	else if (!sieve_field(r, header ? header->strings.v[0] : "Message-ID",
 			      &id)) {
 		buf_free(&id);
-		return 0; /* 3.1: nothing to compare, nothing to remember */
+		return 0; /* RFC 7352 3.1: nothing to compare or remember */
 	}
 	buf_addf(&key, "duplicate %s %s", handle ? handle->strings.v[0] : "",
 		 buf_str(&id));
@@ -53,7 +53,7 @@ run_duplicate(struct sieve_run *r, const struct sieve_node *n)
 	if (r->explain != NULL)
 		buf_addspan(&r->saw, sieve_cut(buf_span(&id), 80));
 	seen = sieve_remembered(r, buf_str(&key));
-	/* 3.3: :last counts from the last one that was seen */
+	/* RFC 7352 3.3: :last counts from the last one that was seen */
 	if (!seen || sieve_has(n, ":last") != NULL)
 		strs_addf(&r->marks, "%lld %s", (long long)period(n),
 			  buf_str(&key));

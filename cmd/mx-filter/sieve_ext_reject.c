@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+/* RFC 5429 2.2: by a DSN or at the protocol, which mx-deliver decides (2.1.1,
+ * 2.1.2). */
 static int
 run_reject(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -13,6 +15,7 @@ run_reject(struct sieve_run *r, const struct sieve_node *n)
 			 mem_strdup(sieve_pos(n, 0)->strings.v[0]));
 }
 
+/* RFC 5429 2.1 */
 static int
 run_ereject(struct sieve_run *r, const struct sieve_node *n)
 {

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* The leading digits without zeros in front; none: infinity. */
+/* RFC 4790 9.1.1: the leading digits without zeros in front; none: infinity. */
 static bool
 number(struct span s, struct span *digits_r)
 {
@@ -58,6 +58,7 @@ holds(const char *relation, int cmp)
 	return false;
 }
 
+/* RFC 5231 4.1 */
 static int
 match_value(struct sieve_run *r, const struct sieve_node *n, struct span value,
 	    struct span key)
@@ -67,6 +68,8 @@ match_value(struct sieve_run *r, const struct sieve_node *n, struct span value,
 		     n->cmp->cmp(value, key));
 }
 
+/* RFC 5231 4.2: the number of values, once all are seen, compared as a
+ * string. */
 static int
 finish_count(struct sieve_run *r, const struct sieve_node *n, struct span count,
 	     struct span key)

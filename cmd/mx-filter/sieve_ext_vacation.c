@@ -20,7 +20,7 @@ same_address(const char *a, const char *b)
 	       span_iis(span_of(a), b);
 }
 
-/* Is this address one of the user's?  4.5 */
+/* Is this address one of the user's?  RFC 5230 4.5 */
 static bool
 is_mine(const struct sieve_run *r, const struct sieve_node *n, const char *addr)
 {
@@ -137,7 +137,7 @@ is_robot(const char *addr)
 	       span_iends(local, SPAN("-relay"));
 }
 
-/* Why no reply is due; NULL: one is. */
+/* Why no reply is due (RFC 5230 4.5, 4.6); NULL: one is. */
 static const char *
 why_not(const struct sieve_run *r, const struct sieve_node *n)
 {
@@ -153,6 +153,7 @@ why_not(const struct sieve_run *r, const struct sieve_node *n)
 	const struct msg *m = &r->message->m;
 	char *mine;
 
+	/* RFC 3834 2: never to the null sender */
 	if (r->sender == NULL || r->sender[0] == '\0')
 		return "the message has the null sender";
 	if (is_mine(r, n, r->sender))
@@ -177,7 +178,8 @@ why_not(const struct sieve_run *r, const struct sieve_node *n)
 			    : NULL;
 }
 
-/* 4.1, 4.6: how long one sender gets no second reply, within the bounds. */
+/* RFC 5230 4.1, RFC 6131 2: how long one sender gets no second reply, within
+ * the bounds. */
 static int64_t
 period(const struct sieve_node *n)
 {
@@ -217,7 +219,7 @@ check_vacation(struct sieve_script *s, struct sieve_node *n)
 			   (long long)period(n));
 }
 
-/* "%{subject}" and "%$" of Pigeonhole's template. */
+/* RFC 5230 5.3; "%{subject}" and "%$" of Pigeonhole's template. */
 static void
 make_subject(struct sieve_run *r, const struct sieve_node *n, struct buf *b)
 {
@@ -251,7 +253,7 @@ is_sender(const struct sieve_run *r, const struct sieve_node *n,
 	       same_address(addr, r->sender);
 }
 
-/* 5.2: to the sender, by the name that the message gives it. */
+/* RFC 5230 5.5: to the sender, by the name that the message gives it. */
 static char *
 reply_to(struct sieve_run *r)
 {
@@ -262,6 +264,7 @@ reply_to(struct sieve_run *r)
 	return to != NULL ? to : mem_strdup(r->sender ? r->sender : "");
 }
 
+/* RFC 5230 4.3, 5.4. */
 static char *
 reply_from(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -273,6 +276,7 @@ reply_from(struct sieve_run *r, const struct sieve_node *n)
 
 	if (given != NULL)
 		return mem_strdup(given->strings.v[0]);
+	/* RFC 5230 5.4: the address that the message was sent to */
 	mine = find_address(r, to, is_mine, n);
 	if (mine != NULL)
 		return mine;
@@ -281,7 +285,7 @@ reply_from(struct sieve_run *r, const struct sieve_node *n)
 	return mem_strdup(r->recipient ? r->recipient : "");
 }
 
-/* 5.8 */
+/* RFC 5230 5.8, as a reply has them (RFC 5322 3.6.4). */
 static void
 add_threading(struct sieve_run *r, struct buf *b)
 {
@@ -328,7 +332,8 @@ compose(struct sieve_run *r, const struct sieve_node *n)
 	return buf_steal(&b);
 }
 
-/* 4.2, 4.7: what makes two replies the same. */
+/* RFC 5230 4.2: what makes two replies the same: the handle, or all that they
+ * say. */
 static char *
 make_mark(const struct sieve_run *r, const struct sieve_node *n)
 {
@@ -366,6 +371,7 @@ run_vacation(struct sieve_run *r, const struct sieve_node *n)
 			       from->strings.v[0]);
 	free(check);
 	for (size_t i = 0; i < r->nactions; i++) {
+		/* RFC 5230 4.7: one a message */
 		if (strcmp(r->actions[i].verb, "vacation") == 0)
 			return err_set(&r->err, ST_UNAVAILABLE,
 				       "duplicate vacation action not allowed");

@@ -45,6 +45,7 @@ mod_quoteregex(struct buf *to, struct span s)
 	}
 }
 
+/* RFC 5229 4.1.2: so that a value can stand in a pattern. */
 static void
 mod_quotewildcard(struct buf *to, struct span s)
 {
@@ -67,7 +68,7 @@ mod_encodeurl(struct buf *to, struct span s)
 	}
 }
 
-/* Characters, not bytes (4.1.1). */
+/* Characters, not bytes (RFC 5229 4.1.1). */
 static void
 mod_length(struct buf *to, struct span s)
 {
@@ -78,7 +79,8 @@ mod_length(struct buf *to, struct span s)
 	buf_addf(to, "%zu", n);
 }
 
-/* In the order in which they are applied (4.1). */
+/* In the order in which they are applied, by falling precedence (RFC 5229 4.1;
+ * RFC 5435 6 puts :encodeurl between quoting and length). */
 static const struct {
 	const char *tag;
 	void (*apply)(struct buf *to, struct span s);
@@ -144,7 +146,7 @@ run_string(struct sieve_run *r, const struct sieve_node *n)
 	for (size_t i = 0; yes == 0 && i < from->strings.n; i++) {
 		struct span v = span_of(from->strings.v[i]);
 
-		/* 5: the empty string counts for nothing. */
+		/* RFC 5229 5: the empty string counts for nothing. */
 		if (v.n > 0 || n->match->finish == NULL)
 			yes = sieve_match(r, n, v, sieve_pos(n, 1));
 	}

@@ -38,7 +38,8 @@ bad(struct sieve_lex *l, const char *why)
 	l->why = why;
 }
 
-/* Blanks, # comments, bracket comments; false: a comment does not end. */
+/* Blanks, # comments, bracket comments (RFC 5228 2.2, 2.3); false: a comment
+ * does not end. */
 static bool
 skip_blanks(struct sieve_lex *l)
 {
@@ -66,6 +67,7 @@ check_string(struct sieve_lex *l)
 {
 	if (l->text.n > SIEVE_STRING_MAX)
 		bad(l, "a string is longer than 1 MB");
+	/* RFC 5228 2.1: scripts are UTF-8, and have no NUL */
 	else if (!utf8_valid(buf_span(&l->text)))
 		bad(l, "a string is not UTF-8");
 	else if (memchr(buf_str(&l->text), 0, l->text.n) != NULL)
@@ -82,7 +84,7 @@ quoted(struct sieve_lex *l)
 	while (i < l->s.n && l->s.p[i] != '"') {
 		char c = l->s.p[i];
 
-		/* 2.4.2: \" and \\; another \x is x. */
+		/* RFC 5228 2.4.2: \\" and \\\\; another \\x is x. */
 		if (c == '\\' && i + 1 < l->s.n)
 			c = l->s.p[++i];
 		nul |= c == '\0';
@@ -101,8 +103,8 @@ quoted(struct sieve_lex *l)
 	advance(l, i + 1);
 }
 
-/* text: up to a line with a dot alone; dots are stuffed (2.4.2).  The lines
- * end in LF here, as stored mail does. */
+/* text: up to a line with a dot alone; dots are stuffed (RFC 5228 2.4.2).  The
+ * lines end in LF here, as stored mail does. */
 static void
 multiline(struct sieve_lex *l)
 {
@@ -138,8 +140,8 @@ multiline(struct sieve_lex *l)
 	advance(l, l->s.n);
 }
 
-/* 8.1: digits and K, M, G; up to 2^64-1, of which no comparison here can tell
- * more than 2^63-1. */
+/* RFC 5228 2.4.1: digits and K, M, G; up to 2^64-1, of which no comparison here
+ * can tell more than 2^63-1. */
 static void
 number(struct sieve_lex *l)
 {
@@ -171,7 +173,7 @@ number(struct sieve_lex *l)
 	l->number = v > INT64_MAX ? INT64_MAX : (int64_t)v;
 }
 
-/* The length of an identifier at s. */
+/* The length of an identifier at s (RFC 5228 8.1). */
 static size_t
 identifier(struct span s)
 {

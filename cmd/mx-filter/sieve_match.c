@@ -39,7 +39,7 @@ static const struct sieve_comparator core_comparators[] = {
 	{ "i;octet", true, fold_none, span_cmp, NULL },
 };
 
-/* --- match types (2.7.1) --- */
+/* --- match types (RFC 5228 2.7.1) --- */
 
 /* '?' is one character (of UTF-8), '*' any run, '\' takes the next as is. */
 static size_t
@@ -224,7 +224,7 @@ find_type(const struct sieve_node *n)
 	return &core_types[0];
 }
 
-/* 2.7.3: all but the two that always are there must be required. */
+/* RFC 5228 2.7.3: all but the two that always are there must be required. */
 static void
 check_comparator(struct sieve_script *s, struct sieve_node *n)
 {
@@ -370,7 +370,7 @@ sieve_header_values(struct sieve_run *r, const struct sieve_node *n,
 			rc = fn(ctx, f->value);
 			continue;
 		}
-		/* 2.7.2, 5.7: unfolded, trimmed, decoded. */
+		/* RFC 5228 2.7.2, 5.7: unfolded, trimmed, decoded. */
 		unfold(&one, f->value);
 		encword_decode(&text, buf_span(&one));
 		rc = fn(ctx, buf_span(&text));
@@ -395,6 +395,7 @@ sieve_each_value(struct sieve_run *r, const struct sieve_node *n,
 	return rc;
 }
 
+/* RFC 5228 2.7.4; RFC 5233 4 for :user and :detail. */
 bool
 sieve_part(struct sieve_run *r, const struct sieve_node *n, struct span local,
 	   struct span domain, struct buf *out)
@@ -410,7 +411,7 @@ sieve_part(struct sieve_run *r, const struct sieve_node *n, struct span local,
 		(void)addr_split_ext(local, r->delims, &user, &ext);
 		buf_addspan(out, user);
 	} else if (sieve_has(n, ":detail") != NULL) {
-		/* RFC 5233 4: without a separator there is no detail. */
+		/* without a separator there is no detail. */
 		if (!addr_split_ext(local, r->delims, &user, &ext))
 			return false;
 		buf_addspan(out, ext);

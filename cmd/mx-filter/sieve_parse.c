@@ -117,7 +117,8 @@ parse_list(struct parser *p, struct sieve_node *n)
 	for (;;) {
 		sieve_lex_next(&p->l);
 		if (at_punct(p, ']') && a->strings.n == 0) {
-			/* 8.2 wants one; an empty list matches nothing. */
+			/* RFC 5228 8.2 wants one; an empty list matches
+			 * nothing. */
 			break;
 		}
 		if (p->l.token != T_STRING) {

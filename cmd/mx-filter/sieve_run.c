@@ -47,6 +47,7 @@ sieve_run_test(struct sieve_run *r, const struct sieve_node *n)
 	return yes;
 }
 
+/* RFC 5228 2.10.7: the time that a script may take. */
 int
 sieve_check_time(struct sieve_run *r)
 {
@@ -145,7 +146,7 @@ same_place(const struct sieve_action *a, const struct sieve_action *b)
 	return strcmp(a->what ? a->what : "", b->what ? b->what : "") == 0;
 }
 
-/* 2.10.3: the same action on the same place is done once. */
+/* RFC 5228 2.10.3: the same action on the same place is done once. */
 static struct sieve_action *
 same_action(const struct sieve_run *r, const struct sieve_action *a)
 {
@@ -169,7 +170,7 @@ count_verb(const struct sieve_run *r, const char *verb)
 	return n;
 }
 
-/* A keep is never too much. */
+/* RFC 5228 2.10.4: limits; but a keep is never too much. */
 static int
 check_limits(struct sieve_run *r, const char *verb)
 {
@@ -206,7 +207,7 @@ free_action(struct sieve_action *a)
 	strs_free(&a->flags);
 }
 
-/* The last one's flags count. */
+/* Of two keeps in one mailbox (RFC 5228 2.10.3) the last one's flags count. */
 static void
 merge_action(struct sieve_action *was, struct sieve_action *a)
 {
@@ -299,7 +300,7 @@ sieve_evaluate(struct sieve_run *r)
 	r->implicit_keep = true;
 	if (sieve_run_block(r, &r->script->root) != 0 ||
 	    check_together(r) != 0) {
-		/* 2.10.6: nothing half done; the message is kept. */
+		/* RFC 5228 2.10.6: nothing half done; the message is kept. */
 		sieve_forget_actions(r);
 		strs_clear(&r->marks);
 		r->implicit_keep = true;
@@ -313,6 +314,7 @@ sieve_evaluate(struct sieve_run *r)
 	return 0;
 }
 
+/* RFC 5228 2.10.2: what nothing else was done with is kept. */
 int
 sieve_execute(struct sieve_run *r)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* RFC 5229 3: a name is an identifier; digits alone are a match variable. */
 bool
 sieve_identifier(struct span name)
 {
@@ -31,7 +32,8 @@ all_digits(struct span s)
 	return s.n > 0;
 }
 
-/* "${NAME}" or "${1}" at s; its length, or 0.  A name with dots: *space_r. */
+/* "${NAME}" or "${1}" at s; its length, or 0: what is no reference stands for
+ * itself (RFC 5229 3).  A name with dots: *space_r. */
 static size_t
 reference(struct span s, struct span *name_r, bool *space_r)
 {
@@ -184,6 +186,7 @@ get(const struct map *m, struct span name)
 	if (m != NULL)
 		v = map_get(m, lower(&b, name));
 	buf_free(&b);
+	/* RFC 5229 3: what was never set is empty */
 	return v != NULL ? v : "";
 }
 
@@ -203,6 +206,7 @@ sieve_var(const struct sieve_run *r, struct span name)
 	return get(r->vars, name);
 }
 
+/* RFC 5229 3.2: of the last match that succeeded, and only those. */
 void
 sieve_set_groups(struct sieve_run *r, const struct span *v, size_t n)
 {
@@ -216,6 +220,7 @@ sieve_set_groups(struct sieve_run *r, const struct span *v, size_t n)
 	r->groups = next;
 }
 
+/* RFC 5229 6: a value that is too long is cut, and never within a character. */
 struct span
 sieve_cut(struct span s, size_t max)
 {

@@ -309,7 +309,8 @@ bool sts_find(struct mtasts *p, const char *domain, struct dns *dns,
  * counts in TLS reports: it is such a report (RFC 8460 3, 5.3.1), or says
  * "TLS-Required: No" (RFC 8689 4.2.2). */
 extern bool send_tls_optional;
-/* It goes over hosts alone that keep what REQUIRETLS asks for (4.2.1). */
+/* It goes over hosts alone that keep what REQUIRETLS asks for (RFC 8689
+ * 4.2.1). */
 extern bool send_requiretls;
 
 /* tlsrpt.c: lines for TLS reports. */

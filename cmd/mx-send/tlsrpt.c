@@ -248,7 +248,7 @@ tlsrpt_session(struct session *s)
 		add_session(&b, s, result, s->tls_why);
 		tell(s, &b);
 	}
-	/* 4.3.2.2: the policy that could not be had. */
+	/* RFC 8460 4.3.2.2: the policy that could not be had. */
 	if (g->sts_failure[0] != '\0' && !has_tlsa(s)) {
 		buf_clear(&b);
 		add(&b, "type", SPAN("sts"));
