@@ -281,8 +281,8 @@ deposit_flush(struct deposit *d, struct err *e)
 
 /* The rename is done.  A failed fsync is never tried again: the kernel has
  * dropped the error and perhaps the pages. */
-static int
-make_durable(struct deposit *d, struct err *e)
+int
+deposit_durable(struct deposit *d, struct err *e)
 {
 	char dir[sizeof(d->place)];
 	const char *slash = strrchr(d->place, '/');
@@ -323,12 +323,11 @@ put_in_place(struct deposit *d, const char *name, bool replace)
 	return -1;
 }
 
-/* 1, with the file still open in tmp: `name` is taken.  On failure nothing is
- * left behind. */
+/* Bytes and name.  1, with the file still open in tmp: `name` is taken.  On
+ * failure nothing is left behind. */
 static int
-commit_at(struct deposit *d, const char *name, bool replace, struct err *e)
+put_at(struct deposit *d, const char *name, bool replace, struct err *e)
 {
-	/* DESIGN law 3: bytes, name, and one fsync behind both */
 	int r = deposit_flush(d, e);
 
 	if (r == 0 && strlen(name) >= sizeof(d->place))
@@ -344,7 +343,16 @@ commit_at(struct deposit *d, const char *name, bool replace, struct err *e)
 	}
 	d->tmp[0] = '\0';
 	memcpy(d->place, name, strlen(name) + 1);
-	return make_durable(d, e);
+	return 0;
+}
+
+/* DESIGN law 3: bytes, name, and one fsync behind both. */
+static int
+commit_at(struct deposit *d, const char *name, bool replace, struct err *e)
+{
+	int r = put_at(d, name, replace, e);
+
+	return r == 0 ? deposit_durable(d, e) : r;
 }
 
 int
@@ -377,6 +385,15 @@ deposit_commit(struct deposit *d, const char *flags, struct err *e)
 
 	place_name(d, flags, name, sizeof(name));
 	return deposit_commit_as(d, name, e);
+}
+
+int
+deposit_put(struct deposit *d, const char *flags, struct err *e)
+{
+	char name[sizeof(d->place)];
+
+	place_name(d, flags, name, sizeof(name));
+	return put_at(d, name, true, e);
 }
 
 /* Names in the other folders first, the rename into the last one then. */

@@ -48,6 +48,14 @@ int deposit_flush(struct deposit *d, struct err *e) MX_MUST_CHECK;
  * cur/UNIQUE,S=..,W=..:2,FLAGS.  On failure nothing is left behind. */
 int deposit_commit(struct deposit *d, const char *flags,
 		   struct err *e) MX_MUST_CHECK;
+/* The same in two steps, for several files at once: all of them in place, then
+ * each made durable.  A file system with a journal commits once for all, while
+ * every file has its own fsync, and its own error.  Between the two a name is
+ * there that a power cut may take back; on failure of either nothing is left
+ * behind. */
+int deposit_put(struct deposit *d, const char *flags,
+		struct err *e) MX_MUST_CHECK;
+int deposit_durable(struct deposit *d, struct err *e) MX_MUST_CHECK;
 /* The same under a name of the caller's choice (queue files): rename tmp to
  * `name` relative to dirfd, one fsync. */
 int deposit_commit_as(struct deposit *d, const char *name,

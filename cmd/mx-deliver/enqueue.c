@@ -392,29 +392,39 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 		outcome_fail(out, &e);
 }
 
+/* What a delivery of recipient i should know of the message. */
+void
+deliver_facts(struct facts *f, const struct route *r, const struct queuefile *q,
+	      size_t i)
+{
+	const struct queuefile_rcpt *to = &q->env.rcpt[i];
+	const struct queuefile_env *env = &q->env;
+
+	*f = (struct facts){ .id = q->id,
+			     .sender = env->sender != NULL ? env->sender : "",
+			     .addr = to->addr,
+			     .original =
+				 to->original != NULL ? to->original : to->addr,
+			     .delivered = r->delivered,
+			     .client_addr = env->client_addr,
+			     .client_name = env->client_name,
+			     .helo = env->helo,
+			     .proto = env->proto,
+			     .login = env->login,
+			     .tls = env->tls,
+			     .extra = SPAN(""),
+			     .flags = env->flags };
+}
+
 void
 deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 	      struct outcome *out)
 {
-	const struct queuefile_rcpt *to = &q->env.rcpt[i];
-	const struct queuefile_env *env = &q->env;
 	struct head_watch head = { .done = false };
 	const char *loop = NULL;
-	struct facts f = { .id = q->id,
-			   .sender = env->sender != NULL ? env->sender : "",
-			   .addr = to->addr,
-			   .original =
-			       to->original != NULL ? to->original : to->addr,
-			   .delivered = r->delivered,
-			   .client_addr = env->client_addr,
-			   .client_name = env->client_name,
-			   .helo = env->helo,
-			   .proto = env->proto,
-			   .login = env->login,
-			   .tls = env->tls,
-			   .extra = SPAN(""),
-			   .flags = env->flags };
+	struct facts f;
 
+	deliver_facts(&f, r, q, i);
 	if (r->via.n > 0) {
 		head_watch_file(&head, q->fd, q->msg_at, q->msg_size);
 		loop = via_loops(&r->via, &head);

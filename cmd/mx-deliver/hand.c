@@ -2,7 +2,7 @@
  * hand.c - asking for deliveries with another user's rights: the client.
  * One request, one answer, over a SOCK_SEQPACKET pair; see hand_wire.h.
  */
-#include "hand.h"
+#include "hand_int.h"
 #include "become.h"
 #include "conf.h"
 #include "hand_wire.h"
@@ -21,28 +21,12 @@
 #define IDLE_MS 60000
 #define AHEAD_MS 5000
 
-struct hand {
-	int sock;  /* -1: our own rights */
-	bool dead; /* the child ended; freed when nobody uses it */
-	uid_t uid;
-	gid_t gid;
-	int64_t used;
-	struct handwork own;
-	struct deposit remote; /* writes through the passed descriptor */
-	bool active;
-	/* A file that was opened with the last commit (hand_next). */
-	struct buf ahead; /* the request for it; empty: none */
-	int ahead_fd;
-	bool ahead_script;
-	int64_t ahead_at;
-};
-
 static struct hand *hands[HANDS_MAX];
 static const struct dest *next_dest;
 
 /* The child gives its file up when it opens another one, or ends. */
-static void
-ahead_forget(struct hand *h)
+void
+hand_ahead_forget(struct hand *h)
 {
 	if (h->ahead_fd >= 0)
 		close(h->ahead_fd);
@@ -58,7 +42,7 @@ hand_free(struct hand *h)
 		close(h->sock);
 	deposit_abort(&h->remote);
 	handwork_done(&h->own);
-	ahead_forget(h);
+	hand_ahead_forget(h);
 	buf_free(&h->ahead);
 	free(h);
 }
@@ -151,11 +135,9 @@ hand_get(const struct dest *d, struct err *e)
 	return h;
 }
 
-/* Sends the request, waits for the answer; the child's own failure becomes
- * e.  A lost child is never asked again. */
-static int
-ask(struct hand *h, struct buf *request, int fd, struct buf *answer, int *fd_r,
-    int64_t ms, struct err *e)
+int
+hand_ask(struct hand *h, struct buf *request, int fd, struct buf *answer,
+	 int *fd_r, int64_t ms, struct err *e)
 {
 	static char in[HAND_MAX];
 	int got_fd = -1;
@@ -215,7 +197,7 @@ take_ahead(struct hand *h, struct span request, bool *script_r)
 		*script_r = h->ahead_script;
 		h->ahead_fd = -1;
 	}
-	ahead_forget(h);
+	hand_ahead_forget(h);
 	return same;
 }
 
@@ -232,7 +214,7 @@ open_remote(struct hand *h, const struct dest *d, bool *script_r, struct err *e)
 		buf_free(&q);
 		return 0;
 	}
-	if (ask(h, &q, -1, &a, &fd, HAND_MS, e) != 0) {
+	if (hand_ask(h, &q, -1, &a, &fd, HAND_MS, e) != 0) {
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -284,7 +266,7 @@ keep_ahead(struct hand *h, struct span answer, int fd)
 	h->ahead_at = clock_mono();
 	if (wire_get_verdict(&answer, &e) != 0 || fd < 0 ||
 	    !wire_get_u64(&answer, &script))
-		ahead_forget(h);
+		hand_ahead_forget(h);
 	else
 		h->ahead_script = script != 0;
 }
@@ -312,13 +294,13 @@ hand_commit(struct hand *h, const struct places *p, struct err *e)
 	wire_put_u64(&q, h->remote.size);
 	wire_put_u64(&q, h->remote.vsize);
 	wire_put_places(&q, p);
-	ahead_forget(h);
+	hand_ahead_forget(h);
 	if (next != NULL && !is_own(next) && next->uid == h->uid &&
 	    next->gid == h->gid)
 		put_open(&h->ahead, next);
 	buf_addspan(&q, buf_span(&h->ahead));
 	deposit_abort(&h->remote);
-	int r = ask(h, &q, -1, &a, &fd, HAND_MS, e);
+	int r = hand_ask(h, &q, -1, &a, &fd, HAND_MS, e);
 	keep_ahead(h, buf_span(&a), fd);
 	buf_free(&a);
 	return r;
@@ -339,7 +321,7 @@ hand_abort(struct hand *h)
 	}
 	deposit_abort(&h->remote);
 	wire_put_u64(&q, HAND_ABORT);
-	(void)!ask(h, &q, -1, NULL, NULL, HAND_MS, &e);
+	(void)!hand_ask(h, &q, -1, NULL, NULL, HAND_MS, &e);
 }
 
 int
@@ -359,7 +341,7 @@ hand_mbox(struct hand *h, const char *path, const char *sender,
 	wire_put_u64(&q, at);
 	wire_put_u64(&q, size);
 	wire_put_u64(&q, limit);
-	return ask(h, &q, fd, NULL, NULL, HAND_MS, e);
+	return hand_ask(h, &q, fd, NULL, NULL, HAND_MS, e);
 }
 
 int
@@ -378,7 +360,7 @@ hand_run(struct hand *h, const struct command *c, int fd,
 	wire_put_strs(&q, &c->env);
 	wire_put_str(&q, c->dir);
 	wire_put_u64(&q, (uint64_t)c->limit_ms);
-	if (ask(h, &q, fd, &a, NULL, c->limit_ms + 10000, e) != 0)
+	if (hand_ask(h, &q, fd, &a, NULL, c->limit_ms + 10000, e) != 0)
 		return -1;
 	rest = buf_span(&a);
 	bool ok = wire_get_u64(&rest, &status) && wire_get_span(&rest, &out) &&
@@ -405,7 +387,7 @@ hand_forward(struct hand *h, const char *path, bool own, struct buf *b,
 	wire_put_u64(&q, HAND_FORWARD);
 	wire_put_str(&q, path);
 	wire_put_u64(&q, own);
-	if (ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
+	if (hand_ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
 		return -1;
 	rest = buf_span(&a);
 	bool ok = wire_get_u64(&rest, &there) && wire_get_span(&rest, &bytes);
@@ -432,7 +414,7 @@ hand_quota(struct hand *h, const struct dest *d, uint64_t size,
 	wire_put_u64(&q, d->quota.bytes);
 	wire_put_u64(&q, d->quota.count);
 	wire_put_u64(&q, size);
-	if (ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
+	if (hand_ask(h, &q, -1, &a, NULL, HAND_MS, e) != 0)
 		return -1;
 	rest = buf_span(&a);
 	bool ok = wire_get_u64(&rest, &room) && room <= QUOTA_LARGE;
@@ -458,7 +440,7 @@ hand_pipe(struct hand *h, const struct pipeline *p, int fd,
 		wire_put_strs(&q, &p->argv[i]);
 	wire_put_strs(&q, &p->env);
 	wire_put_u64(&q, (uint64_t)p->limit_ms);
-	if (ask(h, &q, fd, &a, &r->fd_out, p->limit_ms + 10000, e) != 0)
+	if (hand_ask(h, &q, fd, &a, &r->fd_out, p->limit_ms + 10000, e) != 0)
 		return -1;
 	rest = buf_span(&a);
 	bool ok = wire_get_u64(&rest, &bad) && bad <= p->n &&

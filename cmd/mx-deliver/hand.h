@@ -26,6 +26,14 @@ int hand_commit(struct hand *h, const struct places *p,
  * has it already.  d lives until the next call. */
 void hand_next(const struct dest *d);
 void hand_abort(struct hand *h);
+/* One message into several Maildirs (handwork_many); every item gets its
+ * verdict.  The body is at most HAND_BODY_MAX bytes, the items' strings and
+ * heads together HAND_ITEMS_MAX (hand_item_size). */
+#define HAND_BODY_MAX 32768
+#define HAND_ITEMS_MAX 60000
+size_t hand_item_size(const struct handwork_item *item);
+void hand_many(struct hand *h, struct handwork_item *item, size_t n,
+	       struct span body);
 int hand_mbox(struct hand *h, const char *path, const char *sender,
 	      struct span head, int fd, uint64_t at, uint64_t size,
 	      uint64_t limit, struct err *e) MX_MUST_CHECK;
@@ -42,6 +50,9 @@ int hand_quota(struct hand *h, const struct dest *d, uint64_t size,
 
 /* The other end: serves requests on fd until it is closed. */
 void hand_serve(int sock);
+/* hand_many's request q, its answer into a. */
+int hand_serve_many(struct handwork *w, struct span q, struct buf *a,
+		    struct err *e) MX_MUST_CHECK;
 /* Tells the client why it cannot be served. */
 void hand_refuse(int fd, const struct err *e);
 

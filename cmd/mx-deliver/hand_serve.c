@@ -232,6 +232,8 @@ serve_one(struct served *s, struct span q, int fd, struct buf *a, struct err *e)
 	case HAND_ABORT:
 		handwork_abort(&s->work);
 		return 0;
+	case HAND_MANY:
+		return hand_serve_many(&s->work, q, a, e);
 	case HAND_MBOX:
 		return serve_mbox(q, fd, e);
 	case HAND_RUN:

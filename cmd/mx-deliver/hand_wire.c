@@ -63,6 +63,21 @@ wire_put_verdict(struct buf *b, int r, const struct err *e)
 	wire_put_str(b, r == 0 ? "" : e->text);
 }
 
+void
+wire_put_quota(struct buf *b, const struct quota *q)
+{
+	wire_put_u64(b, q->bytes);
+	wire_put_u64(b, q->count);
+	wire_put_u64(b, q->file);
+}
+
+bool
+wire_get_quota(struct span *s, struct quota *q)
+{
+	return wire_get_u64(s, &q->bytes) && wire_get_u64(s, &q->count) &&
+	       wire_get_u64(s, &q->file);
+}
+
 /* Both ends are one program on one host: the machine's own byte order. */
 bool
 wire_get_u64(struct span *s, uint64_t *v)

@@ -20,7 +20,8 @@ enum {
 	HAND_RUN,
 	HAND_PIPE,
 	HAND_FORWARD,
-	HAND_QUOTA
+	HAND_QUOTA,
+	HAND_MANY
 };
 
 void wire_put_u64(struct buf *b, uint64_t v);
@@ -31,6 +32,9 @@ void wire_put_places(struct buf *b, const struct places *p);
 /* status 0: done. */
 void wire_put_verdict(struct buf *b, int r, const struct err *e);
 
+void wire_put_quota(struct buf *b, const struct quota *q);
+
+bool wire_get_quota(struct span *s, struct quota *q) MX_MUST_CHECK;
 bool wire_get_u64(struct span *s, uint64_t *v) MX_MUST_CHECK;
 bool wire_get_span(struct span *s, struct span *v) MX_MUST_CHECK;
 /* A C string without NUL inside, allocated; NULL where NULL was put. */

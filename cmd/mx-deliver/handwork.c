@@ -2,7 +2,7 @@
  * handwork.c - deliveries with the rights of the mailbox's owner.
  * Maildir++ (folders), DESIGN laws 1 and 3, THREATS 23, 94, 95, 96.
  */
-#include "handwork.h"
+#include "handwork_int.h"
 #include "conf.h"
 #include "io.h"
 #include "log.h"
@@ -105,6 +105,8 @@ keep_dir(struct handwork *w, const char *maildir, struct err *e)
 
 	for (size_t i = 0; i < HANDWORK_KEPT; i++) {
 		struct kept_dir *c = &w->dir[i];
+		if (c->pinned)
+			continue;
 		if (c->path != NULL &&
 		    (now - c->opened >= KEEP_MS ||
 		     (strcmp(c->path, maildir) == 0 && !is_same(c))))
@@ -114,8 +116,8 @@ keep_dir(struct handwork *w, const char *maildir, struct err *e)
 			return 0;
 		}
 		/* a free one, else the oldest, makes room */
-		if (k->path != NULL &&
-		    (c->path == NULL || c->opened < k->opened))
+		if (k->pinned || (k->path != NULL &&
+				  (c->path == NULL || c->opened < k->opened)))
 			k = c;
 	}
 	forget_dir(k);
@@ -133,21 +135,30 @@ keep_dir(struct handwork *w, const char *maildir, struct err *e)
 }
 
 int
-handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
-	      const char *sieve, bool *script_r, struct err *e)
+handwork_start(struct handwork *w, struct deposit *d, const char *maildir,
+	       enum deposit_sync sync, struct err *e)
 {
-	handwork_abort(w);
 	if (keep_dir(w, maildir, e) != 0)
 		return -1;
 	if (sync == DEPOSIT_AUTO)
 		sync = w->at->sync;
-	if (deposit_open(&w->d, w->at->dirfd, sync, e) != 0) {
-		/* the kept folder may be gone: once more from the path */
-		forget_dir(w->at);
-		if (keep_dir(w, maildir, e) != 0 ||
-		    deposit_open(&w->d, w->at->dirfd, sync, e) != 0)
-			return -1;
-	}
+	if (deposit_open(d, w->at->dirfd, sync, e) == 0)
+		return 0;
+	/* the kept folder may be gone: once more from the path */
+	forget_dir(w->at);
+	if (keep_dir(w, maildir, e) != 0 ||
+	    deposit_open(d, w->at->dirfd, sync, e) != 0)
+		return -1;
+	return 0;
+}
+
+int
+handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
+	      const char *sieve, bool *script_r, struct err *e)
+{
+	handwork_abort(w);
+	if (handwork_start(w, &w->d, maildir, sync, e) != 0)
+		return -1;
 	w->active = true;
 	*script_r = sieve != NULL && access(sieve, F_OK) == 0;
 	return 0;
@@ -156,13 +167,36 @@ handwork_open(struct handwork *w, const char *maildir, enum deposit_sync sync,
 /* Asked right before the commit: a mailbox that was moved away meanwhile would
  * take the mail with it. */
 static int
-check_same(const struct handwork *w, struct err *e)
+check_same(const struct kept_dir *k, struct err *e)
 {
-	if (is_same(w->at))
+	if (is_same(k))
 		return 0;
 	return err_esc(e, ST_TEMPFAIL, "4.2.0",
 		       "%s: another folder stands there now: try again",
-		       w->at->path);
+		       k->path);
+}
+
+int
+handwork_may(const struct kept_dir *k, const struct quota *q, uint64_t size,
+	     size_t copies, struct err *e)
+{
+	int r = check_same(k, e);
+
+	if (r == 0)
+		r = quota_file(q, size, k->path, e);
+	if (r == 0)
+		r = quota_check(k->dirfd, q, size, copies, e);
+	return r;
+}
+
+void
+handwork_came(const struct kept_dir *k, const struct quota *q, uint64_t size,
+	      size_t copies, const char *user, const char *home)
+{
+	struct quota_step step;
+
+	if (quota_added(k->dirfd, q, size, copies, &step) == 0 && user != NULL)
+		quota_warn(k->dirfd, &step, user, home);
 }
 
 static int
@@ -234,11 +268,7 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 	w->active = false;
 	/* Everything that may refuse comes before the rename: after it there
 	 * is only the one fsync. */
-	r = check_same(w, e);
-	if (r == 0)
-		r = quota_file(&w->quota, size, w->at->path, e);
-	if (r == 0)
-		r = quota_check(w->at->dirfd, &w->quota, size, p->n, e);
+	r = handwork_may(w->at, &w->quota, size, p->n, e);
 	if (r == 0 && p->n == 1 && p->v[0].folder[0] == '\0') {
 		char *letters = place_letters(&p->v[0], w->at->dirfd);
 
@@ -248,14 +278,8 @@ handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		r = commit_places(w, p, e);
 	}
 	deposit_abort(&w->d);
-	if (r == 0) {
-		struct quota_step step;
-
-		if (quota_added(w->at->dirfd, &w->quota, size, p->n, &step) ==
-			0 &&
-		    w->user != NULL)
-			quota_warn(w->at->dirfd, &step, w->user, w->home);
-	}
+	if (r == 0)
+		handwork_came(w->at, &w->quota, size, p->n, w->user, w->home);
 	return r;
 }
 

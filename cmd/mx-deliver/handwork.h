@@ -46,6 +46,7 @@ struct kept_dir {
 	int dirfd;
 	enum deposit_sync sync; /* what its file system needs */
 	int64_t opened;
+	bool pinned; /* handwork_many is at work in it */
 };
 struct handwork {
 	struct kept_dir dir[HANDWORK_KEPT];
@@ -69,6 +70,25 @@ void handwork_quota(struct handwork *w, const struct quota *q, const char *user,
 int handwork_commit(struct handwork *w, uint64_t size, uint64_t vsize,
 		    const struct places *p, struct err *e) MX_MUST_CHECK;
 void handwork_abort(struct handwork *w);
+
+/* One of several Maildirs that the same message goes to.  Not two of them in
+ * one path: the second one's quota would not know of the first. */
+struct handwork_item {
+	const char *path, *sieve, *user, *home; /* as in struct dest */
+	struct quota quota;
+	struct span head; /* its own fields, in front of the message */
+	/* what became of it; FAILED: e says why */
+	enum { ITEM_DONE, ITEM_FAILED, ITEM_SCRIPT } state;
+	struct err e;
+	struct kept_dir *at; /* handwork_many's own */
+	struct deposit d;
+};
+#define HANDWORK_MANY 16
+/* Delivers into n <= HANDWORK_MANY of them: all written, all put in place, then
+ * each synced, so that one commit of the journal does for all.  Each has its
+ * own verdict; where a Sieve script exists (ITEM_SCRIPT) nothing was done. */
+void handwork_many(struct handwork *w, enum deposit_sync sync,
+		   struct handwork_item *item, size_t n, struct span body);
 /* Appends size bytes of fd from `at`, behind `head`; the file stays below
  * limit (0: none). */
 int handwork_mbox(const char *path, const char *sender, struct span head,

@@ -55,8 +55,8 @@ outcome_done(struct outcome *out, const char *text)
 
 /* A mailbox that cannot be opened or written is trouble of ours, whatever
  * errno says: permissions, a missing home, a wrong path are mended. */
-static int
-temporary(int r, struct err *e)
+int
+local_trouble(int r, struct err *e)
 {
 	/* 5.2.2: the mailbox is full, which is no trouble of ours */
 	if (r != 0 && e->status != ST_TEMPFAIL &&
@@ -79,20 +79,20 @@ local_begin(struct local *l, const struct dest *d, const struct facts *f,
 	if (l->hand == NULL ||
 	    hand_open(l->hand, d, &l->out, &l->script, e) != 0) {
 		l->out = NULL;
-		return temporary(-1, e);
+		return local_trouble(-1, e);
 	}
 	head_fields(&head, f, "file");
 	r = deposit_write(l->out, head.p, head.n, e);
 	buf_free(&head);
 	if (r != 0)
 		local_abort(l);
-	return temporary(r, e);
+	return local_trouble(r, e);
 }
 
 int
 local_write(struct local *l, const void *p, size_t n, struct err *e)
 {
-	return temporary(deposit_write(l->out, p, n, e), e);
+	return local_trouble(deposit_write(l->out, p, n, e), e);
 }
 
 void
@@ -103,6 +103,12 @@ local_abort(struct local *l)
 	l->out = NULL;
 }
 
+bool
+local_filtered(const struct dest *d)
+{
+	return d->user != NULL && sieve_for_all();
+}
+
 void
 local_finish(struct local *l, struct outcome *out)
 {
@@ -110,7 +116,7 @@ local_finish(struct local *l, struct outcome *out)
 	struct err e = ERR_INIT;
 	int r = 0;
 
-	if (l->script || (l->dest->user != NULL && sieve_for_all())) {
+	if (l->script || local_filtered(l->dest)) {
 		r = deposit_flush(l->out, &e);
 		if (r == 0)
 			r = sieve_run(l, &v, &e);
@@ -129,14 +135,14 @@ local_finish(struct local *l, struct outcome *out)
 				  : v.redirected ? "redirected by sieve"
 						 : "discarded by sieve");
 	} else if (r == 0) {
-		r = temporary(hand_commit(l->hand, &v.places, &e), &e);
+		r = local_trouble(hand_commit(l->hand, &v.places, &e), &e);
 		l->out = NULL;
 		if (r == 0)
 			outcome_done(out, v.words[0] ? v.words
 						     : "delivered to maildir");
 	}
 	if (r == 0)
-		r = temporary(verdict_copies(&v, l, &e), &e);
+		r = local_trouble(verdict_copies(&v, l, &e), &e);
 	if (r == 0)
 		verdict_done(&v, l);
 	if (r != 0) {
@@ -206,7 +212,7 @@ deliver_mbox(const struct dest *d, const struct facts *f, int fd, uint64_t at,
 		outcome_done(out, d->user != NULL ? "delivered to mailbox"
 						  : "delivered to file");
 	else {
-		(void)temporary(r, &e);
+		(void)local_trouble(r, &e);
 		outcome_fail(out, &e);
 	}
 }

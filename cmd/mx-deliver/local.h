@@ -38,6 +38,10 @@ struct facts {
 	unsigned flags;    /* QUEUEFILE_* of the message */
 };
 
+/* Those of recipient i of an entry. */
+void deliver_facts(struct facts *f, const struct route *r,
+		   const struct queuefile *q, size_t i);
+
 /* A delivery into a Maildir that is written as the message arrives. */
 struct local {
 	const struct dest *dest;
@@ -50,6 +54,8 @@ int local_begin(struct local *l, const struct dest *d, const struct facts *f,
 		struct err *e) MX_MUST_CHECK;
 int local_write(struct local *l, const void *p, size_t n,
 		struct err *e) MX_MUST_CHECK;
+/* Do sieve_before or sieve_after look at its mail, whatever its owner has? */
+bool local_filtered(const struct dest *d);
 /* Sieve where there is a script, then the one commit. */
 void local_finish(struct local *l, struct outcome *out);
 void local_abort(struct local *l);
@@ -61,6 +67,9 @@ void local_deliver(const struct dest *d, const struct facts *f, int fd,
  * enhanced code of class 5; a full disk, a missing file and all else that the
  * system says become "try again". */
 void outcome_settle(struct err *e);
+/* A mailbox that could not be opened or written (r != 0): e becomes temporary.
+ * Returns r. */
+int local_trouble(int r, struct err *e);
 /* Outcome from a failure. */
 void outcome_fail(struct outcome *out, const struct err *e);
 void outcome_done(struct outcome *out, const char *text);

@@ -3,6 +3,7 @@
  *   queue_run.c      looks for entries that are due, one runner a spool
  *   queue_pool.c     the runner's workers: an entry at a time each
  *   queue_entry.c    in a worker: one attempt at one entry
+ *   queue_many.c     several Maildirs of one owner at once
  *   queue_report.c   who is to be told of what
  *   queue_send.c     a message to mx-send, its verdicts
  *   queue_link.c     the runner's mx-send
@@ -42,6 +43,7 @@ struct attempt {
 	bool tried; /* this time */
 	bool skip;  /* tried in the first part of this attempt */
 	bool expired;
+	bool alone;   /* not with others: its mailbox has a script */
 	bool relayed; /* to a host that reports nothing */
 	char relay[300], dsn[16];
 	struct buf text;
@@ -71,6 +73,15 @@ enum queue_result {
 enum queue_result queue_entry(const char *id);
 /* Asked to end: the worker finishes the step it is in. */
 extern volatile int queue_stopping;
+
+/* The verdict of a recipient: marked, noted (where it is not noted, a deferral
+ * leaves no line), logged, in that order. */
+struct verdict;
+void queue_settle(struct work *w, const struct verdict *v, bool noted);
+
+/* queue_many.c: the Maildir of recipient `first` and those of others who have
+ * the same owner, at once; false: that is to be done alone. */
+bool queue_many(struct work *w, size_t first);
 
 /* queue_report.c: is its delivery reported (NOTIFY=SUCCESS)? */
 bool queue_report_asked(const struct queuefile_rcpt *r);

@@ -84,9 +84,8 @@ ends_entry(struct work *w, size_t rcpt)
 	return w->removed;
 }
 
-/* The verdict of a recipient: marked, noted, logged, in that order. */
-static void
-settle(struct work *w, const struct verdict *v, bool noted)
+void
+queue_settle(struct work *w, const struct verdict *v, bool noted)
 {
 	struct attempt *a = &w->a[v->rcpt];
 	struct queuefile_note note = { .rcpt = v->rcpt,
@@ -140,7 +139,7 @@ settle(struct work *w, const struct verdict *v, bool noted)
 static void
 remote_done(void *ctx, const struct verdict *v)
 {
-	settle(ctx, v, true);
+	queue_settle(ctx, v, true);
 }
 
 /* The next Maildir after that of recipient i, or NULL. */
@@ -178,7 +177,7 @@ local_one(struct work *w, size_t i)
 		.relay = r->transport != NULL ? r->transport : "local",
 		.text = span_of(o.result == DELIVER_DONE ? o.text : o.why.text)
 	};
-	settle(w, &v, true);
+	queue_settle(w, &v, true);
 }
 
 /* A verdict without a delivery: unknown user, transport error: or retry:, a
@@ -195,7 +194,7 @@ no_route(struct work *w, size_t i)
 			     .relay = "none",
 			     .text = span_of(r->why.text) };
 
-	settle(w, &v, true);
+	queue_settle(w, &v, true);
 }
 
 /* Those that share transport and nexthop with `first` and wait. */
@@ -233,7 +232,7 @@ suspended(struct work *w, const struct route *r, const size_t *idx, size_t n)
 				     .dsn = "4.4.1",
 				     .relay = "none",
 				     .text = span_of(text) };
-		settle(w, &v, false);
+		queue_settle(w, &v, false);
 	}
 	return true;
 }
@@ -312,6 +311,9 @@ deliver_all(struct work *w)
 			continue;
 		switch (w->route[i].kind) {
 		case ROUTE_LOCAL:
+			if (!queue_many(w, i))
+				local_one(w, i);
+			break;
 		case ROUTE_DISCARD:
 			local_one(w, i);
 			break;

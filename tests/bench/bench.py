@@ -97,10 +97,11 @@ def switches(pids):
 
 
 def calls(servers):
-    msgs = 100
-    print(f"\nper message, one session, {msgs} messages (strace -c -f of all processes)")
+    msgs = max(5, 100 // a.rcpts)
+    each = msgs * a.rcpts
+    print(f"\nper delivery, one session, {msgs} messages to {a.rcpts} recipients (strace -c -f of all processes)")
     for x in servers:
-        load(x, 1, 50)
+        load(x, 1, max(2, 50 // a.rcpts))
         c0 = switches(x.pids())
         load(x, 1, msgs)
         c1 = switches(x.pids())
@@ -117,10 +118,10 @@ def calls(servers):
         total = n.pop("total", sum(n.values()))
         top = sorted(n.items(), key=lambda i: -i[1])[:12]
         flush = n.get("fsync", 0) + n.get("fdatasync", 0) + n.get("sync", 0) + n.get("syncfs", 0)
-        print(f"{x.name:14} flushes {flush / msgs:.2f}  system calls {total / msgs:.0f}  "
-              f"context switches {(c1 - c0) / msgs:.0f}  forks {(n.get('clone', 0) + n.get('fork', 0) + n.get('vfork', 0) + n.get('clone3', 0)) / msgs:.2f}  "
-              f"execs {n.get('execve', 0) / msgs:.2f}")
-        print("               " + ", ".join(f"{k} {v / msgs:.1f}" for k, v in top), flush=True)
+        print(f"{x.name:14} flushes {flush / each:.2f}  system calls {total / each:.0f}  "
+              f"context switches {(c1 - c0) / each:.0f}  forks {(n.get('clone', 0) + n.get('fork', 0) + n.get('vfork', 0) + n.get('clone3', 0)) / each:.2f}  "
+              f"execs {n.get('execve', 0) / each:.2f}")
+        print("               " + ", ".join(f"{k} {v / each:.1f}" for k, v in top), flush=True)
 
 
 def relay(servers):
@@ -158,7 +159,7 @@ def with_servers(fn, names=None, runner=False):
     try:
         for name in names or a.servers.split(","):
             servers.append(SERVERS[name](top))
-            servers[-1].runner = runner
+            servers[-1].runner = runner or a.rcpts > 1
             servers[-1].start()
         fn(servers)
     finally:
