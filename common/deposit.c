@@ -396,6 +396,43 @@ deposit_put(struct deposit *d, const char *flags, struct err *e)
 	return put_at(d, name, true, e);
 }
 
+/* Is the file of that name all that d has?  Then d gives its own up for it. */
+static bool
+take_over(struct deposit *d, const char *name)
+{
+	int fd =
+	    openat(d->dirfd, name,
+		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size != d->size) {
+		close(fd);
+		return false;
+	}
+	deposit_abort(d);
+	d->fd = fd;
+	memcpy(d->place, name, strlen(name) + 1);
+	return true;
+}
+
+int
+deposit_put_once(struct deposit *d, const char *once, struct err *e)
+{
+	char name[sizeof(d->place)];
+
+	snprintf(name, sizeof(name), "new/%s.%s,S=%llu,W=%llu", once,
+		 host_word(), (unsigned long long)d->size,
+		 (unsigned long long)d->vsize);
+	int r = put_at(d, name, false, e);
+	if (r <= 0)
+		return r;
+	/* what a power cut left of it is no copy */
+	return take_over(d, name) ? 0 : put_at(d, name, true, e);
+}
+
 /* Names in the other folders first, the rename into the last one then. */
 static int
 put_names(struct deposit *d, const struct deposit_place *at, size_t n,

@@ -55,6 +55,12 @@ int deposit_commit(struct deposit *d, const char *flags,
  * behind. */
 int deposit_put(struct deposit *d, const char *flags,
 		struct err *e) MX_MUST_CHECK;
+/* The same into new/ under a name that this delivery has in every attempt:
+ * `once`, made of what no other delivery has, without slash, colon, comma.
+ * Where an attempt that was killed left that file, whole, it is the one: a
+ * second copy is dropped and deposit_durable syncs the first. */
+int deposit_put_once(struct deposit *d, const char *once,
+		     struct err *e) MX_MUST_CHECK;
 int deposit_durable(struct deposit *d, struct err *e) MX_MUST_CHECK;
 /* The same under a name of the caller's choice (queue files): rename tmp to
  * `name` relative to dirfd, one fsync. */

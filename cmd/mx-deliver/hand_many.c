@@ -2,7 +2,7 @@
  * hand_many.c - both ends of one request: a message into several Maildirs of
  * one owner (handwork_many).  The message is in the request: it is small, and
  * the owner's process needs no descriptor of ours.
- *   request: sync, body, count, then path sieve user home quota head of each
+ *   request: sync, body, count, then path sieve user home once quota head
  *   answer:  state and verdict of each, in order
  */
 #include "conf.h"
@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STRINGS 5 /* of an item */
+
 static size_t
 length(const char *s)
 {
@@ -24,7 +26,8 @@ size_t
 hand_item_size(const struct handwork_item *it)
 {
 	return length(it->path) + length(it->sieve) + length(it->user) +
-	       length(it->home) + it->head.n + 8 * sizeof(uint64_t);
+	       length(it->home) + length(it->once) + it->head.n +
+	       8 * sizeof(uint64_t);
 }
 
 static void
@@ -43,6 +46,7 @@ put_item(struct buf *q, const struct handwork_item *it)
 	wire_put_str(q, it->sieve);
 	wire_put_str(q, it->user);
 	wire_put_str(q, it->home);
+	wire_put_str(q, it->once);
 	wire_put_quota(q, &it->quota);
 	wire_put_span(q, it->head);
 }
@@ -95,24 +99,28 @@ hand_many(struct hand *h, struct handwork_item *item, size_t n,
 
 /* own: its strings, which the caller frees. */
 static bool
-get_item(struct span *q, struct handwork_item *it, char *own[4])
+get_item(struct span *q, struct handwork_item *it, char *own[STRINGS])
 {
 	bool ok = wire_get_str(q, &own[0]) && wire_get_str(q, &own[1]) &&
 		  wire_get_str(q, &own[2]) && wire_get_str(q, &own[3]) &&
-		  wire_get_quota(q, &it->quota) && wire_get_span(q, &it->head);
+		  wire_get_str(q, &own[4]) && wire_get_quota(q, &it->quota) &&
+		  wire_get_span(q, &it->head);
 
 	it->path = own[0];
 	it->sieve = own[1];
 	it->user = own[2];
 	it->home = own[3];
-	return ok && it->path != NULL;
+	it->once = own[4];
+	/* a name, not a way out of new/ */
+	return ok && it->path != NULL && it->once != NULL &&
+	       strpbrk(it->once, "/:,") == NULL;
 }
 
 int
 hand_serve_many(struct handwork *w, struct span q, struct buf *a, struct err *e)
 {
 	struct handwork_item *item = mem_alloc(HANDWORK_MANY, sizeof(*item));
-	char *own[HANDWORK_MANY][4] = { { NULL } };
+	char *own[HANDWORK_MANY][STRINGS] = { { NULL } };
 	struct span body = SPAN("");
 	uint64_t sync, n = 0;
 	bool ok = wire_get_u64(&q, &sync) && sync <= DEPOSIT_BOTH &&

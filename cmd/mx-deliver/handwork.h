@@ -76,6 +76,7 @@ void handwork_abort(struct handwork *w);
 struct handwork_item {
 	const char *path, *sieve, *user, *home; /* as in struct dest */
 	struct quota quota;
+	const char *once; /* its file's name in every attempt: deposit.h */
 	struct span head; /* its own fields, in front of the message */
 	/* what became of it; FAILED: e says why */
 	enum { ITEM_DONE, ITEM_FAILED, ITEM_SCRIPT } state;

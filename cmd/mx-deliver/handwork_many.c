@@ -56,7 +56,7 @@ handwork_many(struct handwork *w, enum deposit_sync sync,
 		if (it->state == ITEM_DONE &&
 		    (handwork_may(it->at, &it->quota, it->d.size, 1, &it->e) !=
 			 0 ||
-		     deposit_put(&it->d, NULL, &it->e) != 0))
+		     deposit_put_once(&it->d, it->once, &it->e) != 0))
 			fail(it);
 	for (struct handwork_item *it = item; it < item + n; it++)
 		if (it->state == ITEM_DONE &&

@@ -2,7 +2,8 @@
  * queue_many.c - one queued message into several Maildirs of one owner: one
  * request to the process with that owner's rights, one commit of the journal,
  * instead of one of each a recipient.  DESIGN 3.9: a recipient is marked when
- * its file is durable; who is killed between repeats at most one request's.
+ * its file is durable.  Who is killed between leaves files without a mark: the
+ * next attempt makes the same names, and what is there is not put there twice.
  */
 #include "hand.h"
 #include "head.h"
@@ -19,7 +20,7 @@
 struct many {
 	size_t n, bytes;
 	size_t rcpt[HANDWORK_MANY];
-	struct buf head[HANDWORK_MANY];
+	struct buf head[HANDWORK_MANY], once[HANDWORK_MANY];
 	struct handwork_item item[HANDWORK_MANY];
 };
 
@@ -52,6 +53,17 @@ goes_with(const struct work *w, const struct many *m, size_t i)
 	return true;
 }
 
+/* maildir(5), unique: an ID may come again (a content filter hands the message
+ * in once more under it), but not with the same microsecond of arrival, and
+ * recipient i of an entry has one mailbox. */
+static void
+add_once(struct buf *b, const struct queuefile *q, size_t i)
+{
+	buf_addf(b, "%lld.M%06lldI%sR%zu",
+		 (long long)(q->env.arrival_us / 1000000),
+		 (long long)(q->env.arrival_us % 1000000), q->id, i);
+}
+
 /* False: no room for it, or the message was here before (local(8)'s loop),
  * which is said when it comes alone. */
 static bool
@@ -67,17 +79,20 @@ add(struct work *w, struct many *m, size_t i, struct span body)
 		w->a[i].alone = true;
 		return false;
 	}
-	*head = BUF_INIT;
+	*head = m->once[m->n] = BUF_INIT;
 	head_fields(head, &f, "file");
+	add_once(&m->once[m->n], &w->q, i);
 	*it = (struct handwork_item){ .path = d->path,
 				      .sieve = d->sieve,
 				      .user = d->user,
 				      .home = d->home,
 				      .quota = d->quota,
+				      .once = buf_str(&m->once[m->n]),
 				      .head = buf_span(head) };
 	m->bytes += hand_item_size(it);
 	if (m->bytes > HAND_ITEMS_MAX) {
 		buf_free(head);
+		buf_free(&m->once[m->n]);
 		return false;
 	}
 	m->rcpt[m->n++] = i;
@@ -139,13 +154,8 @@ queue_many(struct work *w, size_t first)
 	static char text[HAND_BODY_MAX];
 	const struct queuefile *q = &w->q;
 	struct many *m;
-	size_t last = first;
 
-	if (!suits(w, first) || q->msg_size > sizeof(text))
-		return false;
-	while (++last < q->env.nrcpt && !suits(w, last))
-		;
-	if (last == q->env.nrcpt ||
+	if (!suits(w, first) || q->msg_size > sizeof(text) ||
 	    pread(q->fd, text, (size_t)q->msg_size, (off_t)q->msg_at) !=
 		(ssize_t)q->msg_size)
 		return false;
@@ -155,10 +165,13 @@ queue_many(struct work *w, size_t first)
 		if (suits(w, i) && goes_with(w, m, i) && !add(w, m, i, body) &&
 		    i == first)
 			break;
-	if (m->n > 1)
+	/* one that may have a script is asked for it where that is run */
+	if (m->n > 1 || (m->n == 1 && m->item[0].sieve == NULL))
 		deliver(w, m, body);
-	for (size_t k = 0; k < m->n; k++)
+	for (size_t k = 0; k < m->n; k++) {
 		buf_free(&m->head[k]);
+		buf_free(&m->once[k]);
+	}
 	free(m);
 	return w->a[first].tried;
 }
