@@ -146,6 +146,11 @@ followed(struct mailbox *mb, struct err *e)
 	enum watch_news news = mailbox_events(mb, &newcomers);
 	int r = news == WATCH_LOOK || mb->unread ? 1 : 0;
 
+	/* no list to look into: the folder itself tells */
+	if (mb->unsticky) {
+		scan_free(&newcomers);
+		return news == WATCH_NONE && unchanged(mb) ? 0 : 1;
+	}
 	if (mb->unread)
 		mb->own_at = mb->own_n; /* what was said of them is taken */
 

@@ -97,6 +97,7 @@ struct mailbox {
 	bool unread;       /* news was not taken over: read the folder again */
 	bool unnumbered;   /* files wait for UIDs that cannot be written */
 	uint32_t given;    /* UIDs from here on were given just now; 0: none */
+	bool unsticky;     /* its UIDs are this session's alone */
 	bool renamed;      /* names in cur/ that no fsync stands behind */
 	bool parted;       /* files got new names, and wait for UIDs */
 	unsigned searches; /* for messages that were renamed, one by one */
@@ -130,7 +131,9 @@ struct mailbox {
 /* Opens by canonical name and brings it up to date; an mbox, and a folder whose
  * cur/ may not be written, is read-only whatever is asked for; readonly:
  * EXAMINE, and for STATUS (nothing is moved out of new/).  Messages that need a
- * UID are not shown while none can be written (permissions, a full disk).  With
+ * UID are not shown while none can be written (permissions, a full disk); in a
+ * folder that may not be written and never had a list UIDs are made up for
+ * this session (`unsticky`).  With
  * the path of the mail root it is watched from then on.  NULL and a sentence;
  * ST_NOINPUT when there is no such mailbox. */
 struct mailbox *mailbox_select(int root, const char *name, bool readonly,

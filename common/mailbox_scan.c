@@ -5,6 +5,7 @@
  * its directory is read, and be missed.  So what seems gone is looked for once
  * more.
  */
+#include "clock.h"
 #include "log.h"
 #include "mailbox.h"
 #include "mem.h"
@@ -583,6 +584,59 @@ show_numbered(struct mailbox *mb, struct scan *sc, uint32_t told, struct err *e)
 	return 0;
 }
 
+static bool
+has_list(const struct mailbox *mb)
+{
+	struct stat st;
+
+	return fstatat(mb->fd, "dovecot-uidlist", &st, AT_SYMLINK_NOFOLLOW) ==
+		   0 ||
+	       errno != ENOENT;
+}
+
+/* Nobody here can ever write a list into it: another's folder, or a file system
+ * that is read-only. */
+static bool
+is_closed(const struct mailbox *mb)
+{
+	return faccessat(mb->fd, ".", W_OK, 0) != 0 &&
+	       (errno == EACCES || errno == EROFS) && !has_list(mb);
+}
+
+/*
+ * RFC 4315 3, RFC 9051 7.1 UIDNOTSTICKY: UIDs that live in this session's
+ * memory, under a validity of its own, where no message ever had another one.
+ * They are never mixed with written ones: once there is a list, the session is
+ * over.
+ */
+static int
+show_unsticky(struct mailbox *mb, struct scan *sc, struct err *e)
+{
+	struct map *there;
+	int r = 0;
+
+	if (!mb->unsticky) {
+		uidlist_found(&mb->ul, (uint32_t)clock_now());
+		mb->ul.lazy = false;
+		mb->unsticky = true;
+	}
+	sc->n = 0;
+	buf_clear(&sc->text);
+	there = map_new();
+	/* twice, as assign: a file that is renamed meanwhile is not missed */
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = scan_dirs(mb, sc, e);
+	if (r == 0) {
+		mb->given = mb->ul.uidnext;
+		if (!number_files(mb, sc, there))
+			mb->dead = true;
+		(void)take_scan(mb, sc);
+		mark_gone(mb);
+	}
+	map_free(there, NULL);
+	return r;
+}
+
 /* The folder as it is now: known files, new ones (with UIDs), gone ones. */
 static int
 follow(struct mailbox *mb, struct scan *sc, struct err *e)
@@ -591,8 +645,16 @@ follow(struct mailbox *mb, struct scan *sc, struct err *e)
 
 	for (size_t i = 0; i < mb->n; i++)
 		mb->v[i].seen_now = false;
+	if (mb->unsticky && has_list(mb)) {
+		mb->dead = true;
+		return 0;
+	}
+	if (mb->unsticky)
+		return show_unsticky(mb, sc, e);
 	if (uidlist_read_all(&mb->ul, mb->fd, e) != 0)
 		return -1;
+	if (mb->ul.uidvalidity == 0 && told == 0 && is_closed(mb))
+		return show_unsticky(mb, sc, e);
 	if (mb->ul.uidvalidity != 0 && !check_validity(mb, told))
 		return 0;
 	if (mb->ul.uidvalidity != 0 && scan_dirs(mb, sc, e) != 0)

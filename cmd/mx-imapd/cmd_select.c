@@ -150,6 +150,10 @@ tell(struct session *s, const char *name)
 		      (unsigned long)mb->ul.uidvalidity,
 		      (unsigned long)mb->ul.uidnext,
 		      (unsigned long long)mb->modseq);
+	if (mb->unsticky)
+		stream_puts(s->st, "* NO [UIDNOTSTICKY] The folder cannot be "
+				   "written: its UIDs are those of this "
+				   "session\r\n");
 }
 
 static struct result

@@ -206,7 +206,7 @@ struct result
 cmd_close(struct session *s)
 {
 	struct set set = { NULL, 0, 0 };
-	struct result r = result_ok("");
+	struct result r;
 
 	if (!parse_end(&s->p))
 		return result_bad(s);

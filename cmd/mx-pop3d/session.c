@@ -8,6 +8,7 @@
 #include "maildir_root.h"
 #include "mem.h"
 #include "pop3.h"
+#include "status.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -174,6 +175,13 @@ pop3_run(struct stream *st, const char *user, const char *root_path, bool utf8,
 	if (root >= 0)
 		s.mb = mailbox_select(root, "INBOX", conf.no_flag_updates, NULL,
 				      &e);
+	/* RFC 1939 7: a unique id stays; these would not */
+	if (s.mb != NULL && s.mb->unsticky) {
+		mailbox_close(s.mb);
+		s.mb = NULL;
+		err_set(&e, ST_TEMPFAIL,
+			"INBOX: no message has a UID, and none can be written");
+	}
 	if (s.mb == NULL) {
 		log_error("%s: %s", user, e.text);
 		pop3_err(&s, "[SYS/TEMP] The mailbox cannot be opened; see "

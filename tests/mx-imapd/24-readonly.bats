@@ -73,3 +73,34 @@ c.end()
 PY
   umount "$T/m"
 }
+
+@test "a folder that may not be written and never had UIDs: UIDs of the session, UIDNOTSTICKY; once it has a list, BYE" {
+  need_root
+  py_nobody <<'PY'
+for i in range(3): put("m", b"Subject: s%d\n\nx\n" % i, "cur", name="160000000%d.M1P1.h" % (3 - i), flags="S")
+put("m", b"Subject: new\n\nx\n", name="1700000000.M1P1.h")
+own("m"); mode("m", 0o555)
+c = nobody("m"); a = c.cmd("SELECT INBOX").ok(b"READ-ONLY").has(b"* 4 EXISTS"); a.find(rb"^\* NO \[UIDNOTSTICKY\] "); v = int(a.find(rb"UIDVALIDITY (\d+)").group(1)); a.find(rb"UIDNEXT 5")
+assert v > 1500000000
+c.cmd("UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]").ok().find(rb"UID 1 BODY.*s2|s2.*UID 1")
+c.cmd("UID FETCH 4 (FLAGS BODY[TEXT])").ok().find(rb"x\r\n"); c.cmd("STORE 1 +FLAGS (\\Seen)").no(b"READ-ONLY"); c.cmd("EXPUNGE").no(); c.cmd("UID SEARCH ALL").has(b"* SEARCH 1 2 3 4")
+c.cmd("EXAMINE INBOX").ok().find(rb"UIDNOTSTICKY"); c.cmd("STATUS INBOX (MESSAGES UIDNEXT)").ok().has(b"* STATUS INBOX (MESSAGES 4 UIDNEXT 5)")
+# what comes and goes meanwhile: the next UID, EXPUNGE; the others stay what they were
+mode("m", 0o755); put("m", b"Subject: late\n\nx\n", name="1500000000.M1P1.h"); os.unlink("m/cur/1600000002.M1P1.h:2,S"); mode("m", 0o555)
+a = c.cmd("NOOP").ok().has(b"* 2 EXPUNGE", b"* 4 EXISTS"); c.cmd("UID SEARCH ALL").has(b"* SEARCH 1 3 4 5"); c.cmd("UID FETCH 5 BODY.PEEK[HEADER.FIELDS (SUBJECT)]").find(rb"late")
+os.rename("m/cur/1600000001.M1P1.h:2,S", "m/cur/1600000001.M1P1.h:2,FS"); c.cmd("NOOP").ok().find(rb"\* 1 FETCH \(FLAGS \(\\Flagged \\Seen\)")
+assert "dovecot-uidlist" not in os.listdir("m") and "mx-index" not in os.listdir("m")
+# UIDs that are written are others: this session may not go on with its own
+mode("m", 0o755); d = nobody("m"); d.select().hasnt(b"UIDNOTSTICKY"); d.end(); assert len(uidlist("m")) == 5
+c.send(b"x NOOP\r\n"); assert b"* BYE " in c.closed()
+PY
+}
+
+@test "the same by POP3: refused, as unique ids must stay" {
+  need_root
+  py_nobody <<'PY'
+put("m", b"Subject: s\n\nx\n"); own("m"); mode("m", 0o555)
+p = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "mx-pop3d", "--preauth", "--maildir", "m"], input=b"STAT\r\nQUIT\r\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+assert p.stdout.startswith(b"-ERR [SYS/TEMP] "), p.stdout
+PY
+}
