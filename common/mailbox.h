@@ -16,7 +16,7 @@
 
 #include <time.h>
 
-#define MAILBOX_CACHED 3 /* kinds of mailbox_cache.h */
+#define MAILBOX_CACHED 4 /* kinds of mailbox_cache.h */
 #define MAILBOX_AHEAD 64 /* files opened before they are read */
 
 struct message {

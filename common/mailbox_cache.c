@@ -90,7 +90,11 @@ read_records(struct mailbox *mb)
 		struct message *m = NULL;
 		bool exact = next < mb->n && mb->v[next].uid == r.uid;
 
-		/* most come in the order of their UIDs */
+		/* most come in the order of their UIDs, some kinds in a row */
+		if (!exact && next > 0 && mb->v[next - 1].uid == r.uid) {
+			exact = true;
+			next--;
+		}
 		if (!exact)
 			next = mailbox_find(mb, r.uid, &exact);
 		m = exact ? &mb->v[next] : NULL;

@@ -11,7 +11,8 @@
 enum mailbox_cache_kind {
 	MAILBOX_CACHE_ENVELOPE,
 	MAILBOX_CACHE_STRUCTURE,
-	MAILBOX_CACHE_FIELDS
+	MAILBOX_CACHE_FIELDS,
+	MAILBOX_CACHE_KEYS
 };
 
 /* The bytes, p == NULL when they are not there; they live until the next call

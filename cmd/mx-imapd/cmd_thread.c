@@ -2,10 +2,10 @@
  * cmd_thread.c - THREAD and UID THREAD.  RFC 5256 3.
  */
 #include "cmd.h"
+#include "keys.h"
 #include "mailbox_cache.h"
 #include "mem.h"
 #include "search.h"
-#include "sort.h"
 #include "thread.h"
 
 #include <stdlib.h>
@@ -22,57 +22,45 @@ static const struct algorithm {
 	{ "REFS", true, thread_refs },
 };
 
-static struct span
-value_of(const struct msg *m, const char *name)
-{
-	const struct msg_field *f = msg_find(m, name, 0);
-
-	return f != NULL ? f->value : SPAN("");
-}
-
 static void
-add(struct thread *t, const struct algorithm *a, const struct msg *m,
+add(struct thread *t, const struct algorithm *a, const struct keys *k,
     uint32_t index, int64_t internal)
 {
-	struct thread_node x = { .message = index };
-	struct buf subject = BUF_INIT;
-	struct span ids = value_of(m, "Message-ID"), id = SPAN("");
+	struct thread_node x = { .message = index,
+				 .date =
+				     k->date != INT64_MIN ? k->date : internal,
+				 .reply = k->reply,
+				 .subject = t->texts.n,
+				 .subject_n =
+				     (uint32_t)k->text[KEY_SUBJECT].n };
 
-	x.date = sent_date(m, internal);
-	(void)field_text(&subject, m, "Subject");
-	x.subject = t->texts.n;
-	x.reply = subject_base(&t->texts, buf_span(&subject));
-	x.subject_n = (uint32_t)(t->texts.n - x.subject);
-	buf_free(&subject);
-	if (a->ids) {
-		(void)next_msgid(&ids, &id);
-		thread_add(t, &x, id, value_of(m, "References"),
-			   value_of(m, "In-Reply-To"));
-	} else {
+	buf_addspan(&t->texts, k->text[KEY_SUBJECT]);
+	if (a->ids)
+		thread_add(t, &x, k->text[KEY_ID], k->text[KEY_PARENTS]);
+	else
 		thread_add_plain(t, &x);
-	}
 }
 
 static int
 fill(struct session *s, struct thread *t, const struct algorithm *a,
      const struct found *f, struct err *e)
 {
+	struct keys k = { .made = BUF_INIT };
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < f->n; i++) {
 		struct message *m = &s->mb->v[f->v[i]];
-		struct loaded l = { .whole = false };
 
-		r = loaded_fields(&l, s->mb, m, e);
+		r = keys_get(&k, s->mb, m, e);
 		/* RFC 5256 2.2: the file's time where there is no other */
-		if (r == 0 && sent_date(&l.msg, INT64_MIN) == INT64_MIN &&
+		if (r == 0 && k.date == INT64_MIN &&
 		    mailbox_stat_message(s->mb, m, e) != 0)
 			r = m->gone ? 1 : -1;
 		if (r == 0)
-			add(t, a, &l.msg, f->v[i], m->mtime);
-		loaded_close(&l);
+			add(t, a, &k, f->v[i], m->mtime);
 		put_progress(s, i, f->n);
 	}
+	buf_free(&k.made);
 	mailbox_cache_flush(s->mb);
 	if (t->texts.p == NULL)
 		buf_addc(&t->texts, '\0');
@@ -82,9 +70,7 @@ fill(struct session *s, struct thread *t, const struct algorithm *a,
 static void
 put_number(struct session *s, uint32_t index)
 {
-	stream_printf(
-	    s->st, "%lu",
-	    (unsigned long)(s->uid ? s->mb->v[index].uid : index + 1));
+	stream_num(s->st, s->uid ? s->mb->v[index].uid : index + 1);
 }
 
 /* A chain stands in one pair of parentheses, brothers in one each. */

@@ -165,7 +165,8 @@ put_numbers(struct session *s, const struct found *f, size_t from, size_t to)
 
 		while (++i < to && number(s, f, i) == hi + 1)
 			hi++;
-		stream_printf(s->st, "%s%lu", sep, (unsigned long)lo);
+		stream_puts(s->st, sep);
+		stream_num(s->st, lo);
 		if (hi != lo)
 			stream_printf(s->st, ":%lu", (unsigned long)hi);
 		sep = ",";
@@ -238,8 +239,10 @@ put_plain(struct session *s, const struct found *f, const struct wanted *w,
 	  const char *word)
 {
 	stream_printf(s->st, "* %s", word);
-	for (size_t i = 0; i < f->n; i++)
-		stream_printf(s->st, " %lu", (unsigned long)number(s, f, i));
+	for (size_t i = 0; i < f->n; i++) {
+		stream_puts(s->st, " ");
+		stream_num(s->st, number(s, f, i));
+	}
 	if (f->modseq && f->n > 0) /* RFC 7162 3.1.5 */
 		stream_printf(s->st, " (MODSEQ %llu)",
 			      (unsigned long long)greatest_modseq(s, f, w));

@@ -95,7 +95,7 @@ link_to(struct thread *t, uint32_t child, uint32_t parent)
 /* Step 1. */
 void
 thread_add(struct thread *t, const struct thread_node *facts, struct span id,
-	   struct span references, struct span reply_to)
+	   struct span references)
 {
 	struct span ref;
 	uint32_t me, last = NONE;
@@ -113,8 +113,6 @@ thread_add(struct thread *t, const struct thread_node *facts, struct span id,
 			link_to(t, at, last);
 		last = at;
 	}
-	if (last == NONE && next_msgid(&reply_to, &ref))
-		last = node_of(t, ref);
 	/* 1B: what the message itself says replaces a guess */
 	t->v[me].parent = NONE;
 	if (last != NONE && last != me)

@@ -27,10 +27,10 @@ struct thread {
 
 void thread_init(struct thread *t);
 void thread_done(struct thread *t);
-/* A message with its own id, its references (the value of the field, else
- * the empty span), and In-Reply-To. */
+/* A message with its own id and those it refers to, "<id><id>..." (or what
+ * stands in between, as in the field): the last one is its parent. */
 void thread_add(struct thread *t, const struct thread_node *facts,
-		struct span id, struct span references, struct span reply_to);
+		struct span id, struct span references);
 /* A message without a place: ORDEREDSUBJECT. */
 void thread_add_plain(struct thread *t, const struct thread_node *facts);
 /* Base subject as it was stored. */

@@ -95,3 +95,38 @@ b.cmd("LOGOUT").ok(); b.closed()
 for x, y in zip(look(), first): assert x == y
 PY
 }
+
+@test "SORT and THREAD by what the cache keeps: texts that differ late, in their length, or not at all; no file is opened" {
+  py <<'PY'
+from messages import *
+import random, subprocess
+rnd = random.Random(5)
+ends = ["", "1", "12", "123456", "1234567", "12345678", "12345679", "1234567 a", "1234567 b", "12345678 and more", "z", "y y", "0"]
+def fill(subjects, at):
+    for i in range(150):
+        s = rnd.choice(subjects); got.append((at + i, s, "a" * rnd.randrange(3), rnd.choice((0, 1700000000, 1600000000 + i % 5)), rnd.randrange(3) * 100))
+        n, s, f, when, size = got[-1]
+        date = time.strftime("Date: %a, %d %b %Y %H:%M:%S +0000\n", time.gmtime(when)) if when else "Date: never\n"
+        put("m", f"{date}Subject: {s}\nFrom: f{f}@x.test\nMessage-ID: <m{n}@x>\nReferences: <m{n // 3}@x>\n\n{'y' * size}".encode(), name=f"{1500000000 + n}.M1P1.h", sub="cur", flags="")
+        os.utime(f"m/cur/{1500000000 + n}.M1P1.h:2,", (1650000000 + n, 1650000000 + n))
+        when = got[-1][3] or 1650000000 + n
+        got[-1] = (n, " ".join(s.split()).encode(), f, when, os.path.getsize(f"m/cur/{1500000000 + n}.M1P1.h:2,") + (open(f"m/cur/{1500000000 + n}.M1P1.h:2,", "rb").read().count(b"\n")))
+keys = {"SUBJECT": 1, "FROM": 2, "DATE": 3, "SIZE": 4}
+def expect(by):
+    v = sorted(got)
+    for k in reversed(by): v.sort(key=lambda x: x[keys[k.split()[-1]]], reverse=k.startswith("REVERSE"))  # stable, also when reversed
+    return v
+def check(c):
+    for by in (["SUBJECT"], ["REVERSE SUBJECT"], ["SUBJECT", "REVERSE SIZE"], ["REVERSE SUBJECT", "DATE"], ["DATE", "SUBJECT"], ["REVERSE DATE"], ["SIZE", "REVERSE FROM"], ["FROM", "REVERSE SUBJECT", "REVERSE DATE"]):
+        l = c.cmd(f"SORT ({' '.join(by)}) UTF-8 ALL").ok().lines[0].split()[2:]
+        assert [int(x) for x in l] == [x[0] for x in expect(by)], (by, l)
+got = []; fill(["same beginning " + e for e in ends], 1)
+c = preauth("m"); c.select(); check(c); first = c.cmd("THREAD REFERENCES UTF-8 ALL").ok().lines; check(c); c.end()
+c = preauth("m"); c.select(); check(c); assert c.cmd("THREAD REFERENCES UTF-8 ALL").ok().lines == first; c.end()
+if os.system("command -v strace >/dev/null") == 0:
+    subprocess.run(["strace", "-f", "-e", "trace=openat", "-o", "trace", "mx-imapd", "--preauth", "--maildir", "m"], input=b"a SELECT INBOX\r\nb SORT (SUBJECT FROM) UTF-8 ALL\r\nc THREAD REFS UTF-8 ALL\r\nd LOGOUT\r\n", stdout=subprocess.DEVNULL)
+    n = open("trace").read().count('"cur/'); assert n == 0, n
+fill(ends + ["", "b" * 300], 151)  # nothing is shared any more, and some are not in the cache
+c = preauth("m"); c.select(); check(c); c.end(); c = preauth("m"); c.select(); check(c); c.end()
+PY
+}
