@@ -61,7 +61,7 @@ PY
   recv_start "${tls[@]}" -o max_use=1
   for v in -tls1_2 -tls1_3; do
     # with 1.3 the ticket comes behind the handshake: stay for a reply
-    (printf 'NOOP\r\n'; sleep 0.5; printf 'QUIT\r\n') | openssl s_client -connect "127.0.0.1:$PORT" -starttls smtp $v -sess_out "$T/sess" >/dev/null 2>&1 || true
+    (printf 'NOOP\r\n'; for _ in $(seq 300); do [ -s "$T/sess" ] && break; sleep 0.1; done; printf 'QUIT\r\n') | openssl s_client -connect "127.0.0.1:$PORT" -starttls smtp $v -sess_out "$T/sess" >/dev/null 2>&1 || true
     [ -s "$T/sess" ]
     for _ in 1 2 3; do s_client $v -sess_in "$T/sess" | grep -q '^Reused'; done
     rm "$T/sess"
