@@ -17,3 +17,7 @@ musts() {
 @test "RFC 5258, 5819, 6154, 8440: names" { musts names 28; }
 @test "RFC 5464, 5465, 9208: annotations, NOTIFY, quota" { musts notes 25; }
 @test "RFC 8474, 8970, 8514, 6855, 5256, 5957, 7888, 9738, 9586 and others" { musts items 33; }
+@test "RFC 9051 6.2, 4959, 4978, 8437, 5530: before a login, and how one gets there" {
+  imap_serve
+  mkdir "$T/w"; musts login 26
+}

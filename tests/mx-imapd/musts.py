@@ -4,6 +4,7 @@ dialogue with a server and a mailbox of its own.
     == 3.1.2.1 HIGHESTMODSEQ with every SELECT      section and rule
     M: 5                                            messages (default 4)
     A: -o imap_message_limit=2                      options of mx-imapd
+    N: / X:                                         session C: before a login, plain or TLS
     C: ENABLE CONDSTORE                             session C says; OK is due
     C: SELECT INBOX
     S: \\* OK \\[HIGHESTMODSEQ (?P<h>\\d+)\\]           a line of the answer
@@ -39,8 +40,16 @@ def shout(c, data):
     """Sends to a server that may have closed already."""
     try:
         c.send(data)
-    except BrokenPipeError:
+    except OSError:
         pass
+
+
+def ended(c):
+    """What it said before it closed."""
+    try:
+        return c.closed()
+    except OSError:
+        return c.buf
 
 
 class Row:
@@ -110,6 +119,8 @@ class Row:
                 assert not re.search(self.fill(text, True), l), f"{self.last.cmd}: {l}"
         elif kind == "0":
             assert not self.out, f"{self.last.cmd}: not silent"
+        elif kind in "NX":
+            self.sessions["C"] = connect(os.environ["IMAPS" if kind == "X" else "IMAP"], kind == "X")
         elif kind == "P":
             if re.search(r"\bC\.", text):
                 self.session("C")
@@ -143,7 +154,7 @@ class Row:
         finally:
             for c in self.sessions.values():
                 try:
-                    c.end()
+                    c.end() if hasattr(c, "end") else c.w.close()
                 except Exception:
                     pass
 
