@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+/* RFC 5321 4.5.3.1.1, 4.5.3.1.2, 4.5.3.1.3 */
 #define LOCAL_MAX 64
 #define DOMAIN_MAX 255
 #define PATH_MAX_ 256
@@ -27,7 +28,8 @@ bad(struct err *e, const char *why)
 	return err_esc(e, ST_DATA, "5.1.3", "%s", why);
 }
 
-/* Quoted-string: its content unquoted to out; returns bytes taken, 0 bad. */
+/* Quoted-string (RFC 5321 4.1.2): its content unquoted to out, for "a" and a
+ * are one mailbox; returns bytes taken, 0 bad. */
 static size_t
 take_quoted(struct span s, struct buf *out)
 {
@@ -90,8 +92,8 @@ take_literal(struct span s, struct buf *out)
 	return (size_t)end + 1;
 }
 
-/* sub-domain *("." sub-domain), underscores too (they exist); one trailing
- * dot is dropped. */
+/* RFC 5321 4.1.2: sub-domain *("." sub-domain), underscores too (they exist);
+ * one trailing dot is dropped. */
 static size_t
 take_domain(struct span s, struct buf *out)
 {
@@ -126,7 +128,7 @@ take_domain(struct span s, struct buf *out)
 	return out->n > start ? i : 0;
 }
 
-/* Appendix C: "@a,@b:" is understood and dropped. */
+/* RFC 5321 appendix C: "@a,@b:" is understood and dropped. */
 static size_t
 skip_route(struct span s)
 {

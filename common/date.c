@@ -35,7 +35,8 @@ month_days(int year, int month)
 	return n[month - 1] + (month == 2 && leap);
 }
 
-/* Checks the fields and computes instant and weekday. */
+/* Checks the fields and computes instant and weekday.  RFC 5322 3.3: 60 seconds
+ * are a leap second; the weekday is not believed. */
 static bool
 finish(struct date *d)
 {
@@ -105,7 +106,8 @@ name_index(const char *names, size_t n, struct span word)
 	return -1;
 }
 
-/* The text without comments (a counter), blanks for folds. */
+/* RFC 5322 3.2.2, 4.3: the text without comments (a counter), blanks for folds.
+ */
 static bool
 strip(struct buf *b, struct span s)
 {

@@ -303,7 +303,8 @@ add_plain(struct converter *c, struct buf *b, struct span s)
 	buf_free(&flat);
 }
 
-/* A run of neighbouring words of one charset: their bytes are joined before
+/* RFC 2047 5 forbids to cut a character in two, and many do.  A run of
+ * neighbouring words of one charset: their bytes are joined before
  * they are converted (many senders split characters between words). */
 struct run {
 	struct span charset, whole; /* as written */

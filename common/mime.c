@@ -63,6 +63,7 @@ step_over(struct walk *w, struct span line)
 	}
 }
 
+/* RFC 2045 6.1; 6.4: what is not known is opaque. */
 enum mime_encoding
 mime_encoding_of(struct span value)
 {
@@ -188,7 +189,8 @@ set_type(struct mime_part *p, struct span value)
 	p->subtype = span_sub(v, 0, n);
 }
 
-/* Without a boundary a multipart has no parts: its body is all preamble. */
+/* RFC 2046 5.1.1: without a boundary a multipart has no parts: its body is all
+ * preamble. */
 static void
 open_boundary(struct walk *w, size_t part, const struct mime_value *mv)
 {
@@ -264,7 +266,8 @@ end_header(struct walk *w, struct span blank)
 		new_part(w, i);
 }
 
-/* The place behind the last byte of a body that ends before this line. */
+/* The place behind the last byte of a body that ends before this line: the line
+ * end before a delimiter is the delimiter's (RFC 2046 5.1.1). */
 static struct place
 before_eol(const struct walk *w)
 {
@@ -328,7 +331,8 @@ find_boundary(const struct walk *w, struct span line, bool *last_r)
 	return best;
 }
 
-/* True when the line was a delimiter. */
+/* RFC 2046 5.1.1: "--", the boundary, and "--" behind the last one; blanks may
+ * follow.  True when the line was a delimiter. */
 static bool
 take_delimiter(struct walk *w, struct span line)
 {

@@ -36,8 +36,8 @@ blanks_at(struct span s)
 	return i;
 }
 
-/* One unit of quoted-printable at s.p: appends what it means, returns its
- * length. */
+/* One unit of quoted-printable (RFC 2045 6.7) at s.p: appends what it means,
+ * returns its length. */
 static size_t
 qp_unit(struct buf *b, struct span s, bool *ok)
 {
@@ -99,6 +99,7 @@ b64_digit(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
+/* RFC 2045 6.8: what is no letter of the alphabet is passed over. */
 static bool
 decode_base64(struct buf *b, struct span s, size_t max)
 {

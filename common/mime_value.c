@@ -12,7 +12,7 @@
 
 #define PARAMS_MAX 100
 
-/* One attribute=value as it stands there. */
+/* One attribute=value as it stands there (RFC 2045 5.1). */
 struct raw {
 	struct buf name, value;
 	int section; /* NAME*3: 3; -1 without */
@@ -208,7 +208,8 @@ add_percent(struct buf *b, struct span s)
 	}
 }
 
-/* NAME*0, NAME*1 ... joined; true when any of them was extended. */
+/* RFC 2231 3: NAME*0, NAME*1 ... joined, in whatever order; true when any of
+ * them was extended. */
 static bool
 join_sections(const struct scan *sc, struct span name, struct buf *out)
 {

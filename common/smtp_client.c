@@ -47,6 +47,8 @@ esc_length(struct span s)
 	return i == s.n || s.p[i] == ' ' ? i : 0;
 }
 
+/* RFC 5321 4.2: three digits, and "-" where more lines follow; the text means
+ * nothing to a program. */
 bool
 smtp_reply_line(struct span line, int *code_r, bool *more_r, char esc_r[12],
 		struct span *text_r)
@@ -111,8 +113,8 @@ read_line(struct smtp_client *c, struct span *line_r, deadline_t d,
 	return r == IO_OK ? 0 : lost(c, e, r);
 }
 
-/* A whole reply, of one line or many; -1 and a broken link on anything that is
- * none. */
+/* A whole reply, of one line or many (RFC 5321 4.2.1); -1 and a broken link on
+ * anything that is none. */
 static int
 read_reply(struct smtp_client *c, deadline_t d, struct smtp_reply *r,
 	   struct err *e)
@@ -351,6 +353,7 @@ int
 smtp_client_hello(struct smtp_client *c, const char *name, bool lmtp,
 		  deadline_t d, struct smtp_reply *r, struct err *e)
 {
+	/* what was offered before counts no more (RFC 3207 4.2) */
 	c->caps = 0;
 	c->size_limit = 0;
 	c->mail_max = c->rcpt_max = c->domain_max = 0;
@@ -360,6 +363,7 @@ smtp_client_hello(struct smtp_client *c, const char *name, bool lmtp,
 	if (smtp_client_cmd(c, d, r, e, "%s %s", lmtp ? "LHLO" : "EHLO",
 			    name) != 0)
 		return -1;
+	/* RFC 5321 3.2: who does not know EHLO is asked by HELO */
 	if (r->code / 100 == 5 && !lmtp && !c->broken)
 		return smtp_client_cmd(c, d, r, e, "HELO %s", name);
 	if (r->code / 100 == 2)

@@ -1,7 +1,8 @@
 /*
  * mech_oauth.c - OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's, before it):
  * a bearer token logs its owner in.  A refused one is told with a JSON
- * status, which the client answers before the exchange fails (3.2.2).
+ * status, which the client answers before the exchange fails (RFC 7628 3.2.2,
+ * 3.2.3).
  */
 #include "json.h"
 #include "mech.h"
@@ -9,7 +10,8 @@
 
 enum { MESSAGE_BYTES = 12288 };
 
-/* "auth=Bearer TOKEN" among the pairs, each ended by ^A (3.1). */
+/* "auth=Bearer TOKEN" among the pairs, each ended by ^A (RFC 7628 3.1); host=
+ * and port= are no concern of a server that has one name. */
 static bool
 take_pairs(struct mech_state *st, struct span rest)
 {
@@ -98,6 +100,7 @@ add_conf(struct json *j, bool with_openid)
 	oauth_conf_free(&c);
 }
 
+/* RFC 7628 3.2.2: the words of RFC 6750 3.1, and where to get a token. */
 static void
 bearer_refusal(struct mech_state *st MX_UNUSED, struct buf *challenge)
 {

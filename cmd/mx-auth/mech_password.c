@@ -22,6 +22,7 @@ plain_step(struct mech_state *st, struct span in, struct buf *challenge)
 	if (!span_split(&in, '\0', &authzid) || !span_split(&in, '\0', &user) ||
 	    !span_split(&in, '\0', &password) || in.p)
 		return MECH_FAIL;
+	/* RFC 4616 2: the right to act as another is nobody's here */
 	if (authzid.n > 0 && !span_eq(authzid, user))
 		return MECH_FAIL;
 	if (user.n == 0 || user.n > NAME_BYTES || password.n == 0 ||

@@ -39,7 +39,7 @@ scram_free(void *v)
 	free(s);
 }
 
-/* "=2C" and "=3D" (5.1: saslname). */
+/* RFC 5802 5.1, a saslname: "=2C" and "=3D", and no other "=". */
 bool
 mech_saslname(struct span in, struct buf *out)
 {
@@ -127,7 +127,9 @@ binding_ok(const struct mech_state *st, struct scram *s, struct span flag,
 	return found && s->binding.n > 0;
 }
 
-/* gs2-header client-first-message-bare: "n,,n=user,r=nonce". */
+/* gs2-header client-first-message-bare (RFC 5802 7): "n,,n=user,r=nonce".  What
+ * is not "n=" there, "m=" before all, is an extension that must be understood.
+ */
 static bool
 read_first(struct mech_state *st, struct scram *s, struct span in, bool plus)
 {
@@ -190,6 +192,7 @@ first(struct mech_state *st, struct scram *s, const char *name,
 		add_salt(s, buf_span(&st->user));
 		s->keys.len = strcmp(md, "SHA1") == 0 ? 20 : 32;
 	}
+	/* RFC 5802 5.1, r=: the client's nonce with ours behind it */
 	random_bytes(nonce, sizeof(nonce));
 	base64_encode(&s->nonce, span_make((char *)nonce, sizeof(nonce)));
 	buf_addf(&s->server_first, "r=%s,s=", buf_str(&s->nonce));
@@ -199,8 +202,8 @@ first(struct mech_state *st, struct scram *s, const char *name,
 	return MECH_CONTINUE;
 }
 
-/* ClientKey = proof XOR HMAC(StoredKey, AuthMessage); its digest is the stored
- * one. */
+/* RFC 5802 3: ClientKey = proof XOR HMAC(StoredKey, AuthMessage); its digest is
+ * the stored one. */
 static bool
 proof_fits(const struct scram *s, const char *md, struct span message,
 	   struct span proof)
@@ -249,6 +252,7 @@ final(struct scram *s, const char *md, struct span in, struct buf *challenge)
 	buf_free(&c);
 	if (!ok)
 		return MECH_FAIL;
+	/* RFC 5802 3: AuthMessage, of all that was said but the proof */
 	buf_addf(&message, "%s,%s,%.*s", buf_str(&s->bare),
 		 buf_str(&s->server_first),
 		 SPAN_ARG(span_sub(in, 0, (size_t)(proof.p - in.p) - 1)));
@@ -259,6 +263,7 @@ final(struct scram *s, const char *md, struct span in, struct buf *challenge)
 	buf_free(&message);
 	if (!ok)
 		return MECH_MISMATCH;
+	/* RFC 5802 3: ServerSignature, by which the client knows us */
 	buf_adds(challenge, "v=");
 	base64_encode(challenge, span_make((const char *)sig, s->keys.len));
 	return MECH_CONTINUE;

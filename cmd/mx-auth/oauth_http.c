@@ -105,6 +105,7 @@ set_request(CURL *c, const struct oauth_conf *conf, enum oauth_ask ask,
 	if (ask == OAUTH_TOKENINFO ||
 	    strcmp(conf->introspection_mode, "get") == 0) {
 		add_token(c, url, token);
+		/* RFC 7662 2.1 */
 	} else if (strcmp(conf->introspection_mode, "post") == 0) {
 		buf_adds(body, "token=");
 		add_token(c, body, token);

@@ -27,6 +27,7 @@ scram_hmac(const char *md, struct span key, struct span text,
 		    &n) != NULL;
 }
 
+/* RFC 5802 3: SaltedPassword, StoredKey, ServerKey. */
 bool
 scram_derive(struct scram_keys *k, const char *name, struct span password)
 {

@@ -56,16 +56,19 @@ decoded(struct body *b, const struct mime_part *p, bool text)
 	b->left -= b->text.n < b->left ? b->text.n : b->left;
 }
 
-/* A multipart is its prologue and epilogue (RFC 5173 5.2); an attached message
- * its header. */
+/* RFC 5173 5.2: a multipart is its prologue and its epilogue, two strings; an
+ * attached message its header. */
 static void
-own_text(const struct mime *m, const struct mime_part *p, struct buf *out)
+own_text(const struct mime *m, const struct mime_part *p, struct buf *out,
+	 struct span *epilogue_r)
 {
 	const struct mime_part *c;
 	struct span rest, line;
 	const char *end;
+	ssize_t lf;
 
 	buf_clear(out);
+	*epilogue_r = SPAN("");
 	if (p->child == MIME_NONE)
 		return;
 	c = &m->v[p->child];
@@ -73,8 +76,14 @@ own_text(const struct mime *m, const struct mime_part *p, struct buf *out)
 		buf_addspan(out, c->header);
 		return;
 	}
-	buf_addspan(
-	    out, span_sub(p->body, 0, (size_t)(c->header_full.p - p->body.p)));
+	/* without the first delimiter and the line end before it */
+	rest = span_sub(p->body, 0, (size_t)(c->header_full.p - p->body.p));
+	rest = span_sub(rest, 0, rest.n > 0 ? rest.n - 1 : 0);
+	lf = span_rchr(rest, '\n');
+	rest = span_sub(rest, 0, lf < 0 ? 0 : (size_t)lf);
+	if (rest.n > 0 && rest.p[rest.n - 1] == '\r')
+		rest.n--;
+	buf_addspan(out, rest);
 	while (c->next != MIME_NONE)
 		c = &m->v[c->next];
 	end = c->body.p + c->body.n;
@@ -83,7 +92,7 @@ own_text(const struct mime *m, const struct mime_part *p, struct buf *out)
 	for (int i = 0; i < 2 && rest.p != NULL; i++)
 		(void)span_split(&rest, '\n', &line);
 	if (rest.p != NULL)
-		buf_addspan(out, rest);
+		*epilogue_r = rest;
 }
 
 static int
@@ -98,8 +107,12 @@ run_content(struct body *b, const struct sieve_arg *types)
 		if (!wanted(types, p))
 			continue;
 		if (p->kind != MIME_LEAF) {
-			own_text(m, p, &b->text);
+			struct span epilogue;
+
+			own_text(m, p, &b->text, &epilogue);
 			yes = match(b, buf_span(&b->text));
+			if (yes == 0 && epilogue.n > 0)
+				yes = match(b, epilogue);
 			continue;
 		}
 		decoded(b, p, true);

@@ -45,6 +45,7 @@ cmd_helo(struct session *s, struct span args)
 		return wrong_hello();
 	if (!take_name(s, args))
 		return reply_syntax("HELO hostname");
+	/* RFC 5321 4.1.1.1: no extensions after HELO */
 	s->esmtp = false;
 	if (restrict_helo(s, &r) || milters_helo(s, &r))
 		return r;

@@ -121,6 +121,7 @@ take_parms(struct session *s, struct span rest, const struct parm *rows,
 
 		while (i < n && !span_iis(name, rows[i].name))
 			i++;
+		/* RFC 5321 4.1.1.11 */
 		if (i == n) {
 			*r =
 			    reply_make(555, "5.5.4", "Unsupported option: %.*s",
@@ -149,7 +150,8 @@ wants_utf8(struct span rest)
 	return false;
 }
 
-/* "FROM:" or "TO:" and the path; *rest_r: parameters.  False: syntax. */
+/* RFC 5321 3.3: "FROM:" or "TO:" and the path, before which some put a blank;
+ * *rest_r: parameters.  False: syntax. */
 static bool
 take_path(struct session *s, struct span args, const char *word, struct addr *a,
 	  struct span *rest_r, bool *path_bad)
@@ -196,7 +198,8 @@ cmd_mail(struct session *s, struct span args)
 
 	if ((s->conf->p.helo_required || s->lmtp) && s->helo == NULL)
 		return reply_make(503, "5.5.1", "Error: send HELO/EHLO first");
-	/* A MAIL that fails leaves nothing of the one before. */
+	/* RFC 5321 4.1.1.2: the buffers are empty.  A MAIL that fails leaves
+	 * nothing of the one before. */
 	session_end_mail(s);
 	s->utf8 = s->esmtp && wants_utf8(args);
 	if (!take_path(s, args, "FROM:", &s->sender, &rest, &bad)) {

@@ -29,6 +29,7 @@ const struct command session_commands[] = {
 };
 const size_t session_ncommands = ARRAY_LEN(session_commands);
 
+/* RFC 5321 4.1.1.5: the hello stays. */
 struct reply
 cmd_rset(struct session *s, struct span args)
 {
@@ -39,6 +40,7 @@ cmd_rset(struct session *s, struct span args)
 	return reply_make(250, "2.0.0", "Ok");
 }
 
+/* RFC 5321 4.1.1.9: whatever stands behind it. */
 struct reply
 cmd_noop(struct session *s, struct span args)
 {
@@ -47,7 +49,7 @@ cmd_noop(struct session *s, struct span args)
 	return reply_make(250, "2.0.0", "Ok");
 }
 
-/* THREATS 26: it never tells whether the user is there. */
+/* RFC 5321 3.5.3, 7.3; THREATS 26: it never tells whether the user is there. */
 struct reply
 cmd_vrfy(struct session *s, struct span args)
 {
@@ -68,6 +70,7 @@ cmd_etrn(struct session *s, struct span args)
 	return reply_make(502, "5.5.1", "Error: command not implemented");
 }
 
+/* RFC 5321 4.1.1.8 */
 struct reply
 cmd_help(struct session *s, struct span args)
 {
@@ -80,6 +83,7 @@ cmd_help(struct session *s, struct span args)
 	return r;
 }
 
+/* RFC 5321 4.1.1.10: what was not ended by a dot is gone. */
 struct reply
 cmd_quit(struct session *s, struct span args)
 {

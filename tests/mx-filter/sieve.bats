@@ -477,6 +477,17 @@ keep";' address
   [ "${lines[-1]}" = keep ]
 }
 
+@test "RFC 5173 5.2: a multipart's prologue and epilogue are two strings, without the delimiters" {
+  local t
+  printf 'From: x@y.example\nContent-Type: multipart/mixed; boundary=b\n\npro\n--b\n\ninner\n--b--\nepi\n' > "$T/M"
+  for t in ':is "pro"' ':contains "epi"' ':matches "e*"'; do
+    is M "fileinto|yes;" <<< "require [\"body\",\"fileinto\"]; if body :content \"multipart\" $t { fileinto \"yes\"; }" || { echo "$t"; false; }
+  done
+  for t in ':contains "--b"' ':matches "pro*epi*"' ':contains "inner"'; do
+    is M "keep;" <<< "require [\"body\",\"fileinto\"]; if body :content \"multipart\" $t { fileinto \"yes\"; }" || { echo "$t"; false; }
+  done
+}
+
 @test "the message may be odd: no header, no body, NUL, 8 bit, CRLF" {
   for m in 'x' 'A: b' 'Subject: \351\0x\n\n\0' 'Subject: x\r\n\r\ny\r\n' '\n'; do
     printf "$m" > "$T/D"
