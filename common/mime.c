@@ -402,7 +402,11 @@ mime_index(struct mime *m, struct span bytes)
 	m->whole = bytes;
 	w->m = m;
 	w->s = bytes;
-	step_over(w, span_sub(bytes, 0, msg_from_line(bytes)));
+	for (size_t front = msg_front(bytes); w->here.at < front;) {
+		struct span rest = span_from(bytes, w->here.at);
+
+		step_over(w, span_sub(rest, 0, line_len(rest)));
+	}
 	new_part(w, MIME_NONE);
 	while (w->here.at < bytes.n) {
 		struct span rest = span_from(bytes, w->here.at);

@@ -93,6 +93,20 @@ msg_from_line(struct span s)
 	return field_colon(span_sub(s, 0, n), &name_n) < 0 ? n : 0;
 }
 
+size_t
+msg_front(struct span s)
+{
+	size_t at = 0, mark, n;
+
+	do {
+		for (mark = at; mark < s.n && s.p[mark] == '>';)
+			mark++;
+		n = msg_from_line(span_from(s, mark));
+		at = n > 0 ? mark + n : at;
+	} while (n > 0);
+	return at;
+}
+
 void
 msg_index(struct msg *m, struct span bytes, size_t max_header)
 {
@@ -108,7 +122,7 @@ msg_index(struct msg *m, struct span bytes, size_t max_header)
 	m->whole = rest;
 	n = rest.n ? line_len(rest) : 0;
 	m->crlf = n > 1 && rest.p[n - 2] == '\r' && rest.p[n - 1] == '\n';
-	rest = span_from(rest, msg_from_line(rest));
+	rest = span_from(rest, msg_front(rest));
 	from = rest;
 	while (rest.n && !is_blank_line(rest)) {
 		n = msg_next_field(rest, &f);

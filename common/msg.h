@@ -27,8 +27,8 @@ struct msg {
 	size_t n, cap;
 };
 
-/* Indexes bytes that stay with the caller.  A leading mbox "From " line is
- * skipped (not part of header).  A line that is no field ends the header (it
+/* Indexes bytes that stay with the caller.  What msg_front tells is skipped
+ * (not part of header).  A line that is no field ends the header (it
  * becomes body) as Postfix does; header limit `max_header` bytes (0: 1 MB):
  * beyond it the rest counts as body.  Linear time. */
 void msg_index(struct msg *m, struct span bytes, size_t max_header);
@@ -41,6 +41,9 @@ bool msg_header_cut(const struct msg *m);
 size_t msg_next_field(struct span s, struct msg_field *f);
 /* The length of the mbox "From " line at the front of s, or 0. */
 size_t msg_from_line(struct span s);
+/* The length of the lines above the header: mbox "From " lines, quoted with '>'
+ * or not, as Postfix's sendmail(1) passes over; 0 as a rule. */
+size_t msg_front(struct span s);
 /* The i-th field (from 0, top down) of that name, case-insensitive; NULL. */
 const struct msg_field *msg_find(const struct msg *m, const char *name,
 				 size_t i);

@@ -1,12 +1,14 @@
 /*
  * lines.c - a message from standard input: CRLF becomes LF, a leading mbox
- * separator line goes, everything else stays.
+ * separator line goes, quoted with '>' or not, everything else stays.
  */
 #include "lines.h"
 #include "status.h"
 
 #include <errno.h>
 #include <unistd.h>
+
+#define QUOTES_MAX 64
 
 /* CRLF to LF over all splits; a first line "From ..." is left out. */
 struct lines {
@@ -38,6 +40,7 @@ static void
 lines_add(struct lines *l, struct span in, struct buf *out)
 {
 	const struct span sep = SPAN("From ");
+	struct span front;
 
 	l->any = l->any || in.n > 0;
 	if (l->begun) {
@@ -45,10 +48,14 @@ lines_add(struct lines *l, struct span in, struct buf *out)
 		return;
 	}
 	buf_addspan(&l->head, in);
-	if (l->head.n < sep.n && span_starts(sep, buf_span(&l->head)))
+	front = buf_span(&l->head);
+	while (front.n > 0 && front.p[0] == '>')
+		front = span_from(front, 1);
+	if (front.n < sep.n && span_starts(sep, front) &&
+	    l->head.n < QUOTES_MAX)
 		return;
 	l->begun = true;
-	l->skip = span_starts(buf_span(&l->head), sep);
+	l->skip = span_starts(front, sep);
 	lines_take(l, buf_span(&l->head), out);
 	buf_free(&l->head);
 }

@@ -21,6 +21,13 @@ teardown() { common_teardown; }
   printf 'From joe Mon Jan  1 00:00:00 2024\r\nA: b\r\n\r\nx\ry\r\n\r' > "$T/m"
   mx-deliver --maildir "$T/M" < "$T/m"
   printf 'A: b\n\nx\ry\n\r' | cmp - "$T"/M/new/*
+  rm "$T"/M/new/*
+  # quoted, in two writes; but no line that only looks like one
+  { printf '>>Fr'; sleep 0.2; sed s/^From/om/ "$T/m"; } | mx-deliver --maildir "$T/M"
+  printf 'A: b\n\nx\ry\n\r' | cmp - "$T"/M/new/*
+  rm "$T"/M/new/*
+  printf '>Fro' | mx-deliver --maildir "$T/M"
+  printf '>Fro' | cmp - "$T"/M/new/*
 }
 
 @test "a message of 5 MB from a slow pipe" {

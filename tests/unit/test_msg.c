@@ -28,6 +28,12 @@ test_index(void)
 		{ " a: b\n", 0, 0, 6, 0, 0 },
 		{ "From a@b Mon\nA: b\n\nx", 1, 5, 1, 0, 1 },
 		{ "From : b\n\n", 1, 9, 0, 0, 1 },
+		/* quoted, and several of them */
+		{ ">From a@b Mon\nA: b\n\nx", 1, 5, 1, 0, 1 },
+		{ "From a@b Mon\n>From c@d Tue\nA: b\n\nx", 1, 5, 1, 0, 1 },
+		{ ">>From : b\n\n", 1, 11, 0, 0, 1 },
+		{ ">> From x\n\n", 0, 0, 11, 0, 0 },
+		{ "From x", 0, 0, 0, 0, 0 },
 		{ "A b: c\n", 0, 0, 7, 0, 0 },
 		{ ": c\n", 0, 0, 4, 0, 0 },
 		/* blanks alone are a fold, not the end */
