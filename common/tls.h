@@ -129,7 +129,7 @@ bool tls_peer_field(const struct stream *s, const char *field, struct buf *b);
 bool tls_field_known(const char *field);
 /* tls-exporter channel binding (RFC 9266) for SCRAM-PLUS. */
 bool tls_channel_binding(const struct stream *s, struct buf *b);
-/* At the server's end all channel bindings that are sound, "TYPE=BASE64":
+/* At either end all channel bindings that are sound, "TYPE=BASE64":
  * tls-exporter (with TLS 1.2 only under RFC 7627), tls-unique (TLS 1.2, the
  * same), tls-server-end-point (RFC 5929). */
 void tls_bindings(const struct stream *s, struct strs *out);

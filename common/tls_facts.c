@@ -223,9 +223,10 @@ add_binding(struct strs *out, const char *type, const void *p, size_t n)
 
 /* RFC 5929 4.1: the digest of the signature, but never MD5 or SHA-1. */
 static void
-add_end_point(const SSL *ssl, struct strs *out)
+add_end_point(SSL *ssl, struct strs *out)
 {
-	X509 *x = SSL_get_certificate(ssl);
+	X509 *x = SSL_is_server(ssl) ? SSL_get_certificate(ssl)
+				     : SSL_get0_peer_certificate(ssl);
 	unsigned char v[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
 	int nid = NID_undef;
@@ -260,7 +261,7 @@ tls_bindings(const struct stream *s, struct strs *out)
 	if (old && SSL_get_extms_support(l->ssl) == 1) {
 		/* RFC 5929 3.1: the first Finished, which after a resumption
 		 * is the server's. */
-		n = SSL_session_reused(l->ssl)
+		n = SSL_session_reused(l->ssl) == SSL_is_server(l->ssl)
 			? SSL_get_finished(l->ssl, v, sizeof(v))
 			: SSL_get_peer_finished(l->ssl, v, sizeof(v));
 		if (n > 0 && n <= sizeof(v))

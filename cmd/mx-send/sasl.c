@@ -214,63 +214,133 @@ bearer(struct session *s, bool old, struct buf *why, struct smtp_reply *r,
 	return st;
 }
 
-enum mechanism {
-	NO_MECHANISM,
-	SCRAM256,
-	SCRAM1,
-	PLAIN,
-	LOGIN,
-	BEARER,
-	XOAUTH2
+/* smtp_sasl_security_options: what a mechanism is, as Cyrus SASL, whose words
+ * they are, tells of its own. */
+#define NOPLAINTEXT 1u
+#define NOACTIVE 2u
+#define NODICTIONARY 4u
+#define NOANONYMOUS 8u
+#define MUTUAL_AUTH 16u
+#define OF_SCRAM (NOPLAINTEXT | NOACTIVE | NOANONYMOUS | MUTUAL_AUTH)
+
+enum kind { SCRAM, PLAIN, LOGIN, BEARER, XOAUTH2 };
+struct mechanism {
+	const char *word;
+	enum kind kind;
+	unsigned is;
+};
+/* The best one first. */
+static const struct mechanism mechanisms[] = {
+	{ "OAUTHBEARER", BEARER, NOANONYMOUS },
+	{ "XOAUTH2", XOAUTH2, NOANONYMOUS },
+	{ "SCRAM-SHA-256-PLUS", SCRAM, OF_SCRAM },
+	{ "SCRAM-SHA-1-PLUS", SCRAM, OF_SCRAM },
+	{ "SCRAM-SHA-256", SCRAM, OF_SCRAM },
+	{ "SCRAM-SHA-1", SCRAM, OF_SCRAM },
+	{ "PLAIN", PLAIN, NOANONYMOUS },
+	{ "LOGIN", LOGIN, NOANONYMOUS },
 };
 
-static enum mechanism
-choose(const struct session *s)
+/* What smtp_sasl_(tls_)security_options ask for; false: a word that is none,
+ * which must not mean that anything goes. */
+static bool
+wanted(const struct session *s, unsigned *is, const char **word)
 {
 	static const struct {
 		const char *word;
-		enum mechanism m;
-	} rows[] = {
-		{ "OAUTHBEARER", BEARER },
-		{ "XOAUTH2", XOAUTH2 },
-		{ "SCRAM-SHA-256", SCRAM256 },
-		{ "SCRAM-SHA-1", SCRAM1 },
-		{ "PLAIN", PLAIN },
-		{ "LOGIN", LOGIN },
+		unsigned is;
+	} words[] = {
+		{ "noplaintext", NOPLAINTEXT },
+		{ "noactive", NOACTIVE },
+		{ "nodictionary", NODICTIONARY },
+		{ "noanonymous", NOANONYMOUS },
+		{ "mutual_auth", MUTUAL_AUTH },
 	};
-	bool token = s->secret->token.n > 0;
+	const struct strs *list =
+	    s->tls ? &params.sasl_tls_options : &params.sasl_options;
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if ((rows[i].m >= BEARER) == token && offered(s, rows[i].word))
-			return rows[i].m;
-	return NO_MECHANISM;
+	*is = 0;
+	for (size_t i = 0; i < list->n; i++) {
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(words) &&
+		       !span_iis(span_of(list->v[i]), words[k].word))
+			k++;
+		*word = list->v[i];
+		if (k == ARRAY_LEN(words))
+			return false;
+		*is |= words[k].is;
+	}
+	return true;
+}
+
+static bool
+is_plus(const struct mechanism *m)
+{
+	return span_iends(span_of(m->word), SPAN("-PLUS"));
+}
+
+/* NULL: none.  *any: there is one that the options forbid. */
+static const struct mechanism *
+choose(const struct session *s, unsigned is, bool *any)
+{
+	bool token = s->secret->token.n > 0;
+	struct strs bindings = STRS_INIT;
+	const struct mechanism *found = NULL;
+
+	*any = false;
+	sasl_bindings(s, &bindings);
+	for (size_t i = 0; i < ARRAY_LEN(mechanisms) && found == NULL; i++) {
+		const struct mechanism *m = &mechanisms[i];
+
+		if ((m->kind >= BEARER) != token || !offered(s, m->word) ||
+		    (is_plus(m) && bindings.n == 0))
+			continue;
+		*any = true;
+		if ((m->is & is) == is)
+			found = m;
+	}
+	strs_free(&bindings);
+	return found;
+}
+
+/* Does the server offer -PLUS, whatever we make of it? */
+static bool
+plus_seen(const struct session *s)
+{
+	struct span rest = buf_span(&s->c.auth), w;
+
+	while (span_word(&rest, " ", &w))
+		if (span_iends(w, SPAN("-PLUS")))
+			return true;
+	return false;
 }
 
 static int
-run_mechanism(struct session *s, enum mechanism m, struct buf *why,
+run_mechanism(struct session *s, const struct mechanism *m, struct buf *why,
 	      struct smtp_reply *r, struct err *e)
 {
-	switch (m) {
-	case SCRAM256:
-	case SCRAM1:
-		return sasl_scram(s, m == SCRAM256, r, e);
+	switch (m->kind) {
+	case SCRAM:
+		return sasl_scram(s, m->word, plus_seen(s), r, e);
 	case PLAIN:
 		return plain(s, r, e);
 	case LOGIN:
 		return login(s, r, e);
 	default:
-		return bearer(s, m == XOAUTH2, why, r, e);
+		return bearer(s, m->kind == XOAUTH2, why, r, e);
 	}
 }
 
 int
 sasl_login(struct session *s, struct err *e)
 {
-	const struct strs *forbidden =
-	    s->tls ? &params.sasl_tls_options : &params.sasl_options;
 	struct smtp_reply r = { .code = 0 };
 	struct buf why = BUF_INIT;
-	enum mechanism m;
+	const struct mechanism *m;
+	const char *word = "";
+	unsigned is;
+	bool any;
 	int st;
 
 	if (s->secret->trouble.status != 0) {
@@ -286,19 +356,23 @@ sasl_login(struct session *s, struct err *e)
 				     "offers no AUTH",
 				     s->name)
 			   : 0;
-	m = choose(s);
-	if (m == NO_MECHANISM)
-		return err_esc(
-		    e, ST_TEMPFAIL, "4.7.0",
-		    "SASL authentication failed; server %s offers no "
-		    "mechanism we can use: %s",
-		    s->name, buf_str(&s->c.auth));
-	if (m != SCRAM256 && m != SCRAM1 &&
-	    strs_ihas(forbidden, SPAN("noplaintext")))
+	if (!wanted(s, &is, &word))
+		return err_esc(e, ST_TEMPFAIL, "4.3.5",
+			       "smtp_sasl_%ssecurity_options: no such word: %s",
+			       s->tls ? "tls_" : "", word);
+	m = choose(s, is, &any);
+	if (m == NULL && any && choose(s, is & ~NOPLAINTEXT, &any) != NULL)
 		return err_esc(e, ST_TEMPFAIL, "4.7.0",
 			       "SASL authentication failed; the password would "
 			       "travel in clear: see "
 			       "smtp_sasl_security_options");
+	if (m == NULL)
+		return err_esc(
+		    e, ST_TEMPFAIL, "4.7.0",
+		    "SASL authentication failed; server %s offers no "
+		    "mechanism we can use%s: %s",
+		    s->name, any ? " (smtp_sasl_security_options)" : "",
+		    buf_str(&s->c.auth));
 	st = run_mechanism(s, m, &why, &r, e);
 	if (st != 0 && strncmp(e->text, "SASL", 4) != 0)
 		session_lost(s, "sending the AUTH command", e);

@@ -1,9 +1,11 @@
 /*
  * sasl_scram.c - AUTH SCRAM-SHA-256 and SCRAM-SHA-1, the client's side: the
  * password never travels, and the server proves that it knows it, too.
- * RFC 5802, RFC 7677.
+ * With -PLUS it also shows that the server is the other end of our own TLS.
+ * RFC 5802, RFC 7677, RFC 5929 and 9266 (channel bindings).
  */
 #include "escape.h"
+#include "mem.h"
 #include "num.h"
 #include "random.h"
 #include "send.h"
@@ -12,12 +14,16 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdlib.h>
 
 #define ITERATIONS_MAX 1000000
 
 struct scram {
 	const EVP_MD *md;
 	unsigned len;
+	const char *word; /* of AUTH */
+	struct buf gs2;   /* gs2-header, and behind it what binds the channel */
+	size_t header;    /* of that, the first part */
 	struct buf first; /* client-first-message-bare */
 	struct buf nonce; /* ours */
 	struct buf auth;  /* AuthMessage */
@@ -98,7 +104,9 @@ answer(struct scram *s, struct span first, struct span password,
 				       (int)salt.n, n, s->md, (int)s->len,
 				       s->salted) == 1;
 	if (ok) {
-		buf_addf(last, "c=biws,r=%.*s", SPAN_ARG(nonce));
+		buf_adds(last, "c=");
+		base64_encode(last, buf_span(&s->gs2));
+		buf_addf(last, ",r=%.*s", SPAN_ARG(nonce));
 		buf_addf(&s->auth, "%s,%.*s,%s", buf_str(&s->first),
 			 SPAN_ARG(first), buf_str(last));
 		add_proof(s, last);
@@ -138,10 +146,9 @@ dialogue(struct session *s, struct scram *c, struct smtp_reply *r,
 	struct buf last = BUF_INIT, said = BUF_INIT, start = BUF_INIT;
 	int st;
 
-	buf_addf(&start, "n,,%s", buf_str(&c->first));
-	st = sasl_secret(
-	    s, c->len == 32 ? "AUTH SCRAM-SHA-256 " : "AUTH SCRAM-SHA-1 ",
-	    buf_span(&start), r, e);
+	buf_addspan(&start, span_sub(buf_span(&c->gs2), 0, c->header));
+	buf_addspan(&start, buf_span(&c->first));
+	st = sasl_secret(s, c->word, buf_span(&start), r, e);
 	if (st == 0 && r->code == 334) {
 		if (decode(&said, r) &&
 		    answer(c, buf_span(&said), buf_span(&s->secret->password),
@@ -169,13 +176,71 @@ dialogue(struct session *s, struct scram *c, struct smtp_reply *r,
 	return st;
 }
 
-int
-sasl_scram(struct session *s, bool sha256, struct smtp_reply *r, struct err *e)
+/* RFC 5802 6: "p=TYPE" with -PLUS; "y" where we could and the server seems not
+ * to, which a server that does takes for a downgrade; "n" where we cannot, or
+ * may not.  False: there is nothing to bind with. */
+static bool
+bind_channel(struct scram *c, const struct session *s, bool plus, bool seen)
 {
+	struct strs have = STRS_INIT;
+	struct buf data = BUF_INIT;
+	bool ok = true;
+
+	sasl_bindings(s, &have);
+	if (plus) {
+		struct span rest = have.n > 0 ? span_of(have.v[0]) : SPAN(""),
+			    type;
+
+		ok =
+		    span_split(&rest, '=', &type) && base64_decode(&data, rest);
+		buf_addf(&c->gs2, "p=%.*s,,", SPAN_ARG(type));
+	} else {
+		buf_adds(&c->gs2, have.n > 0 && !seen ? "y,," : "n,,");
+	}
+	c->header = c->gs2.n;
+	buf_addspan(&c->gs2, buf_span(&data));
+	buf_wipe(&data);
+	strs_free(&have);
+	return ok;
+}
+
+/* The server does not say which types it knows: those come first that RFC 5802
+ * 6 and RFC 9266 2 make every server know. */
+void
+sasl_bindings(const struct session *s, struct strs *out)
+{
+	struct strs all = STRS_INIT;
+
+	if (s->tls)
+		tls_bindings(&s->c.s, &all);
+	for (size_t i = 0; i < all.n; i++)
+		if (span_starts(span_of(all.v[i]), SPAN("tls-unique=")))
+			strs_add(out, all.v[i]);
+	for (size_t i = 0; i < all.n; i++)
+		strs_add(out, all.v[i]);
+	strs_free(&all);
+}
+
+int
+sasl_scram(struct session *s, const char *word, bool seen, struct smtp_reply *r,
+	   struct err *e)
+{
+	bool sha256 = span_istarts(span_of(word), SPAN("SCRAM-SHA-256"));
+	bool plus = span_iends(span_of(word), SPAN("-PLUS"));
 	struct scram c = { .md = sha256 ? EVP_sha256() : EVP_sha1(),
 			   .len = sha256 ? 32 : 20 };
+	char *command = mem_printf("AUTH %s ", word);
 	int st;
 
+	c.word = command;
+	if (!bind_channel(&c, s, plus, seen)) {
+		buf_free(&c.gs2);
+		free(command);
+		return err_esc(e, ST_TEMPFAIL, "4.7.0",
+			       "SASL authentication failed; no channel to "
+			       "bind with server %s",
+			       s->name);
+	}
 	random_word(&c.nonce, 24);
 	buf_adds(&c.first, "n=");
 	sasl_name(&c.first, buf_span(&s->secret->user));
@@ -183,6 +248,8 @@ sasl_scram(struct session *s, bool sha256, struct smtp_reply *r, struct err *e)
 	st = dialogue(s, &c, r, e);
 	if (st != 0)
 		s->c.broken = true;
+	free(command);
+	buf_free(&c.gs2);
 	buf_free(&c.first);
 	buf_free(&c.nonce);
 	buf_wipe(&c.auth);

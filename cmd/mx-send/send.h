@@ -343,10 +343,13 @@ int sasl_login(struct session *s, struct err *e);
 /* Sends a line that no trace shows: prefix, then the bytes in base64. */
 int sasl_secret(struct session *s, const char *prefix, struct span bytes,
 		struct smtp_reply *r, struct err *e);
-/* sasl_scram.c */
+/* sasl_scram.c: "=" and "," in a name (RFC 5802 5.1). */
 void sasl_name(struct buf *b, struct span name);
-int sasl_scram(struct session *s, bool sha256, struct smtp_reply *r,
-	       struct err *e);
+/* "TYPE=BASE64" of this session, the one to use first; none without TLS. */
+void sasl_bindings(const struct session *s, struct strs *out);
+/* word: the mechanism; seen: the server offers one with -PLUS. */
+int sasl_scram(struct session *s, const char *word, bool seen,
+	       struct smtp_reply *r, struct err *e);
 
 /* transaction.c */
 enum attempt transaction(struct session *s, struct group *g,

@@ -175,15 +175,27 @@ class Session:
         self.say("334 " + base64.b64encode(text).decode())
         return base64.b64decode(self.line())
 
-    def scram(self, name, first):       # RFC 5802, with what python has
+    def scram(self, name, first, plus=False):       # RFC 5802, with what python has
         user, password = o.auth.encode().split(b":", 1)
-        bare = first.split(b",", 2)[2]
+        gs2, bare = b",".join(first.split(b",", 2)[:2]) + b",", first.split(b",", 2)[2]
+        bound = gs2
+        if plus != gs2.startswith(b"p="):
+            return self.say("535 5.7.8 a wrong gs2 flag")
+        if gs2.startswith(b"p=tls-unique,"):
+            bound += self.s.get_channel_binding("tls-unique")
+        elif gs2.startswith(b"p=tls-server-end-point,"):
+            with open(o.cert) as f:
+                bound += hashlib.sha256(ssl.PEM_cert_to_DER_cert(f.read())).digest()
+        elif plus:
+            return self.say("535 5.7.8 a type of binding that is not known")
         a = dict(x.split(b"=", 1) for x in bare.split(b","))
         salt, nonce = os.urandom(16), a[b"r"] + b"server"
         sf = b"r=" + nonce + b",s=" + base64.b64encode(salt) + b",i=4096"
         final = self.challenge(sf)
         head, proof = final.rsplit(b",p=", 1)
         am = b",".join([bare, sf, head])
+        if base64.b64decode(head.split(b",")[0][2:]) != bound:
+            return self.say("535 5.7.8 somebody is in between")
         salted = hashlib.pbkdf2_hmac(name, password, salt, 4096)
         mac = lambda k, t: hmac.new(k, t, name).digest()
         ck = mac(salted, b"Client Key")
@@ -193,13 +205,14 @@ class Session:
         key = os.urandom(32) if o.scram_lies else mac(salted, b"Server Key")
         self.challenge(b"v=" + base64.b64encode(mac(key, am)))
         self.user = user.decode()
-        log(event="auth", mechanism="SCRAM-" + name)
+        log(event="auth", mechanism="SCRAM-" + name + ("-plus" if plus else ""), gs2=gs2.decode())
         self.say("235 2.7.0 ok")
 
     def do_auth(self, arg):
         words = arg.split(" ")
         if words[0].startswith("SCRAM-"):
-            return self.scram({"SCRAM-SHA-1": "sha1"}.get(words[0], "sha256"), base64.b64decode(words[1]))
+            name = words[0].removesuffix("-PLUS")
+            return self.scram({"SCRAM-SHA-1": "sha1"}.get(name, "sha256"), base64.b64decode(words[1]), name != words[0])
         if words[0] in ("PLAIN", "XOAUTH2") and len(words) == 1:
             self.say("334 ")
             words.append(self.line().decode())
