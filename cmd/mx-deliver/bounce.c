@@ -117,7 +117,8 @@ why(const struct report *r, size_t i, struct last *l)
 				  : r->kind == BOUNCE_DELAYED ? "4.0.0"
 							      : "2.0.0");
 	}
-	/* An expired recipient failed for good: 4.4.7 is 5.4.7 then. */
+	/* An expired recipient failed for good: 4.4.7 is 5.4.7 then (RFC 3464
+	 * 2.3.4: the class agrees with the action). */
 	if (r->kind == BOUNCE_FAILED && l->dsn.p[0] == '4')
 		l->dsn.p[0] = '5';
 }
@@ -203,7 +204,7 @@ add_part(struct report *r, const char *what, const char *type, struct span body)
 		buf_addspan(&r->out, body);
 }
 
-/* For people: what happened, to whom, in whose words. */
+/* For people: what happened, to whom, in whose words (RFC 3461 6.2). */
 static void
 text_part(struct report *r)
 {
@@ -296,6 +297,8 @@ action(const struct report *r, size_t i)
 							    : words[r->kind];
 }
 
+/* RFC 3464 2.3. Original-Recipient is there only where the sender gave ORCPT:
+ * what we rewrote is not to be told as the sender's word (2.3.1). */
 static void
 recipient_fields(const struct report *r, struct buf *b, size_t i)
 {

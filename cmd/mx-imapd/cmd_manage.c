@@ -238,6 +238,7 @@ create_for(struct session *s, const struct buf *name, const struct buf *use)
 	return r;
 }
 
+/* RFC 3501 6.3.3: a separator at the end says only that children will come. */
 struct result
 cmd_create(struct session *s)
 {
@@ -352,6 +353,7 @@ delete_mailbox(struct session *s, const struct buf *name)
 	return r;
 }
 
+/* RFC 3501 6.3.4: what is below it stays. */
 struct result
 cmd_delete(struct session *s)
 {
@@ -516,6 +518,7 @@ rename_mailbox(struct session *s, const struct buf *from, const struct buf *to)
 	return r;
 }
 
+/* RFC 3501 6.3.5: with all that is below it. */
 struct result
 cmd_rename(struct session *s)
 {
@@ -552,12 +555,14 @@ subscribe(struct session *s, bool on)
 	return r;
 }
 
+/* RFC 3501 6.3.6 */
 struct result
 cmd_subscribe(struct session *s)
 {
 	return subscribe(s, true);
 }
 
+/* RFC 3501 6.3.7 */
 struct result
 cmd_unsubscribe(struct session *s)
 {

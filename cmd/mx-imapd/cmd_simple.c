@@ -18,12 +18,14 @@ cmd_capability(struct session *s)
 	return result_ok("Capability completed");
 }
 
+/* RFC 3501 6.1.2: what others did is told, as with every command. */
 struct result
 cmd_noop(struct session *s)
 {
 	return parse_end(&s->p) ? result_ok("Noop completed") : result_bad(s);
 }
 
+/* RFC 3501 6.4.1; gone from IMAP4rev2. */
 struct result
 cmd_check(struct session *s)
 {
@@ -37,6 +39,7 @@ cmd_login_again(struct session *s)
 	return RESULT(RESULT_BAD, NULL, "Already logged in");
 }
 
+/* RFC 3501 6.1.3: BYE stands before OK. */
 struct result
 cmd_logout(struct session *s)
 {
@@ -90,7 +93,7 @@ cmd_id(struct session *s)
 	return result_ok("ID completed");
 }
 
-/* RFC 2342 */
+/* RFC 2342 5: one personal namespace, nobody's else. */
 struct result
 cmd_namespace(struct session *s)
 {
@@ -162,6 +165,7 @@ limit_deleted(struct session *s, struct set *set)
 	limit_set(s, set);
 }
 
+/* RFC 3501 6.4.3. */
 struct result
 cmd_expunge(struct session *s)
 {
@@ -223,6 +227,7 @@ cmd_close(struct session *s)
 	return leave(s, "Close completed");
 }
 
+/* RFC 3691 2: CLOSE that removes nothing. */
 struct result
 cmd_unselect(struct session *s)
 {

@@ -146,6 +146,7 @@ status_put(struct session *s, const char *name, unsigned bits, struct err *e)
 	return 0;
 }
 
+/* RFC 3501 6.3.10: no mailbox is opened by it, nothing loses \Recent. */
 struct result
 cmd_status(struct session *s)
 {

@@ -63,6 +63,7 @@ before_capability(struct before *s)
 	sieved_reply(s->f->st, "OK", NULL, SPAN("Capability completed"));
 }
 
+/* RFC 5804 1.7: the greeting is what CAPABILITY answers. */
 static void
 greet(struct before *s)
 {
@@ -86,12 +87,13 @@ before_starttls(struct before *s)
 	}
 	sieved_reply(f->st, "OK", NULL, SPAN("Begin TLS negotiation now"));
 	s->over = !front_starttls(f);
-	/* 2.2: the capabilities once more, as nobody in between wrote them */
+	/* RFC 5804 2.2: the capabilities once more, as nobody in between wrote
+	 * them */
 	if (!s->over)
 		greet(s);
 }
 
-/* A challenge is a string on a line, and so is the answer. */
+/* RFC 5804 2.1: a challenge is a string on a line, and so is the answer. */
 static enum io_result
 ask(struct front *f, struct span challenge, struct buf *answer_r)
 {
@@ -128,6 +130,8 @@ before_authenticate(struct before *s)
 	enum front_login_kind k = FRONT_LOGIN_MALFORMED;
 	bool good = true;
 
+	/* RFC 5804 2.1: an initial response, in base64; "" is one of no
+	 * bytes */
 	if (s->c.n == 3) {
 		good = base64_decode(&resp, command_span(&s->c, 2));
 		first = resp.n > 0 ? buf_span(&resp) : SPAN("");

@@ -69,6 +69,8 @@ answer(struct session *s, enum store_result k, const struct err *e,
 	no(s, rows[k].code, rows[k].text);
 }
 
+/* RFC 5804 1.7: OWNER only behind the login; SASL and STARTTLS only before
+ * it. */
 static void
 cmd_capability(struct session *s)
 {
@@ -81,6 +83,7 @@ cmd_capability(struct session *s)
 	ok(s, "Capability completed");
 }
 
+/* RFC 5804 2.5: a word about now, and no promise. */
 static void
 cmd_havespace(struct session *s)
 {
@@ -110,6 +113,7 @@ compiles(struct session *s, const char *path, struct span name,
 	return false;
 }
 
+/* RFC 5804 1.3, WARNINGS: the script is taken all the same. */
 static void
 done(struct session *s, const struct buf *warnings, const char *text)
 {
@@ -119,7 +123,8 @@ done(struct session *s, const struct buf *warnings, const char *text)
 		ok(s, text);
 }
 
-/* The script is written, compiled where it lies, and only then renamed. */
+/* RFC 5804 2.6: a script that is wrong leaves the one before it as it was.  So
+ * it is written, compiled where it lies, and only then renamed. */
 static void
 put(struct session *s, struct span name, struct span text, bool keep)
 {
@@ -164,6 +169,8 @@ cmd_putscript(struct session *s)
 		put(s, name, text, true);
 }
 
+/* RFC 5804 2.12: as PUTSCRIPT, and nothing is kept; the quota of scripts is not
+ * asked. */
 static void
 cmd_checkscript(struct session *s)
 {
@@ -175,6 +182,7 @@ cmd_checkscript(struct session *s)
 		put(s, SPAN("script"), text, false);
 }
 
+/* RFC 5804 1.4: one script at most is active. */
 static void
 list_one(void *ctx, struct span name, bool active)
 {
@@ -202,7 +210,8 @@ cmd_setactive(struct session *s)
 	enum store_result k = STORE_OK;
 	struct buf path = BUF_INIT;
 
-	/* what is active compiles: a file may have come by other ways */
+	/* RFC 5804 2.8: "" is none.  What is active compiles: a file may have
+	 * come by other ways. */
 	if (name.n > 0)
 		k = store_get(s->store, name, &text, &e);
 	store_path(s->store, name, &path);
@@ -238,6 +247,7 @@ cmd_getscript(struct session *s)
 	buf_free(&text);
 }
 
+/* RFC 5804 2.10: never the active one. */
 static void
 cmd_deletescript(struct session *s)
 {
@@ -247,6 +257,7 @@ cmd_deletescript(struct session *s)
 	       "Deleted");
 }
 
+/* RFC 5804 2.11: an active script stays active under its new name. */
 static void
 cmd_renamescript(struct session *s)
 {
@@ -258,6 +269,7 @@ cmd_renamescript(struct session *s)
 	       &e, "Renamed");
 }
 
+/* RFC 5804 2.13: the string comes back, so that a client knows where it is. */
 static void
 cmd_noop(struct session *s)
 {
