@@ -57,7 +57,7 @@ check_add(struct sieve_script *s, struct sieve_node *n)
 			    "specified value '%s' is invalid", a->strings.v[0]);
 }
 
-/* 6: some fields are never touched, Subject always may be unless the
+/* RFC 5293 6: some fields are never touched, Subject always may be unless the
  * administrator says otherwise. */
 static bool
 allowed(struct span name, bool add)
@@ -114,6 +114,8 @@ make_value(struct buf *out, const char *text)
 	}
 }
 
+/* RFC 5293 4: on top, or with :last at the bottom; what was kept before stays
+ * as it is. */
 static int
 run_add(struct sieve_run *r, const struct sieve_node *n)
 {

@@ -76,7 +76,7 @@ add_addresses(struct strs *to, struct span list)
 	return ok;
 }
 
-/* RFC 5436 2.2: these are ours to set. */
+/* RFC 5436 2.7: these are ours to set, whatever the URI says. */
 static bool
 reserved(struct span name)
 {

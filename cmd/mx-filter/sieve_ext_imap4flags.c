@@ -22,7 +22,8 @@ add_words(struct strs *to, const struct sieve_arg *a)
 	}
 }
 
-/* The list of flags is the last argument; a variable's name may precede. */
+/* RFC 5232 3: the list of flags is the last argument; a variable's name may
+ * precede. */
 static const struct sieve_arg *
 flag_list(const struct sieve_node *n)
 {
@@ -80,6 +81,7 @@ run_addflag(struct sieve_run *r, const struct sieve_node *n)
 	return store_flags(r, n, &v);
 }
 
+/* RFC 5232 3.1: in the place of those that were there. */
 static int
 run_setflag(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -89,6 +91,7 @@ run_setflag(struct sieve_run *r, const struct sieve_node *n)
 	return store_flags(r, n, &v);
 }
 
+/* RFC 5232 3.3. */
 static int
 run_removeflag(struct sieve_run *r, const struct sieve_node *n)
 {

@@ -49,7 +49,7 @@ place_of(const struct sieve_script *s, const struct sieve_node *n)
 	if (sieve_has(n, ":personal") != NULL)
 		return ":personal";
 	(void)s;
-	return ":personal"; /* 3.2: the default */
+	return ":personal"; /* RFC 6609 3.2: the default */
 }
 
 static struct sieve_script *
@@ -62,6 +62,7 @@ find_loaded(const struct sieve_script *top, const char *file)
 	return NULL;
 }
 
+/* RFC 6609 3.2: a script that includes itself, however far off, is an error. */
 static bool
 is_ancestor(const struct sieve_script *s, const char *file)
 {
@@ -100,7 +101,7 @@ load(struct sieve_script *s, struct sieve_node *n, const struct sieve_arg *a,
 		return;
 	}
 	if (is_ancestor(s, file)) {
-		/* 3.2: with :once nothing is run a second time */
+		/* RFC 6609 3.2: with :once nothing is run a second time */
 		if (!once)
 			sieve_error(s, a->line, a->col,
 				    "circular include of '%s'",
@@ -157,7 +158,8 @@ check_include(struct sieve_script *s, struct sieve_node *n)
 	buf_free(&path);
 }
 
-/* 3.2: with its own variables; a stop ends all, a return or the end only it. */
+/* RFC 6609 3.2: with its own variables; a stop ends all, a return or the end
+ * only it. */
 static int
 run_include(struct sieve_run *r, const struct sieve_node *n)
 {
@@ -197,7 +199,7 @@ run_return(struct sieve_run *r, const struct sieve_node *n)
 	if (r->depth > 0)
 		r->returned = true;
 	else
-		r->stopped = true; /* 3.3: of the outermost, as stop */
+		r->stopped = true; /* RFC 6609 3.3: of the outermost */
 	return 0;
 }
 
@@ -209,7 +211,7 @@ run_global(struct sieve_run *r, const struct sieve_node *n)
 	return 0;
 }
 
-/* 3.4 */
+/* RFC 6609 3.4.1 */
 static void
 check_global(struct sieve_script *s, struct sieve_node *n)
 {
