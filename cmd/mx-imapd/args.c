@@ -6,6 +6,36 @@
 #include "mailbox_name.h"
 #include "status.h"
 
+#include <stdlib.h>
+#include <uninorm.h>
+
+bool
+arg_net_unicode(const struct session *s, struct span name, struct result *r)
+{
+	struct buf utf8 = BUF_INIT;
+	uint8_t *norm;
+	size_t n = 0;
+	bool ok = true;
+
+	/* names in modified UTF-7 are those of clients that never heard of it
+	 */
+	if (!s->utf8 || span_chr(name, '&') < 0 ||
+	    !mailbox_name_decode(&utf8, name)) {
+		buf_free(&utf8);
+		return true;
+	}
+	norm = u8_normalize(UNINORM_NFC, (const uint8_t *)utf8.p, utf8.n, NULL,
+			    &n);
+	if (norm != NULL)
+		ok = span_eq(buf_span(&utf8), span_make((const char *)norm, n));
+	free(norm);
+	buf_free(&utf8);
+	if (!ok)
+		*r = result_no("CANNOT", "The name is not in Unicode's normal "
+					 "form C");
+	return ok;
+}
+
 bool
 arg_mailbox(struct session *s, struct buf *name, struct result *r)
 {

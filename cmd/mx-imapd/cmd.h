@@ -74,6 +74,9 @@ bool special_use_known(struct span use);
 /* May it be written to, renamed, deleted?  False and *r: an mbox is not. */
 bool not_mbox(int fd, struct result *r);
 
+/* "* LIST ..." of a mailbox that is there, with its attributes. */
+void list_put_one(struct session *s, const char *name);
+
 /* Moves all of the selected mailbox to another. */
 struct result copy_everything_away(struct session *s, const struct buf *name);
 

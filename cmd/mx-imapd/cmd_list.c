@@ -442,6 +442,21 @@ list(struct session *s, bool lsub)
 	return r;
 }
 
+void
+list_put_one(struct session *s, const char *name)
+{
+	struct list l = { .boxes = map_new() };
+	struct err e = ERR_INIT;
+	struct box *b;
+
+	if (read_boxes(s, l.boxes, &e) != 0)
+		log_warn("%s: %s", s->user, e.text);
+	b = box_of(l.boxes, span_of(name));
+	b->exists = true;
+	put_box(s, &l, b, false);
+	map_free(l.boxes, box_free);
+}
+
 struct result
 cmd_list(struct session *s)
 {

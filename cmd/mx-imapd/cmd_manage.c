@@ -261,7 +261,7 @@ cmd_create(struct session *s)
 		if (mailbox_name_parse(&name, buf_span(&given), s->utf8, &e) !=
 		    0)
 			r = result_err(s, &e);
-		else
+		else if (arg_net_unicode(s, buf_span(&name), &r))
 			r = create_for(s, &name, &use);
 	}
 	buf_free(&use);
@@ -527,7 +527,8 @@ cmd_rename(struct session *s)
 
 	if (!parse_sp(&s->p))
 		r = result_bad(s);
-	else if (arg_mailbox(s, &from, &r) && only_mailbox(s, &to, &r))
+	else if (arg_mailbox(s, &from, &r) && only_mailbox(s, &to, &r) &&
+		 arg_net_unicode(s, buf_span(&to), &r))
 		r = rename_mailbox(s, &from, &to);
 	buf_free(&from);
 	buf_free(&to);

@@ -126,11 +126,9 @@ tell(struct session *s, const char *name)
 	mb->told_recent = mailbox_recent(mb);
 	stream_printf(s->st, "* %zu EXISTS\r\n", mb->n);
 	if (s->enabled & ENABLED_REV2) {
-		/* RFC 9051 6.3.2: LIST is required, RECENT and UNSEEN are no
-		 * more */
-		stream_puts(s->st, "* LIST () \".\" ");
-		put_mailbox(s, span_of(name));
-		stream_puts(s->st, "\r\n");
+		/* RFC 9051 6.3.2: LIST is required, with attributes that are
+		 * accurate; RECENT and UNSEEN are no more */
+		list_put_one(s, name);
 	} else {
 		stream_printf(s->st, "* %zu RECENT\r\n", mb->told_recent);
 		unseen = mailbox_first_unseen(mb);

@@ -141,7 +141,8 @@ void put_mailbox(struct session *s, struct span name);
 void put_fetch(struct session *s, size_t index);
 /* Is the UID told in the answer to a FETCH that did not ask for it? */
 bool put_uid_too(const struct session *s);
-/* And where a FETCH tells flags that changed (RFC 7162 3.2.4)? */
+/* And where a FETCH tells flags that changed (RFC 7162 3.2.4, RFC 9051
+ * 7.5.2)? */
 bool put_uid_as_news(const struct session *s);
 /* "FLAGS (...)", and UID and MODSEQ where the client wants them. */
 void put_fetch_flags(struct session *s, size_t index, bool flags);
@@ -165,6 +166,11 @@ void report_changes(struct session *s, bool expunge_too);
 
 /* Mailbox names as arguments: canonical in *name; a result otherwise. */
 bool arg_mailbox(struct session *s, struct buf *name, struct result *r);
+/* RFC 9051 6.3.4, 6.3.6: may a mailbox be given this name (canonical)?  A name
+ * in UTF-8 that is not in normal form C would look like another one.  False
+ * and *r: no. */
+bool arg_net_unicode(const struct session *s, struct span name,
+		     struct result *r);
 /* What "*" is among UIDs: the last one that the client was told of, or 0. */
 uint32_t arg_star(const struct session *s);
 /* The set of messages, as indexes that exist: parsed by UID or number.  False

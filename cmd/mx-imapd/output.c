@@ -132,7 +132,7 @@ put_uid_too(const struct session *s)
 bool
 put_uid_as_news(const struct session *s)
 {
-	return (s->enabled & ENABLED_CONDSTORE) &&
+	return (s->enabled & (ENABLED_CONDSTORE | ENABLED_REV2)) &&
 	       !(s->enabled & ENABLED_UIDONLY);
 }
 
@@ -148,7 +148,8 @@ put_fetch_flags(struct session *s, size_t index, bool flags)
 		sep = " ";
 	}
 	/* RFC 7162 3.2.4: after any CONDSTORE enabling command, not QRESYNC's
-	 * alone; with UIDONLY it stands in front */
+	 * alone; RFC 9051 7.5.2: in IMAP4rev2; with UIDONLY it stands in
+	 * front */
 	if (put_uid_too(s) || put_uid_as_news(s)) {
 		stream_puts(s->st, sep);
 		stream_puts(s->st, "UID ");
