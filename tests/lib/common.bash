@@ -4,8 +4,8 @@
 ROOT=$(cd "$BATS_TEST_DIRNAME" && while [ ! -e Makefile ]; do cd ..; done; pwd)
 export MX_BUILD=${MX_BUILD:-$ROOT/build}
 export MX_BIN=${MX_BIN:-$MX_BUILD/bin}
-# a user who is not root has no sbin there
-export PATH=$MX_BIN:$PATH:/usr/sbin:/sbin
+# first/ is tests/run's; a user who is not root has no sbin there
+export PATH=$MX_BIN:$MX_BUILD/first:$PATH:/usr/sbin:/sbin
 unset MX_CONFIG
 export LC_ALL=C.UTF-8 TZ=UTC
 
