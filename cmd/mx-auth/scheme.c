@@ -253,6 +253,11 @@ verify_scram(const struct scheme *s, struct span data, struct span password,
 			r = mem_equal_secret(own.stored, k.stored, k.len)
 				? SCHEME_MATCH
 				: SCHEME_MISMATCH;
+		/* keys that Dovecot made are of the bytes that were typed */
+		if (r == SCHEME_MISMATCH && !span_is_ascii(password) &&
+		    scram_derive_as_is(&own, s->detail, password) &&
+		    mem_equal_secret(own.stored, k.stored, k.len))
+			r = SCHEME_MATCH;
 	}
 	if (r == SCHEME_BROKEN)
 		err_set(e, ST_CONFIG, "this is no {%s} hash", s->name);

@@ -5,6 +5,7 @@
 
 #include "escape.h"
 #include "num.h"
+#include "saslprep.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -29,7 +30,7 @@ scram_hmac(const char *md, struct span key, struct span text,
 
 /* RFC 5802 3: SaltedPassword, StoredKey, ServerKey. */
 bool
-scram_derive(struct scram_keys *k, const char *name, struct span password)
+scram_derive_as_is(struct scram_keys *k, const char *name, struct span password)
 {
 	const EVP_MD *md = EVP_get_digestbyname(name);
 	unsigned char salted[SCRAM_KEY_MAX], client[SCRAM_KEY_MAX];
@@ -49,6 +50,20 @@ scram_derive(struct scram_keys *k, const char *name, struct span password)
 			SPAN("Server Key"), k->server);
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));
+	return ok;
+}
+
+bool
+scram_derive(struct scram_keys *k, const char *name, struct span password)
+{
+	struct buf prepared = BUF_INIT;
+	bool ok;
+
+	/* RFC 5802 2.2; what SASLprep forbids, or makes nothing of, stays */
+	if (saslprep(&prepared, password) == 0 && prepared.n > 0)
+		password = buf_span(&prepared);
+	ok = scram_derive_as_is(k, name, password);
+	buf_wipe(&prepared);
 	return ok;
 }
 

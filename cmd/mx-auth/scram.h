@@ -18,9 +18,13 @@ struct scram_keys {
 	size_t len; /* of a key: the digest's */
 };
 void scram_keys_free(struct scram_keys *k);
-/* md: "SHA1" or "SHA256".  The salt and iterations are there already. */
+/* Of the password as SASLprep has it (RFC 5802 2.2).  md: "SHA1" or "SHA256".
+ * The salt and iterations are there already. */
 bool scram_derive(struct scram_keys *k, const char *md,
 		  struct span password) MX_MUST_CHECK;
+/* Of the password byte by byte, as Dovecot does it. */
+bool scram_derive_as_is(struct scram_keys *k, const char *md,
+			struct span password) MX_MUST_CHECK;
 /* What stands behind {SCRAM-...}. */
 bool scram_parse(struct scram_keys *k, const char *md,
 		 struct span data) MX_MUST_CHECK;

@@ -40,6 +40,21 @@ ALL="SHA512-CRYPT SHA256-CRYPT BLF-CRYPT MD5-CRYPT CRYPT PLAIN CLEARTEXT PLAIN-M
   done
 }
 
+@test "SCRAM's keys are of the password as SASLprep has it (RFC 5802 2.2); Dovecot's of its bytes" {
+  local s
+  for s in SCRAM-SHA-1 SCRAM-SHA-256; do
+    # the examples of RFC 4013 3: a soft hyphen is nothing, the Roman nine is IX
+    printf 'u:%s\n' "$(printf 'I\xc2\xadX\n' | mx-auth hash -s "$s")" > "$T/users"
+    auth_try u IX || { cat "$T/users"; false; }
+    auth_try u $'\xe2\x85\xa8'
+    auth_try u $'I\xc2\xadX'
+    run auth_try u ix
+    [ "$status" -eq 1 ]
+    printf 'u:%s\n' "$(doveadm pw -s "$s" -p $'I\xc2\xadX')" > "$T/users"
+    auth_try u $'I\xc2\xadX' || { cat "$T/users"; false; }
+  done
+}
+
 @test "libcrypt's own forms without a prefix" {
   printf 'a:%s\nb:%s\n' "$(openssl passwd -6 -salt abc pw)" "$(openssl passwd -1 -salt abc pw)" > "$T/users"
   auth_try a pw
