@@ -29,6 +29,7 @@ policy(const struct session *s)
 							     : WIRE_NORMALIZE;
 }
 
+/* RFC 5321 3.3: DATA without a recipient that was taken. */
 static struct reply
 no_recipients(const struct session *s)
 {
@@ -146,8 +147,8 @@ message_piece(struct session *s)
 	buf_clear(&s->piece);
 }
 
-/* The connection ended in the middle: no end of data was read, so nothing was
- * sent (THREATS 11). */
+/* RFC 5321 4.1.1.4: the connection ended in the middle; no end of data was
+ * read, so nothing was sent (THREATS 11). */
 static struct reply
 gone(struct session *s)
 {
@@ -250,7 +251,8 @@ worst_verdict(struct session *s, struct reply *r)
 	}
 }
 
-/* The message is whole: one reply (LMTP: one a recipient), and the
+/* RFC 5321 4.1.1.4, RFC 2033 4.2: the message is whole: one reply (LMTP: one a
+ * recipient, in the order of RCPT), and the
  * transaction is over. */
 static struct reply
 message_end(struct session *s)

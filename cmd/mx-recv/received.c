@@ -57,6 +57,7 @@ add_from(struct buf *b, const struct session *s)
 	buf_addf(b, " (%s [%s%s])", s->client_name, v6 ? "IPv6:" : "", addr);
 }
 
+/* RFC 5321 4.4: above all that is there, nothing of which is changed. */
 void
 received_make(struct buf *b, struct session *s)
 {
@@ -90,7 +91,8 @@ received_make(struct buf *b, struct session *s)
 		received_with(&v, s);
 	}
 	buf_addf(&v, " id %s", s->queue_id);
-	/* Several recipients would tell each other of themselves. */
+	/* RFC 5321 7.2: several recipients would tell each other of
+	 * themselves. */
 	if (s->rcpts == 1)
 		buf_addf(&v, " for <%s>", buf_str(&s->first_rcpt));
 	buf_adds(&v, "; ");
