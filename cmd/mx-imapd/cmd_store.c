@@ -13,11 +13,36 @@ struct store {
 	struct err e;
 	bool some_gone;
 	struct set modified, done; /* numbers or UIDs; indexes + 1 */
+	struct set fresh; /* UIDs that met the condition before this command
+			   * looked at the folder */
 };
 
 #define SYSTEM                                                                 \
 	(MAILDIR_REPLIED | MAILDIR_FLAGGED | MAILDIR_TRASHED | MAILDIR_SEEN |  \
 	 MAILDIR_DRAFT)
+
+/* RFC 7162 3.1.12: what another session did since the client's last command is
+ * no reason to refuse, where it left the flags alone that are added or removed
+ * here: the client knows their state, and is told the others. */
+static bool
+passes(const struct store *st, const struct message *m)
+{
+	if (!st->conditional || m->modseq <= st->since)
+		return true;
+	return st->how != REPLACE && set_has(&st->fresh, m->uid) &&
+	       ((m->told ^ m->flags) & st->flags) == 0;
+}
+
+static int
+note_fresh(struct session *s, size_t i, void *ctx)
+{
+	struct store *st = ctx;
+	const struct message *m = &s->mb->v[i];
+
+	if (m->modseq <= st->since && m->told == m->flags)
+		set_add(&st->fresh, m->uid, m->uid);
+	return 0;
+}
 
 static int
 store_one(struct session *s, size_t i, void *ctx)
@@ -27,7 +52,7 @@ store_one(struct session *s, size_t i, void *ctx)
 	maildir_flags clear = 0, set = st->flags;
 
 	/* RFC 7162 3.1.3 */
-	if (st->conditional && m->modseq > st->since) {
+	if (!passes(st, m)) {
 		uint32_t n = s->uid ? m->uid : (uint32_t)i + 1;
 
 		set_add(&st->modified, n, n);
@@ -105,6 +130,9 @@ run(struct session *s, struct set *set, struct store *st)
 {
 	struct err e = ERR_INIT;
 
+	if (st->conditional && st->how != REPLACE)
+		(void)each_message(s, set, note_fresh, st);
+	set_finish(&st->fresh);
 	/* a condition is judged by what the files say now */
 	if (st->conditional && mailbox_sync(s->mb, &e) != 0)
 		return result_err(s, &e);
@@ -144,6 +172,7 @@ store(struct session *s, struct set *set)
 				     : result_bad(s);
 	set_free(&st.modified);
 	set_free(&st.done);
+	set_free(&st.fresh);
 	return r;
 }
 

@@ -10,7 +10,7 @@ musts() {
   PYTHONDONTWRITEBYTECODE=1 python3 "$ROOT/tests/mx-imapd/musts.py" "$@"
 }
 
-@test "RFC 7162: CONDSTORE and QRESYNC" { musts rfc7162 88; }
+@test "RFC 7162: CONDSTORE and QRESYNC" { musts rfc7162 92; }
 @test "RFC 9051, and 3501 where it differs" { musts rfc9051 88; }
 @test "RFC 4731, 5182, 9394, 5267, 5032: what SEARCH returns" { musts search 31; }
 @test "RFC 6851, 4315, 8508, 3502, 4469, 3516: messages come and go" { musts copies 31; }
