@@ -418,14 +418,28 @@ take_over(struct deposit *d, const char *name)
 	return true;
 }
 
+static void
+once_name(const struct deposit *d, const char *once, char *out, size_t size)
+{
+	snprintf(out, size, "new/%s.%s,S=%llu,W=%llu", once, host_word(),
+		 (unsigned long long)d->size, (unsigned long long)d->vsize);
+}
+
+bool
+deposit_there(struct deposit *d, const char *once)
+{
+	char name[sizeof(d->place)];
+
+	once_name(d, once, name, sizeof(name));
+	return take_over(d, name);
+}
+
 int
 deposit_put_once(struct deposit *d, const char *once, struct err *e)
 {
 	char name[sizeof(d->place)];
 
-	snprintf(name, sizeof(name), "new/%s.%s,S=%llu,W=%llu", once,
-		 host_word(), (unsigned long long)d->size,
-		 (unsigned long long)d->vsize);
+	once_name(d, once, name, sizeof(name));
 	int r = put_at(d, name, false, e);
 	if (r <= 0)
 		return r;

@@ -58,9 +58,12 @@ int deposit_put(struct deposit *d, const char *flags,
 /* The same into new/ under a name that this delivery has in every attempt:
  * `once`, made of what no other delivery has, without slash, colon, comma.
  * Where an attempt that was killed left that file, whole, it is the one: a
- * second copy is dropped and deposit_durable syncs the first. */
+ * second copy is dropped and deposit_durable syncs the first.  deposit_there
+ * only looks: true when it is so (before a quota is asked, which that copy may
+ * have filled). */
 int deposit_put_once(struct deposit *d, const char *once,
 		     struct err *e) MX_MUST_CHECK;
+bool deposit_there(struct deposit *d, const char *once);
 int deposit_durable(struct deposit *d, struct err *e) MX_MUST_CHECK;
 /* The same under a name of the caller's choice (queue files): rename tmp to
  * `name` relative to dirfd, one fsync. */

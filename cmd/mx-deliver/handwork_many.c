@@ -54,6 +54,7 @@ handwork_many(struct handwork *w, enum deposit_sync sync,
 	}
 	for (struct handwork_item *it = item; it < item + n; it++)
 		if (it->state == ITEM_DONE &&
+		    !deposit_there(&it->d, it->once) &&
 		    (handwork_may(it->at, &it->quota, it->d.size, 1, &it->e) !=
 			 0 ||
 		     deposit_put_once(&it->d, it->once, &it->e) != 0))

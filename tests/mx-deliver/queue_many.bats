@@ -112,6 +112,19 @@ sweep() { # ACTION
 @test "killed at each operation: one copy each, never two" { sweep kill; }
 @test "each operation fails: one copy each, never two" { sweep EIO; }
 
+@test "a copy that a killed attempt left fills the mailbox: it is the one, and no bounce" {
+  conf 'quota_rule = *:messages=1' 'quota_grace = 0'
+  to a b; run_queue; find "$T/vm" -type f -delete
+  to a b
+  fault fsync:1:kill "$T/vm/" mx-deliver --queue-run || true
+  [ "$(queued)" -eq 1 ] && [ "$(copies a b)" = "1 1 " ]
+  rm -f "$T"/vm/*/maildirsize
+  pass
+  [ "$(queued)" -eq 0 ] && [ "$(copies a b)" = "1 1 " ]
+  [ "$(grep -c 'status=bounced' "$MX_LOG")" -eq 0 ]
+  whole a b
+}
+
 @test "what a power cut left of a copy is no copy" {
   to a b c; run_queue; find "$T/vm" -type f -delete
   to a b c

@@ -191,6 +191,56 @@ folders(void)
 	      "no file: %s", e.text);
 }
 
+/* One attempt of a delivery: 0, and the bytes of the one file that is there. */
+static void
+attempt(int dirfd, const char *bytes, bool look)
+{
+	struct deposit d;
+	struct err e = ERR_INIT;
+	char back[16] = "";
+
+	CHECK(deposit_open(&d, dirfd, DEPOSIT_AUTO, &e) == 0 &&
+		  deposit_write(&d, bytes, strlen(bytes), &e) == 0,
+	      "once: written %s", e.text);
+	CHECK(((look && deposit_there(&d, "1.M2IqR3")) ||
+	       deposit_put_once(&d, "1.M2IqR3", &e) == 0) &&
+		  count("tmp") == 0,
+	      "once: put %s", e.text);
+	fsyncs = 0;
+	CHECK(deposit_durable(&d, &e) == 0 && fsyncs == 1, "once: %s", e.text);
+	CHECK(strncmp(d.place, "new/1.M2IqR3.", 13) == 0 &&
+		  strstr(d.place, ",S=3,W=4") != NULL,
+	      "once: name %s", d.place);
+	int fd = openat(dirfd, d.place, O_RDONLY | O_CLOEXEC);
+	CHECK(read(fd, back, sizeof(back)) == 3 && strcmp(back, bytes) == 0,
+	      "once: bytes %s", back);
+	close(fd);
+	deposit_abort(&d);
+}
+
+static void
+once(int dirfd)
+{
+	char full[600];
+	int had = count("new");
+
+	attempt(dirfd, "ab\n", true);
+	attempt(dirfd, "ab\n", true);
+	attempt(dirfd, "ab\n", false);
+	CHECK(count("new") == had + 1, "once: %d", count("new"));
+	snprintf(name, sizeof(name), "ls %s/new/1.M2IqR3*", path);
+	FILE *ls = popen(name, "r");
+	CHECK(fgets(full, sizeof(full), ls) != NULL, "once: there");
+	pclose(ls);
+	full[strcspn(full, "\n")] = '\0';
+	/* what a power cut left; a link elsewhere */
+	CHECK(truncate(full, 1) == 0, "truncated");
+	attempt(dirfd, "ab\n", true);
+	CHECK(unlink(full) == 0 && symlink("/etc/passwd", full) == 0, "link");
+	attempt(dirfd, "ab\n", false);
+	CHECK(count("new") == had + 1, "once: %d", count("new"));
+}
+
 int
 main(void)
 {
@@ -218,6 +268,7 @@ main(void)
 	deposit_abort(&d);
 	CHECK(faccessat(dirfd, "queue-7", F_OK, 0) == 0, "abort is harmless");
 	many(dirfd);
+	once(dirfd);
 	folders();
 	close(dirfd);
 	snprintf(name, sizeof(name), "rm -r %s", root);
