@@ -17,7 +17,7 @@ dkim_body_init(struct dkim_body *b, enum dkim_canon canon, int64_t limit)
 		log_panic("SHA-256 does not start");
 }
 
-/* Into the hash, as far as l= lets it (RFC 6376 3.4.5); all is counted. */
+/* Into the hash, as far as l= lets it (RFC 6376 3.5); all is counted. */
 static void
 body_flush(struct dkim_body *b)
 {

@@ -74,7 +74,7 @@ mech_ok(const struct front *f, struct span m)
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (span_iis(m, no[i]))
 			return false;
-	/* Whoever sees a token has it (RFC 7628 4). */
+	/* Whoever sees a token has it (RFC 7628 3). */
 	if ((span_iis(m, "OAUTHBEARER") || span_iis(m, "XOAUTH2")) &&
 	    !front_secured(f))
 		return false;

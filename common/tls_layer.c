@@ -207,7 +207,7 @@ tls_layer_new(SSL_CTX *ctx, const struct stream *s, struct err *e)
 	struct tls_layer *l;
 
 	/* THREATS 8: what came in clear with STARTTLS is not taken for what
-	 * comes inside it (RFC 3207 5). */
+	 * comes inside it (RFC 3207 4.2). */
 	if (stream_buffered(s).n > 0 || s->out.n > 0) {
 		err_set(e, ST_PROTOCOL, "plain bytes behind the TLS command");
 		return NULL;

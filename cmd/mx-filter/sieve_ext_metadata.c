@@ -1,6 +1,6 @@
 /*
  * sieve_ext_metadata.c - metadata, metadataexists, servermetadata,
- * servermetadataexists.  RFC 5490 4 and 5.
+ * servermetadataexists.  RFC 5490 3 and 4.
  */
 #include "sieve_boxes.h"
 #include "status.h"

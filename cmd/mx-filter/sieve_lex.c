@@ -84,7 +84,7 @@ quoted(struct sieve_lex *l)
 	while (i < l->s.n && l->s.p[i] != '"') {
 		char c = l->s.p[i];
 
-		/* RFC 5228 2.4.2: \\" and \\\\; another \\x is x. */
+		/* RFC 5228 2.4.2: \" and \\; another \x is x. */
 		if (c == '\\' && i + 1 < l->s.n)
 			c = l->s.p[++i];
 		nul |= c == '\0';

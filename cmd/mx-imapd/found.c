@@ -140,7 +140,7 @@ wanted_parse(struct session *s, struct wanted *w)
 		p->bad = "PARTIAL and ALL exclude each other";
 		return false;
 	}
-	/* RFC 4731 3.1: none means ALL; RFC 5182 2.2: but not beside SAVE;
+	/* RFC 4731 3.1: none means ALL; RFC 5182 2.4: but not beside SAVE;
 	 * RFC 5267 4.3: nor beside UPDATE */
 	if (!(w->bits & (RET_MIN | RET_MAX | RET_ALL | RET_COUNT | RET_SAVE |
 			 RET_PARTIAL | RET_UPDATE)))

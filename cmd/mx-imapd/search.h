@@ -103,7 +103,7 @@ void found_free(struct found *f);
 /* Says "* SEARCH ..." (or SORT), or "* ESEARCH ..."; keeps it for "$". */
 void found_put(struct session *s, const struct found *f, const struct wanted *w,
 	       const char *word);
-/* The charset that texts are given in (RFC 5255 4.4): false with BADCHARSET
+/* The charset that texts are given in (RFC 3501 6.4.4): false with BADCHARSET
  * when it is not known. */
 bool search_charset(struct search *se, struct session *s, bool *known_r);
 /* Everything told so far that matches, in order of number. */

@@ -129,7 +129,7 @@ mech_ok(const struct session *s, const char *m, const char *flags)
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (strcmp(m, no[i]) == 0)
 			return false;
-	/* whoever sees a token has it (RFC 7628 5) */
+	/* whoever sees a token has it (RFC 7628 3) */
 	if ((strcmp(m, "OAUTHBEARER") == 0 || strcmp(m, "XOAUTH2") == 0) &&
 	    !s->tls && !session_is_local(s))
 		return false;

@@ -69,8 +69,7 @@ policy(struct json *j, const struct tls_outgoing *o,
 	json_end(j, '}');
 }
 
-/* RFC 8460 4.4: what is not known is left out; the count is of sessions
- * (4.5). */
+/* RFC 8460 4.4: what is not known is left out; the count is of sessions. */
 static void
 failure(struct json *j, const struct tls_failure *f)
 {

@@ -1,7 +1,7 @@
 /*
  * tlsrpt.c - what the receiving domain wants to hear of TLS sessions: a line a
  * session in tlsrpt_history_file, of which mx-report makes the reports.
- * RFC 8460 4.2 to 4.5.
+ * RFC 8460 4.2 to 4.4.
  *
  * "mx-tlsrpt-1 time=EPOCH domain=D type=tlsa|sts|no-policy-found
  * [policy=LINE]... result=success|TYPE mx=HOST ip=ADDR local=ADDR helo=NAME
