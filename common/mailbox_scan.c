@@ -331,7 +331,9 @@ sub_of(const struct mailbox *mb, struct subs *subs, bool in_new)
 	return subs->fd[i];
 }
 
-/* DESIGN law 3: shorter than its name says is what a power cut left over. */
+/* DESIGN law 3: shorter than its name says is what a power cut left over.  In
+ * cur/ it may as well be a message that its reader shortened, or that Dovecot
+ * compressed: hidden, it would be lost to its user; so only an empty one is. */
 static bool
 is_torn(const struct mailbox *mb, const struct scan *sc, size_t i,
 	struct subs *subs, const struct maildir_name *name)
@@ -344,7 +346,8 @@ is_torn(const struct mailbox *mb, const struct scan *sc, size_t i,
 		return false;
 	torn = fstatat(sub_of(mb, subs, sc->v[i].in_new), file, &st,
 		       AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (uint64_t)st.st_size < name->size;
+	       (uint64_t)st.st_size < name->size &&
+	       (sc->v[i].in_new || st.st_size == 0);
 	if (torn)
 		log_debug("%s: %s: shorter than its name says: not shown",
 			  mb->name, file);

@@ -105,16 +105,18 @@ NAMES = [  # name, flags it has; what it is called after \\Answered was set
 for name, *_ in NAMES:
     os.makedirs("m/cur", exist_ok=True); open("m/cur/" + name, "wb").write(M)
 put("m", M, "new", name="1000000012.M12P1.h:2,S")          # flags in new/ count
-put("m", M, "cur", name="1000000013.M13P1.h,S=500", flags="")  # shorter than told: what a power cut left
+put("m", b"", "cur", name="1000000013.M13P1.h,S=500", flags="")  # empty: what a power cut left
+put("m", M, "new", name="1000000014.M14P1.h,S=500")  # and shorter than told, where no reader was
+put("m", M, "cur", name="1000000015.M15P1.h,S=500", flags="S")  # shortened by its reader
 put("m", M, "new", name=".hidden")
-c = preauth("m"); c.select().has(b"* %d EXISTS" % (len(NAMES) + 1))
+c = preauth("m"); c.select().has(b"* %d EXISTS" % (len(NAMES) + 2))
 a = c.cmd("FETCH 1:* (FLAGS BODY.PEEK[])").ok()
 got = sorted(re.findall(rb"FLAGS \((.*?)(?: ?\\Recent)?\) BODY\[\] \{17\}", b"".join(a.lines)))
-assert got == sorted([f for _, f, _ in NAMES] + [rb"\Seen"]), got
+assert got == sorted([f for _, f, _ in NAMES] + [rb"\Seen"] * 2), got
 for l in c.cmd("FETCH 1:* RFC822.SIZE").ok().lines: assert l.endswith(b"RFC822.SIZE 17)"), l
 c.cmd("STORE 1:* +FLAGS (\\Answered)").ok()
-want = sorted([n for _, _, n in NAMES] + ["1000000012.M12P1.h:2,RS", "1000000013.M13P1.h,S=500:2,"])
+want = sorted([n for _, _, n in NAMES] + ["1000000012.M12P1.h:2,RS", "1000000013.M13P1.h,S=500:2,", "1000000015.M15P1.h,S=500:2,RS"])
 assert sorted(os.listdir("m/cur")) == want, (sorted(os.listdir("m/cur")), want)
-assert os.path.exists("m/new/.hidden")
+assert sorted(os.listdir("m/new")) == [".hidden", "1000000014.M14P1.h,S=500"]
 PY
 }
