@@ -22,3 +22,16 @@ entries() { find "$T/spool/queue" -type f; }
 the_entry() { find "$T/spool/queue" -type f | head -1; }
 the_id() { basename "$(the_entry)"; }
 inbox() { cat "$T/vm/$1"/new/* 2>/dev/null; }
+
+# esmtp_in MAIL RCPT...: each with its ESMTP parameters
+esmtp_in() {
+  python3 - "$@" <<'PY'
+import subprocess, sys
+s = ["EHLO x", "MAIL FROM:" + sys.argv[1]] + ["RCPT TO:" + r for r in sys.argv[2:]]
+text = "\r\n".join(s + ["DATA"]) + "\r\nSubject: gr\u00fc\u00dfe\r\n\r\nbody\r\n.\r\nQUIT\r\n"
+p = subprocess.run(["mx-deliver", "--lmtp"], input=text.encode(), stdout=subprocess.PIPE)
+out = p.stdout.decode()
+print(out)
+assert "\r\n354" in out and "\r\n250 2.0.0" in out.split("\r\n354")[1]
+PY
+}

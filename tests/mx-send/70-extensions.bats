@@ -73,7 +73,7 @@ connects() { echo $(($(grep -c '"event": "connect"' "$PEER_LOG") - 1)); }
   peer ok
   run to -o smtp_tls_wrappermode=yes -o smtp_helo_timeout=3s b@x.example
   echo "$output"
-  [ "$status" -eq 75 ]; [ "$(taken)" -eq 0 ]; grep -q 'Cannot start TLS' <<<"$output"
+  [ "$status" -eq 75 ]; [ "$(taken)" -eq 0 ]; grep -q 'it does not speak TLS from the first byte on' <<<"$output"
 }
 
 @test "limits, and MAIL is refused: each is asked once" {
