@@ -71,6 +71,22 @@ unxtext(struct span v, size_t max)
 	return buf_steal(&b);
 }
 
+/* RFC 5321 4.1.1.11: 555 where the parameter is none of ours; RFC 3461 5.1: 501
+ * where one of DSN's has a bad value, or is there twice. */
+static struct reply
+bad_param(struct span name)
+{
+	static const char *const dsn[] = { "RET", "ENVID", "NOTIFY", "ORCPT" };
+	int code = 555;
+
+	for (size_t i = 0; i < ARRAY_LEN(dsn); i++)
+		if (span_iis(name, dsn[i]))
+			code = 501;
+	return reply_make(code, "5.5.4",
+			  "Unsupported or malformed parameter: %.*s",
+			  SPAN_ARG(span_sub(name, 0, 40)));
+}
+
 /* One "NAME=value" of MAIL; the reply's code is 0 when it is fine. */
 static struct reply
 mail_param(struct session *x, struct span name, struct span value)
@@ -100,14 +116,13 @@ mail_param(struct session *x, struct span name, struct span value)
 	} else if (span_iis(name, "RET") && t->ret == NULL &&
 		   (span_iis(value, "FULL") || span_iis(value, "HDRS"))) {
 		t->ret = mem_strdup(span_iis(value, "FULL") ? "FULL" : "HDRS");
-	} else if (span_iis(name, "ENVID") && t->envid == NULL &&
+	} else if (span_iis(name, "ENVID") && value.p != NULL &&
+		   t->envid == NULL &&
 		   (t->envid = unxtext(value, 100)) != NULL) {
 		return (struct reply){ .code = 0 };
 	} else if (!span_iis(name, "AUTH")) {
 		/* RFC 4954 5: AUTH= may always stand there */
-		return reply_make(555, "5.5.4",
-				  "Unsupported or malformed parameter: %.*s",
-				  SPAN_ARG(span_sub(name, 0, 40)));
+		return bad_param(name);
 	}
 	return (struct reply){ .code = 0 };
 }
@@ -201,9 +216,7 @@ rcpt_param(struct span name, struct span value, char **orcpt, char **notify)
 	if (span_iis(name, "ORCPT") && *orcpt == NULL &&
 	    span_chr(value, ';') > 0 && (*orcpt = unxtext(value, 500)) != NULL)
 		return (struct reply){ .code = 0 };
-	return reply_make(555, "5.5.4",
-			  "Unsupported or malformed parameter: %.*s",
-			  SPAN_ARG(span_sub(name, 0, 40)));
+	return bad_param(name);
 }
 
 struct reply

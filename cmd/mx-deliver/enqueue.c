@@ -111,7 +111,7 @@ route_to_queue(struct queuefile_env *env, const struct target *t)
 			  t->dest->kind == DEST_COMMAND ? "|" : "",
 			  t->dest->path,
 			  t->dest->kind == DEST_MAILDIR ? "/" : "");
-	else
+	else if (!t->later)
 		strs_add(&r->other,
 			 t->loop ? " place: loop" : " place: mailbox");
 	if (t->delivered != NULL)
@@ -330,14 +330,17 @@ forward_some(const struct targets *t, const struct queuefile_rcpt *from,
 	for (size_t k = 0; k < t->n; k++) {
 		const struct target *g = &t->v[k];
 
-		if (used[k] || !via_same(g, first) ||
+		if (used[k] || !via_same(g, first) || g->list != first->list ||
 		    strcmp(s, g->sender != NULL ? g->sender : sender) != 0)
 			continue;
 		struct queuefile_rcpt *to = route_to_queue(env, g);
 		to->original = mem_strdup(
 		    from->original != NULL ? from->original : from->addr);
-		if (from->notify != NULL)
+		/* RFC 3461 5.2.7.3 (b); nothing of it to a list's (5.2.7.1) */
+		if (from->notify != NULL && !g->list)
 			to->notify = mem_strdup(from->notify);
+		if (from->orcpt != NULL && !g->list)
+			to->orcpt = mem_strdup(from->orcpt);
 		used[k] = true;
 		n++;
 	}
@@ -373,6 +376,10 @@ forward(const struct route *r, const struct queuefile *q, size_t i,
 		while (used[k])
 			k++;
 		env.id = mem_strdup(q->env.id);
+		if (q->env.envid != NULL && !t->v[k].list)
+			env.envid = mem_strdup(q->env.envid);
+		if (q->env.ret != NULL && !t->v[k].list)
+			env.ret = mem_strdup(q->env.ret);
 		via_fields(&top, &t->v[k]);
 		done += forward_some(t, from, sender, &t->v[k], used, &env);
 		r2 = deliver_queue_copy(&w[n], &env, buf_span(&top), q->fd,
@@ -442,7 +449,7 @@ deliver_local(const struct route *r, const struct queuefile *q, size_t i,
 	else if (r->forward != NULL)
 		forward(r, q, i, out);
 	else if (r->dest == NULL)
-		pipe_deliver(r, q, i, out);
+		pipe_deliver(r, q, &i, 1, out);
 	else
 		local_deliver(r->dest, &f, q->fd, q->msg_at, q->msg_size, out);
 }

@@ -43,6 +43,25 @@ targets_free(struct targets *t)
 	*t = (struct targets){ NULL, 0, 0 };
 }
 
+bool
+targets_list(const struct targets *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->v[i].list)
+			return true;
+	return false;
+}
+
+void
+targets_later(struct targets *t, const char *addr)
+{
+	char *own = mem_strdup(addr);
+
+	targets_free(t);
+	t->v = mem_grow(t->v, &t->cap, 1, sizeof(*t->v));
+	t->v[t->n++] = (struct target){ .addr = own, .later = true };
+}
+
 /* Equal texts of two users are two places: "|procmail" in two .forward files
  * is run for each of them, with the rights of each. */
 static bool
@@ -78,7 +97,8 @@ expand_add(struct expansion *w, const struct expand_item *it, struct dest *d,
 	struct target t = { .addr = mem_strdup(it->addr),
 			    .sender =
 				sender != NULL ? mem_strdup(sender) : NULL,
-			    .dest = d };
+			    .dest = d,
+			    .list = sender != NULL };
 	struct targets *o = w->out;
 
 	for (size_t i = 0; i < o->n; i++) {

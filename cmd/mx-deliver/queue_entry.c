@@ -7,6 +7,7 @@
 #include "hand.h"
 #include "log.h"
 #include "mem.h"
+#include "pipe.h"
 #include "status.h"
 
 #include <stdio.h>
@@ -197,6 +198,14 @@ no_route(struct work *w, size_t i)
 	queue_settle(w, &v, true);
 }
 
+/* A command of the administrator's: no mailbox, no alias, nothing to watch. */
+static bool
+is_pipe(const struct route *r)
+{
+	return r->kind == ROUTE_LOCAL && r->forward == NULL &&
+	       r->dest == NULL && r->via.n == 0;
+}
+
 /* Those that share transport and nexthop with `first` and wait. */
 static size_t
 gather(const struct work *w, size_t first, size_t *idx, size_t max)
@@ -208,13 +217,38 @@ gather(const struct work *w, size_t first, size_t *idx, size_t max)
 		const struct route *o = &w->route[i];
 
 		if (w->q.env.rcpt[i].state == QUEUEFILE_QUEUED &&
-		    !w->a[i].tried && !w->a[i].skip &&
-		    o->kind == ROUTE_REMOTE &&
+		    !w->a[i].tried && !w->a[i].skip && o->kind == r->kind &&
+		    (o->kind == ROUTE_REMOTE || is_pipe(o)) &&
 		    strcmp(o->transport, r->transport) == 0 &&
 		    strcmp(o->nexthop, r->nexthop) == 0)
 			idx[n++] = i;
 	}
 	return n;
+}
+
+/* As many recipients in one call as *_destination_recipient_limit says, with
+ * one outcome (pipe(8)). */
+static void
+pipe_group(struct work *w, size_t first)
+{
+	const struct route *r = &w->route[first];
+	size_t max = pipe_single(r->transport) ? 1 : queue_dest_recipients(r);
+	size_t *idx = mem_alloc(max, sizeof(*idx));
+	size_t n = gather(w, first, idx, max);
+	struct outcome o = { .result = DELIVER_DEFERRED };
+
+	pipe_deliver(r, &w->q, idx, n, &o);
+	for (size_t i = 0; i < n; i++) {
+		struct verdict v = { .rcpt = idx[i],
+				     .result = o.result,
+				     .dsn = o.dsn,
+				     .relay = r->transport,
+				     .text = span_of(o.result == DELIVER_DONE
+							 ? o.text
+							 : o.why.text) };
+		settle(w, &v, true);
+	}
+	free(idx);
 }
 
 /* Nobody who cannot be reached is called again and again. */
@@ -315,7 +349,10 @@ deliver_all(struct work *w)
 				local_one(w, i);
 			break;
 		case ROUTE_DISCARD:
-			local_one(w, i);
+			if (is_pipe(&w->route[i]))
+				pipe_group(w, i);
+			else
+				local_one(w, i);
 			break;
 		case ROUTE_REMOTE:
 			all = remote_group(w, i) && all;

@@ -3,6 +3,7 @@
  * successes.  RFC 3461 4.1, 5.2, 6.
  */
 #include "queue.h"
+#include "route.h"
 #include "log.h"
 
 /* NOTIFY as RFC 3461 4.1 has it; without one, `unless_said`. */
@@ -60,7 +61,7 @@ report_failures(struct work *w)
 }
 
 /* NOTIFY=SUCCESS where this is the last hop, or the last one that reports
- * (RFC 3461 5.2.2, 5.2.3). */
+ * (RFC 3461 5.2.2, 5.2.3), or a mailing list has it (5.2.7.1). */
 static void
 report_success(struct work *w)
 {
@@ -69,11 +70,13 @@ report_success(struct work *w)
 
 	for (size_t i = 0; i < w->q.env.nrcpt; i++) {
 		struct attempt *a = &w->a[i];
-		bool listed = a->tried && a->result == DELIVER_DONE &&
-			      w->q.env.rcpt[i].state == QUEUEFILE_DONE &&
-			      (a->relayed || (w->route[i].kind == ROUTE_LOCAL &&
-					      w->route[i].forward == NULL)) &&
-			      wants(&w->q.env.rcpt[i], "SUCCESS", false);
+		bool listed =
+		    a->tried && a->result == DELIVER_DONE &&
+		    w->q.env.rcpt[i].state == QUEUEFILE_DONE &&
+		    (a->relayed || (w->route[i].kind == ROUTE_LOCAL &&
+				    (w->route[i].forward == NULL ||
+				     targets_list(w->route[i].forward)))) &&
+		    wants(&w->q.env.rcpt[i], "SUCCESS", false);
 
 		a->tried = listed; /* bounce_report lists those */
 		any |= listed;

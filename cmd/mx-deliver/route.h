@@ -26,7 +26,11 @@ struct target {
 	 * message carries when it leaves local(8), the last one at the end */
 	struct strs via, forwarded;
 	char *delivered;
-	bool loop; /* it only bounces: addr is what loops */
+	bool loop;  /* it only bounces: addr is what loops */
+	bool later; /* the queue expands addr */
+	bool
+	    list; /* sender is that of a mailing list (RFC 3461 5.2.7): what
+		   * goes there is the list's message, no longer the author's */
 };
 struct targets {
 	struct target *v;
@@ -34,6 +38,10 @@ struct targets {
 };
 void target_free(struct target *g);
 void targets_free(struct targets *t);
+/* Does a mailing list send it on, in whole or in part? */
+bool targets_list(const struct targets *t);
+/* Nothing but addr itself, for the queue to expand. */
+void targets_later(struct targets *t, const char *addr);
 
 /*
  * Expands addr.  Returns 0 and at least one target; or -1 with e: 5.1.1 for

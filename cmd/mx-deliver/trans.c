@@ -128,6 +128,11 @@ trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
 		room_unknown(code_r, e);
 		return -1;
 	}
+	/* RFC 3461 5.2.7.1: what a list has got is delivered, and its sender is
+	 * told so; the queue expands it, and tells. */
+	if (notify != NULL && strstr(notify, "SUCCESS") != NULL &&
+	    targets_list(&r.t))
+		targets_later(&r.t, addr);
 	if (room_ask(&r.t, t->announced, code_r, e) != 0 ||
 	    add_copy(t, &maps.recipient_bcc, addr, e) != 0) {
 		free_rcpt(&r);
@@ -210,8 +215,9 @@ trans_fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
 		env->flags |= QUEUEFILE_INBOUND;
 }
 
-/* RFC 3461 5.2.7: what a recipient was named with goes to each place that it
- * became, so that a report can say who was meant. */
+/* RFC 3461 5.2.7.3: what a recipient was named with goes to each place that it
+ * became, so that a report can say who was meant; 5.2.7.1: but nothing of it
+ * to those whom a mailing list sends it on to. */
 void
 trans_add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
 		 const struct target *g)
@@ -219,8 +225,8 @@ trans_add_to_env(struct queuefile_env *env, const struct trans_rcpt *r,
 	struct queuefile_rcpt *q = route_to_queue(env, g);
 
 	q->original = mem_strdup(r->addr);
-	q->orcpt = dup_or_null(r->orcpt);
-	q->notify = dup_or_null(r->notify);
+	q->orcpt = g->list ? NULL : dup_or_null(r->orcpt);
+	q->notify = g->list ? NULL : dup_or_null(r->notify);
 }
 
 /* Do all recipients get the same bytes from the message's own sender, and can

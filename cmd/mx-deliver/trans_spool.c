@@ -22,7 +22,7 @@ sender_of(const struct trans *t, const struct target *g)
 static bool
 is_of(const struct trans *t, const struct target *g, const struct target *first)
 {
-	return via_same(g, first) &&
+	return via_same(g, first) && g->list == first->list &&
 	       strcmp(sender_of(t, g), sender_of(t, first)) == 0;
 }
 
@@ -84,6 +84,11 @@ queue_some(struct trans *t, size_t from, size_t to, bool copies, struct err *e)
 		via_fields(&head, first[n]);
 		buf_addspan(&head, buf_span(&t->top));
 		trans_fill_env(t, &env, sender_of(t, first[n]));
+		if (first[n]->list) {
+			free(env.envid);
+			free(env.ret);
+			env.envid = env.ret = NULL;
+		}
 		add_like(t, &env, from, to, first[n]);
 		if (copies && n == 0)
 			trans_add_bcc(t, &env);

@@ -205,7 +205,7 @@ raw NOOP\0x\r\n
 < 1
 EOF
   codes=$(grep -oE '^[0-9]{3} ' <<< "$output" | tr -d '\n')
-  [ "$codes" = "220 503 501 250 503 503 555 555 250 503 554 501 501 555 252 500 250 503 500 " ]
+  [ "$codes" = "220 503 501 250 503 503 555 555 250 503 554 501 501 501 252 500 250 503 500 " ]
 }
 
 @test "long lines: 500 and the session goes on; too many errors: 421" {

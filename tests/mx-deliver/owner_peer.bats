@@ -52,7 +52,7 @@ A
     'far_destination_recipient_limit = 1' 'local_recipient_maps =' 'notify_classes =' 'recipient_delimiter = +'
   sed -i "s/^local unix.*/&\nfar unix - n n - - pipe user=nobody argv=$(sed 's,/,\\/,g' <<<"$T/pf.dump") far \$sender \$recipient/" "$T/pf/conf/master.cf"
   conf 'myhostname = pf.test' 'myorigin = or.test' 'mydestination = pf.test or.test' 'transport_maps = inline:{{far.test=far:}}' \
-    "pipe_far = user=nobody directory=/ argv=$T/mx.dump far \$sender \$recipient" "alias_maps = texthash:$T/al.mx" 'local_recipient_maps =' \
+    'far_destination_recipient_limit = 1' "pipe_far = user=nobody directory=/ argv=$T/mx.dump far \$sender \$recipient" "alias_maps = texthash:$T/al.mx" 'local_recipient_maps =' \
     'recipient_delimiter = +'
   for h in pf mx; do aliases $h > "$T/al.$h"; sed -i 's/^\([^:]*\): self, /\1: "|'"$(sed 's,/,\\/,g' <<<"$T/$h.dump")"' self", /' "$T/al.$h"; done
   postalias -c "$T/pf/conf" "hash:$T/al.pf"

@@ -53,8 +53,11 @@ both() {
     echo "$name unix - n n - - pipe $attr argv=$T/dump $T/pf.out $name $ARGS" >> "$T/pf/conf/master.cf"
     conf "pipe_$name = $attr argv=$T/dump $T/mx.out $name $ARGS"
     echo "$name.test $name:Next.Hop" >> "$T/routes"
-    # mx runs the command for each recipient
-    echo "${name}_destination_recipient_limit = 1" >> "$T/pf/conf/main.cf"
+    # several in one call, but with D and O: Postfix refuses those then
+    limit=${LIMIT:-1}
+    [[ $attr != *flags=*[DO]* ]] || limit=1
+    echo "${name}_destination_recipient_limit = $limit" >> "$T/pf/conf/main.cf"
+    conf "${name}_destination_recipient_limit = ${LIMIT:-1}"
   done <<< "$SPECS"
   cp "$T/routes" "$T/transport"
   conf 'mynetworks = 127.0.0.0/8' 'mydestination = pf.test' 'myhostname = pf.test' 'myorigin = pf.test'
@@ -75,21 +78,25 @@ collect() {
 b = sys.stdin.buffer.read().split(b"== ")
 sys.stdout.buffer.write(b"== ".join(sorted(b)))'
 }
-send() { # SENDER RCPT...
-  python3 - "$PORT" "$T/msg" "$@" <<'PY'
+# send SENDER RCPT...: noted; send_all: over one connection to each
+send() { local IFS=$'\t'; echo "$*" >> "$T/sends"; }
+send_all() {
+  python3 - "$PORT" "$T/msg" "$T/sends" <<'PY'
 import smtplib, subprocess, sys
-port, msg, sender, rcpts = sys.argv[1], open(sys.argv[2], "rb").read().replace(b"\n", b"\r\n"), sys.argv[3], sys.argv[4:]
+port, msg = sys.argv[1], open(sys.argv[2], "rb").read().replace(b"\n", b"\r\n")
+todo = [l.rstrip("\n").split("\t") for l in open(sys.argv[3])]
 s = smtplib.SMTP("127.0.0.1", int(port), local_hostname="Helo.Test")
 assert s.docmd("EHLO Helo.Test")[0] == 250
-assert s.docmd("MAIL FROM:<%s>" % sender)[0] == 250
-for r in rcpts: assert s.docmd("RCPT TO:<%s>" % r)[0] == 250, r
-assert s.data(msg)[0] == 250
-s.quit()
 dots = b"".join(b"." + l if l.startswith(b".") else l for l in msg.splitlines(True))
-x = ["EHLO x", "XFORWARD NAME=[UNAVAILABLE] ADDR=127.0.0.1 PORT=1 PROTO=ESMTP HELO=Helo.Test SOURCE=LOCAL",
-     "MAIL FROM:<%s>" % sender] + ["RCPT TO:<%s>" % r for r in rcpts] + ["DATA"]
-p = subprocess.run(["mx-deliver", "--lmtp"], input="\r\n".join(x).encode() + b"\r\n" + dots + b".\r\nQUIT\r\n", stdout=subprocess.PIPE)
-assert b"\r\n250 2.0.0" in p.stdout.split(b"\r\n354")[1], p.stdout
+x, client = ["EHLO x"], "XFORWARD NAME=[UNAVAILABLE] ADDR=127.0.0.1 PORT=1 PROTO=ESMTP HELO=Helo.Test SOURCE=LOCAL"
+for sender, *rcpts in todo:
+    assert s.docmd("MAIL FROM:<%s>" % sender)[0] == 250
+    for r in rcpts: assert s.docmd("RCPT TO:<%s>" % r)[0] == 250, r
+    assert s.data(msg)[0] == 250
+    x += [client, "MAIL FROM:<%s>" % sender] + ["RCPT TO:<%s>" % r for r in rcpts] + ["DATA", dots.decode() + "."]
+s.quit()
+p = subprocess.run(["mx-deliver", "--lmtp"], input=b"\r\n".join(l.encode() for l in x + ["QUIT", ""]), stdout=subprocess.PIPE)
+assert p.stdout.count(b"\r\n354") == len(todo) and p.stdout.count(b"\r\n250 2.0.0") >= len(todo), p.stdout
 PY
 }
 
@@ -105,9 +112,28 @@ PY
     send '"x y"@s.test' "\"A b+X\"@$name.test" "plain@$name.test"
     send '' "joe@$name.test"
   done
-  run_queue || true
+  send_all
+  timeout 60 mx-deliver --queue-run || true
   wait_for 60 bash -c "[ -z \"\$(find '$T/pf/queue/active' '$T/pf/queue/incoming' -type f)\" ]"
   collect pf > "$T/got.pf"; collect mx > "$T/got.mx"
   [ "$(grep -c "^== " "$T/got.pf")" -eq 38 ]
   diff -a "$T/got.pf" "$T/got.mx"
+}
+
+@test "several recipients in one call: a word for each of them, as many as the limit says" {
+  LIMIT=3
+  both
+  printf 'From: a@s.test\nTo: b@s.test\nDate: Sat, 21 Nov 2026 10:00:00 +0000\nMessage-ID: <1@s.test>\nSubject: pipe\n\nFrom here\n.dot\n' > "$T/msg"
+  for name in p0 pd po pall ph pu pq pr psz; do
+    send Ann.Smith@s.test "\"A b\"@$name.test" "Joe+Ext@$name.test"
+    # (in the order into which qmgr(8) sorts them)
+    send '' "Four+Y@$name.test" "five@$name.test" "one@$name.test" "three@$name.test" "two+x@$name.test"
+    send ann@s.test "one@$name.test" one@p0.test "two@$name.test" two@pr.test
+  done
+  send_all
+  timeout 60 mx-deliver --queue-run || true
+  wait_for 60 bash -c "[ -z \"\$(find '$T/pf/queue/active' '$T/pf/queue/incoming' -type f)\" ]"
+  collect pf > "$T/got.pf"; collect mx > "$T/got.mx"
+  diff -a "$T/got.pf" "$T/got.mx"
+  grep -a -A1 '^<r=three@p0.test>$' "$T/got.mx" | grep -q '^<r=two+x@p0.test>$'
 }
