@@ -246,7 +246,7 @@ pipe_group(struct work *w, size_t first)
 				     .text = span_of(o.result == DELIVER_DONE
 							 ? o.text
 							 : o.why.text) };
-		settle(w, &v, true);
+		queue_settle(w, &v, true);
 	}
 	free(idx);
 }
