@@ -345,14 +345,13 @@ deliver_all(struct work *w)
 			continue;
 		switch (w->route[i].kind) {
 		case ROUTE_LOCAL:
-			if (!queue_many(w, i))
+			if (is_pipe(&w->route[i]))
+				pipe_group(w, i);
+			else if (!queue_many(w, i))
 				local_one(w, i);
 			break;
 		case ROUTE_DISCARD:
-			if (is_pipe(&w->route[i]))
-				pipe_group(w, i);
-			else
-				local_one(w, i);
+			local_one(w, i);
 			break;
 		case ROUTE_REMOTE:
 			all = remote_group(w, i) && all;
