@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -228,13 +229,21 @@ PLAIN(int, mkdir, -1, path, SYS_mkdir, (const char *path, mode_t m), path, m)
 PLAIN(int, mkdirat, dir, path, SYS_mkdirat,
       (int dir, const char *path, mode_t m), dir, path, m)
 
-/* A listener has no path: MX_FAULT_PATH is left empty for these two. */
+/* None of these has a path: MX_FAULT_PATH is left empty. */
 int
 accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	if (strike("accept4", fd, NULL) == FAIL)
 		return -1;
 	return (int)syscall(SYS_accept4, fd, addr, len, flags);
+}
+
+ssize_t
+getrandom(void *p, size_t n, unsigned flags)
+{
+	if (strike("getrandom", -1, NULL) == FAIL)
+		return -1;
+	return syscall(SYS_getrandom, p, n, flags);
 }
 
 /* The library's own: the child's threads and streams are its matter. */
