@@ -336,7 +336,8 @@ forward_some(const struct targets *t, const struct queuefile_rcpt *from,
 		struct queuefile_rcpt *to = route_to_queue(env, g);
 		to->original = mem_strdup(
 		    from->original != NULL ? from->original : from->addr);
-		/* RFC 3461 5.2.7: an alias keeps it, a list does not */
+		/* RFC 3461 5.2.7.3: an alias keeps it, a list does not
+		 * (5.2.7.1) */
 		if (from->notify != NULL && !g->list)
 			to->notify = mem_strdup(from->notify);
 		if (from->orcpt != NULL && !g->list)

@@ -128,7 +128,7 @@ trans_rcpt(struct trans *t, const char *addr, char *orcpt, char *notify,
 		room_unknown(code_r, e);
 		return -1;
 	}
-	/* RFC 3461 5.2.7: what a list has got is delivered, and its sender is
+	/* RFC 3461 5.2.7.1: what a list has got is delivered, and its sender is
 	 * told so; the queue expands it, and tells. */
 	if (notify != NULL && strstr(notify, "SUCCESS") != NULL &&
 	    targets_list(&r.t))
@@ -215,7 +215,7 @@ trans_fill_env(struct trans *t, struct queuefile_env *env, const char *sender)
 		env->flags |= QUEUEFILE_INBOUND;
 }
 
-/* RFC 3461 5.2.7: what a recipient was named with goes to each place that it
+/* RFC 3461 5.2.7.3: what a recipient was named with goes to each place that it
  * became, so that a report can say who was meant; but nothing of it
  * to those whom a mailing list sends it on to. */
 void

@@ -10,7 +10,7 @@ taken in which each follows upon the one before."""
 import glob, os, re, sys
 
 HEAD = re.compile(r"( {0,8})(?:(?:Appendix|APPENDIX) +([A-Z](?:\.[0-9]{1,2})*)(?=[.:]? |[.:]?$)|"
-                  r"((?:[0-9]{1,2}|[A-Z](?=\.))(?:\.[0-9]{1,2})*)(?:\.?(?: +[^ a-z]|$)|(?<=\.[0-9])\.  ?[a-z]))")
+                  r"((?:[0-9]{1,2}|[A-Z](?=\.))(?:\.[0-9]{1,2})*)(?:\.?(?: +[^ a-z]|$)|(?<=\.[0-9])\.? {1,2}[a-z]))")
 
 def key(word):
     return tuple(ord(x) + 1000 if x.isalpha() else int(x) for x in word.split("."))
@@ -27,7 +27,7 @@ def worth(a, b, indent):
     """What it is worth that b, a line so far indented, comes after a."""
     full = 1.0 if indent == 0 else 0.6 if len(b) > 1 else 0.3
     if follows(a, b): return full
-    return -9 if b[0] >= 1000 or b[0] > a[0] + 3 else full / 10
+    return -9 if indent or b[0] >= 1000 or b[0] > a[0] + 3 else full / 10
 
 def chain(found):
     keys = [key(w) for w, _ in found]
