@@ -387,7 +387,7 @@ read_message(const struct queuefile *q, struct buf *out, struct err *e)
 	return n < 0 ? err_sys(e, "%s: reading the message", q->id) : 0;
 }
 
-/* RFC 3462 2: the message, or its header where RET=HDRS or bounce_size_limit
+/* RFC 6522 3: the message, or its header where RET=HDRS or bounce_size_limit
  * say so (THREATS 42). */
 static int
 last_part(struct report *r, struct err *e)

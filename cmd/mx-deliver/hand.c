@@ -12,6 +12,8 @@
 #include "status.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -135,14 +137,36 @@ hand_get(const struct dest *d, struct err *e)
 	return h;
 }
 
+/* The user's process is given the message to read, not the queue's file to
+ * write (DESIGN law 4).  -1: it is for reading already, or there is no /proc;
+ * the position is kept. */
+static int
+read_only(int fd)
+{
+	char path[40];
+	int flags = fcntl(fd, F_GETFL), r;
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	r = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (r >= 0 && lseek(r, lseek(fd, 0, SEEK_CUR), SEEK_SET) < 0) {
+		close(r);
+		r = -1;
+	}
+	return r;
+}
+
 int
 hand_ask(struct hand *h, struct buf *request, int fd, struct buf *answer,
 	 int *fd_r, int64_t ms, struct err *e)
 {
 	static char in[HAND_MAX];
-	int got_fd = -1;
+	int got_fd = -1, lent = fd < 0 ? -1 : read_only(fd);
 	ssize_t n = -1;
 
+	if (lent >= 0)
+		fd = lent;
 	/* A child that did not answer in time may yet do what it was asked to:
 	 * the verdict is "try again", at the risk of a second copy, never of
 	 * none. */
@@ -150,6 +174,8 @@ hand_ask(struct hand *h, struct buf *request, int fd, struct buf *answer,
 	    (ms <= HAND_MS ||
 	     io_wait(h->sock, false, clock_deadline(ms)) == IO_OK))
 		n = io_recv_fd(h->sock, in, sizeof(in), &got_fd);
+	if (lent >= 0)
+		close(lent);
 	buf_free(request);
 	if (n <= 0) {
 		err_set(e, ST_TEMPFAIL,

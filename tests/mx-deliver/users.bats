@@ -91,6 +91,29 @@ send() {
   [ "$(find "$T/home/Mail/in/new" -type f | wc -l)" -eq 1 ]
 }
 
+@test "the user's process may read the message that it is handed, not write the queue's file" {
+  test_user
+  mkdir -m 1777 "$T/mail"
+  conf 'mail_location =' "mail_spool_directory = $T/mail"
+  touch "$T/mail/$MXUSER.lock" # it waits, with the file in its hands
+  send "$MXUSER@mail.example.org" > "$T/o" &
+  local talker=$! f p seen=0
+  for _ in $(seq 100); do
+    for p in $(pgrep -u "$MXUSER"); do
+      for f in "/proc/$p/fd/"*; do
+        [[ $(readlink "$f") == /memfd:message* || $(readlink "$f") == "$T"/spool/* ]] || continue
+        seen=1; grep -E '^flags:.*[12]$' "/proc/$p/fdinfo/${f##*/}" && { ls -l "/proc/$p/fd"; false; }
+      done
+    done
+    [ "$seen" -eq 0 ] || break
+    sleep 0.1
+  done
+  rm "$T/mail/$MXUSER.lock"
+  wait "$talker"
+  [[ $(cat "$T/o") == *delivered* ]]
+  [ "$seen" -eq 1 ]
+}
+
 @test "one mail user: all virtual mailboxes as virtual_uid_maps says" {
   test_user
   chown "$MXUSER:" "$T/vm"; chmod 700 "$T/vm"
