@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "num.h"
 #include "random.h"
+#include "saslprep.h"
 #include "send.h"
 #include "status.h"
 
@@ -83,6 +84,15 @@ add_proof(const struct scram *s, struct buf *last)
 	OPENSSL_cleanse(stored, sizeof(stored));
 }
 
+/* RFC 5802 2.2, 5.1: names and passwords are compared as SASLprep has them;
+ * what it forbids the server may know all the same. */
+static void
+prepare(struct buf *out, struct span text)
+{
+	if (saslprep(out, text) != 0 || out->n == 0)
+		buf_addspan(out, text);
+}
+
 /* server-first-message -> client-final-message */
 static bool
 answer(struct scram *s, struct span first, struct span password,
@@ -90,6 +100,7 @@ answer(struct scram *s, struct span first, struct span password,
 {
 	struct span rest = first, nonce, salt64, count;
 	struct buf salt = BUF_INIT;
+	struct buf text = BUF_INIT;
 	int n;
 	bool ok = attribute(&rest, 'r', &nonce) &&
 		  attribute(&rest, 's', &salt64) &&
@@ -98,11 +109,11 @@ answer(struct scram *s, struct span first, struct span password,
 		  nonce.n > s->nonce.n && base64_decode(&salt, salt64) &&
 		  num_int(count, 1, ITERATIONS_MAX, &n);
 
+	prepare(&text, password);
 	if (ok)
-		ok = PKCS5_PBKDF2_HMAC(password.p, (int)password.n,
-				       (const unsigned char *)salt.p,
-				       (int)salt.n, n, s->md, (int)s->len,
-				       s->salted) == 1;
+		ok = PKCS5_PBKDF2_HMAC(
+			 text.p, (int)text.n, (const unsigned char *)salt.p,
+			 (int)salt.n, n, s->md, (int)s->len, s->salted) == 1;
 	if (ok) {
 		buf_adds(last, "c=");
 		base64_encode(last, buf_span(&s->gs2));
@@ -111,6 +122,7 @@ answer(struct scram *s, struct span first, struct span password,
 			 SPAN_ARG(first), buf_str(last));
 		add_proof(s, last);
 	}
+	buf_wipe(&text);
 	buf_free(&salt);
 	return ok;
 }
@@ -229,6 +241,7 @@ sasl_scram(struct session *s, const char *word, bool seen, struct smtp_reply *r,
 	bool plus = span_iends(span_of(word), SPAN("-PLUS"));
 	struct scram c = { .md = sha256 ? EVP_sha256() : EVP_sha1(),
 			   .len = sha256 ? 32 : 20 };
+	struct buf name = BUF_INIT;
 	char *command = mem_printf("AUTH %s ", word);
 	int st;
 
@@ -243,7 +256,9 @@ sasl_scram(struct session *s, const char *word, bool seen, struct smtp_reply *r,
 	}
 	random_word(&c.nonce, 24);
 	buf_adds(&c.first, "n=");
-	sasl_name(&c.first, buf_span(&s->secret->user));
+	prepare(&name, buf_span(&s->secret->user));
+	sasl_name(&c.first, buf_span(&name));
+	buf_free(&name);
 	buf_addf(&c.first, ",r=%s", buf_str(&c.nonce));
 	st = dialogue(s, &c, r, e);
 	if (st != 0)

@@ -18,6 +18,15 @@ used() { grep '"event": "auth"' "$PEER_LOG" | tail -1 | grep -q "\"mechanism\": 
   run relay_to; echo "$output"; [ "$status" -eq 0 ]; used SCRAM-sha1
 }
 
+@test "SCRAM: names and passwords as SASLprep has them (RFC 4013 3), and as they are where it has none" {
+  printf '127.0.0.1 u\302\255\302\252:s3\342\205\250\302\240x\n' > "$T/sasl" # soft hyphen, ordinal a; roman nine, no-break space
+  peer ok --auth 'ua:s3IX x' --mechs SCRAM-SHA-256
+  run relay_to; echo "$output"; [ "$status" -eq 0 ]; used SCRAM-sha256
+  printf '127.0.0.1 ua:s3\001x\n' > "$T/sasl" # forbidden (2.3)
+  peer ok --auth $'ua:s3\001x' --mechs SCRAM-SHA-256
+  run relay_to; echo "$output"; [ "$status" -eq 0 ]; used SCRAM-sha256
+}
+
 @test "SCRAM: a wrong password, a server that does not know it, a server that talks nonsense" {
   echo "127.0.0.1 u1:wrong" > "$T/sasl"
   peer ok --auth u1:s3cret --mechs SCRAM-SHA-256
