@@ -39,7 +39,7 @@ def run(c, cmds):
     try:
         for f in cmds: out.append(f(c))
         c.end()
-    except (EOFError, BrokenPipeError): c.p.wait(20)
+    except (EOFError, BrokenPipeError): c.gone()
     return out
 ok = lambda a: b" OK " in a.tagged[:12]
 def sweep(action, cmds, check):

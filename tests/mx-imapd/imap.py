@@ -150,7 +150,11 @@ class Process(Client):
     def __init__(self, argv, **kw):
         self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, **kw)
         Process.all.append(self.p)
-        super().__init__(self.p.stdout.fileno(), self.p.stdin.fileno())
+        try:
+            super().__init__(self.p.stdout.fileno(), self.p.stdin.fileno())
+        except (EOFError, BrokenPipeError):
+            self.gone()
+            raise
 
     def end(self):
         """Closes our end; the exit status."""
@@ -160,7 +164,19 @@ class Process(Client):
                 self.more(20)
             except EOFError:
                 break
-        return self.p.wait(20)
+        return self.gone()
+
+    def gone(self):
+        """It has ended: its descriptors go too, for some tests start hundreds; the exit status."""
+        status = self.p.wait(20)
+        for f in (self.p.stdin, self.p.stdout):
+            try:
+                f.close()
+            except OSError:
+                pass
+        if self.p in Process.all:
+            Process.all.remove(self.p)
+        return status
 
 
 @atexit.register
