@@ -396,6 +396,23 @@ deposit_put(struct deposit *d, const char *flags, struct err *e)
 	return put_at(d, name, true, e);
 }
 
+/* The size alone does not tell: a file system without a journal may keep the
+ * length and lose the bytes. */
+static bool
+same_bytes(int a, int b, uint64_t size)
+{
+	char x[8192], y[sizeof(x)];
+	ssize_t n;
+
+	for (uint64_t at = 0; at < size; at += (uint64_t)n) {
+		n = pread(a, x, sizeof(x), (off_t)at);
+		if (n <= 0 || pread(b, y, (size_t)n, (off_t)at) != n ||
+		    memcmp(x, y, (size_t)n) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Is the file of that name all that d has?  Then d gives its own up for it. */
 static bool
 take_over(struct deposit *d, const char *name)
@@ -403,12 +420,14 @@ take_over(struct deposit *d, const char *name)
 	int fd =
 	    openat(d->dirfd, name,
 		   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct err e = ERR_INIT;
 	struct stat st;
 
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size != d->size) {
+	    (uint64_t)st.st_size != d->size || deposit_flush(d, &e) != 0 ||
+	    !same_bytes(d->fd, fd, d->size)) {
 		close(fd);
 		return false;
 	}

@@ -1,6 +1,6 @@
 /*
  * saslprep.c - see saslprep.h.
- * Layer: mail.  RFC 4013, RFC 3454.
+ * Layer: base.  RFC 4013, RFC 3454.
  */
 #include "saslprep.h"
 #include "escape.h"

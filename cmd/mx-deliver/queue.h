@@ -78,6 +78,8 @@ extern volatile int queue_stopping;
  * leaves no line), logged, in that order. */
 struct verdict;
 void queue_settle(struct work *w, const struct verdict *v, bool noted);
+/* The same for recipient i, whose mail was delivered on this host, or not. */
+void queue_settle_here(struct work *w, size_t i, const struct outcome *o);
 
 /* queue_many.c: the Maildir of recipient `first` and those of others who have
  * the same owner, at once; false: that is to be done alone. */

@@ -137,6 +137,22 @@ queue_settle(struct work *w, const struct verdict *v, bool noted)
 
 /* A line of mx-send: marked before the next one is read, so that a crash
  * repeats at most the recipient in flight. */
+void
+queue_settle_here(struct work *w, size_t i, const struct outcome *o)
+{
+	const struct route *r = &w->route[i];
+	struct verdict v = {
+		.rcpt = i,
+		.result = o->result,
+		.dsn = o->dsn,
+		.relay = r->transport != NULL ? r->transport : "local",
+		.text =
+		    span_of(o->result == DELIVER_DONE ? o->text : o->why.text)
+	};
+
+	queue_settle(w, &v, true);
+}
+
 static void
 remote_done(void *ctx, const struct verdict *v)
 {
@@ -171,14 +187,7 @@ local_one(struct work *w, size_t i)
 	hand_next(next_maildir(w, i));
 	deliver_local(r, &w->q, i, &o);
 	hand_next(NULL);
-	struct verdict v = {
-		.rcpt = i,
-		.result = o.result,
-		.dsn = o.dsn,
-		.relay = r->transport != NULL ? r->transport : "local",
-		.text = span_of(o.result == DELIVER_DONE ? o.text : o.why.text)
-	};
-	queue_settle(w, &v, true);
+	queue_settle_here(w, i, &o);
 }
 
 /* A verdict without a delivery: unknown user, transport error: or retry:, a
@@ -238,16 +247,8 @@ pipe_group(struct work *w, size_t first)
 	struct outcome o = { .result = DELIVER_DEFERRED };
 
 	pipe_deliver(r, &w->q, idx, n, &o);
-	for (size_t i = 0; i < n; i++) {
-		struct verdict v = { .rcpt = idx[i],
-				     .result = o.result,
-				     .dsn = o.dsn,
-				     .relay = r->transport,
-				     .text = span_of(o.result == DELIVER_DONE
-							 ? o.text
-							 : o.why.text) };
-		queue_settle(w, &v, true);
-	}
+	for (size_t i = 0; i < n; i++)
+		queue_settle_here(w, idx[i], &o);
 	free(idx);
 }
 

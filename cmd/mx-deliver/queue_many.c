@@ -102,7 +102,6 @@ add(struct work *w, struct many *m, size_t i, struct span body)
 static void
 settle_one(struct work *w, const struct many *m, size_t k)
 {
-	const struct route *r = &w->route[m->rcpt[k]];
 	struct err e = m->item[k].e;
 	struct outcome o = { .result = DELIVER_DEFERRED };
 
@@ -112,14 +111,7 @@ settle_one(struct work *w, const struct many *m, size_t k)
 		(void)local_trouble(-1, &e);
 		outcome_fail(&o, &e);
 	}
-	struct verdict v = {
-		.rcpt = m->rcpt[k],
-		.result = o.result,
-		.dsn = o.dsn,
-		.relay = r->transport != NULL ? r->transport : "local",
-		.text = span_of(o.result == DELIVER_DONE ? o.text : o.why.text)
-	};
-	queue_settle(w, &v, true);
+	queue_settle_here(w, m->rcpt[k], &o);
 }
 
 static void

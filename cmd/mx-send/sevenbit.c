@@ -140,17 +140,28 @@ read_whole(const struct message *m, struct buf *b, struct err *e)
 	return 0;
 }
 
+/* The whole message and its parts; both are the caller's to free. */
+static int
+read_parts(const struct message *m, struct buf *all, struct mime *mime,
+	   struct err *e)
+{
+	*all = BUF_INIT;
+	if (read_whole(m, all, e) != 0) {
+		buf_free(all);
+		return -1;
+	}
+	mime_index(mime, buf_span(all));
+	return 0;
+}
+
 int
 message_look_inside(struct message *m, struct err *e)
 {
-	struct buf all = BUF_INIT;
+	struct buf all;
 	struct mime mime;
 
-	if (read_whole(m, &all, e) != 0) {
-		buf_free(&all);
+	if (read_parts(m, &all, &mime, e) != 0)
 		return -1;
-	}
-	mime_index(&mime, buf_span(&all));
 	for (size_t i = 0; i < mime.n; i++)
 		if (!span_is_ascii(mime.v[i].header))
 			m->header_eight_bit = true;
@@ -162,15 +173,12 @@ message_look_inside(struct message *m, struct err *e)
 int
 sevenbit(const struct message *m, struct message *out, struct err *e)
 {
-	struct buf all = BUF_INIT;
+	struct buf all;
 	struct mime mime;
 
 	*out = (struct message){ .fd = -1 };
-	if (read_whole(m, &all, e) != 0) {
-		buf_free(&all);
+	if (read_parts(m, &all, &mime, e) != 0)
 		return -1;
-	}
-	mime_index(&mime, buf_span(&all));
 	convert(&out->converted, &mime);
 	mime_done(&mime);
 	buf_free(&all);

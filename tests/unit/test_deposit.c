@@ -233,9 +233,15 @@ once(int dirfd)
 	CHECK(fgets(full, sizeof(full), ls) != NULL, "once: there");
 	pclose(ls);
 	full[strcspn(full, "\n")] = '\0';
-	/* what a power cut left; a link elsewhere */
+	/* what a power cut left: too short, or the length without the bytes; a
+	 * link elsewhere */
 	CHECK(truncate(full, 1) == 0, "truncated");
 	attempt(dirfd, "ab\n", true);
+	for (int look = 0; look < 2; look++) {
+		CHECK(truncate(full, 0) == 0 && truncate(full, 3) == 0,
+		      "zeros");
+		attempt(dirfd, "ab\n", look == 1);
+	}
 	CHECK(unlink(full) == 0 && symlink("/etc/passwd", full) == 0, "link");
 	attempt(dirfd, "ab\n", false);
 	CHECK(count("new") == had + 1, "once: %d", count("new"));
